@@ -1,0 +1,26 @@
+# Warnings for everybody; errors in dev and CI only, so that packagers keep building.
+add_compile_options(-Wall -Wextra -Wconversion -Wswitch-enum -Wno-missing-field-initializers)
+if(COUNTERSIGN_WERROR)
+  add_compile_options(-Werror)
+endif()
+
+add_compile_definitions(COUNTERSIGN_VERSION="${PROJECT_VERSION}" _GLIBCXX_ASSERTIONS)
+
+if(COUNTERSIGN_HARDEN)
+  add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
+  add_compile_options(-fstack-protector-strong -fstack-clash-protection -fcf-protection -U_FORTIFY_SOURCE
+                      -D_FORTIFY_SOURCE=2 -Wformat -Werror=format-security)
+  set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+  add_link_options(-pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack)
+endif()
+add_link_options(-Wl,--as-needed)
+
+if(COUNTERSIGN_SANITIZE)
+  add_compile_options(-fsanitize=${COUNTERSIGN_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${COUNTERSIGN_SANITIZE})
+  if(COUNTERSIGN_SANITIZE MATCHES "undefined")
+    add_compile_options(-fno-sanitize-recover=undefined)
+  endif()
+  # Sanitizers need system calls and /proc access that the confinement forbids; `status` says so.
+  add_compile_definitions(COUNTERSIGN_SANITIZED)
+endif()

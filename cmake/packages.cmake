@@ -1,0 +1,38 @@
+# Every package is an imported target, so that a component can name it under USES or HIDES.
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3 REQUIRED COMPONENTS Crypto)
+find_package(PkgConfig REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+
+function(package name)
+  add_library(${name} INTERFACE IMPORTED GLOBAL)
+  target_link_libraries(${name} INTERFACE ${ARGN})
+endfunction()
+
+pkg_check_modules(LIBP11 REQUIRED IMPORTED_TARGET libp11)
+pkg_check_modules(P11KIT REQUIRED IMPORTED_TARGET p11-kit-1)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+pkg_check_modules(CAPNG REQUIRED IMPORTED_TARGET libcap-ng)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
+pkg_check_modules(YAMLCPP REQUIRED IMPORTED_TARGET yaml-cpp)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+pkg_check_modules(FMT REQUIRED IMPORTED_TARGET fmt)
+find_package(double-conversion REQUIRED)
+find_package(prometheus-cpp REQUIRED COMPONENTS core)
+
+package(libp11 PkgConfig::LIBP11)
+package(libseccomp PkgConfig::SECCOMP)
+package(libcap-ng PkgConfig::CAPNG)
+package(libcurl PkgConfig::CURL)
+package(yaml-cpp PkgConfig::YAMLCPP)
+package(utf8proc PkgConfig::UTF8PROC)
+package(double-conversion double-conversion::double-conversion)
+package(prometheus prometheus-cpp::core)
+package(boost Boost::headers Threads::Threads)
+package(SQLiteCpp -lSQLiteCpp PkgConfig::SQLITE)
+add_library(CLI11 INTERFACE IMPORTED GLOBAL)
+
+# Cryptoki declarations only; nothing of p11-kit is linked.
+add_library(p11-kit-headers INTERFACE IMPORTED GLOBAL)
+target_include_directories(p11-kit-headers SYSTEM INTERFACE ${P11KIT_INCLUDE_DIRS})

@@ -1,0 +1,25 @@
+// Text as gait compares it, and identities as we compare them.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.h"
+
+namespace countersign {
+
+// Without leading and trailing Unicode White_Space (not U+200B, not U+FEFF).
+std::string_view trimmed(std::string_view text);
+// Simple one-to-one lower-casing per code point (Unicode UnicodeData simple mapping; U+0130 becomes "i").
+std::string lowered(std::string_view text);
+// Trim each, drop empties and repetitions, sort by bytes; `lower` lower-cases each as well.
+std::vector<std::string> text_set(const std::vector<std::string>& texts, bool lower);
+
+bool is_utf8(std::string_view text);
+
+// The form under which two spellings name one person: trimmed, NFC, lower-cased, NFC again. Two identities are the same
+// exactly if these are. Fails with Invalid on bad UTF-8, on an empty result and on control characters.
+Result<std::string> identity_key(std::string_view identity);
+
+}  // namespace countersign

@@ -1,0 +1,59 @@
+// The published keys: what verifiers read, in the order of roles, with states and windows.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/json.h"
+#include "keymgmt/lifecycle.h"
+#include "keymgmt/public_key.h"
+#include "keymgmt/role.h"
+
+namespace countersign::keymgmt {
+
+struct PublishedKey {
+  PublicKey key;
+  Role role;
+  KeyState state;
+  std::string token_id;  // hex of CKA_ID: how its holder finds it again
+  std::string label;
+  UtcTime created_at;
+  UtcTime not_before;                // first moment its signatures may carry
+  std::optional<UtcTime> not_after;  // open while active
+  std::optional<UtcTime> compromised_since;
+
+  // Whether a signature made at `moment` counts: state, window, compromise.
+  bool counts_at(UtcTime moment) const;
+};
+
+class KeySet {
+ public:
+  KeySet() = default;
+  KeySet(std::uint64_t version, UtcTime issued_at, std::vector<PublishedKey> keys);
+
+  std::uint64_t version() const { return version_; }
+  UtcTime issued_at() const { return issued_at_; }
+  const std::vector<PublishedKey>& keys() const { return keys_; }
+
+  // By kid or any alias (aliases() of PublicKey). Null where unknown.
+  const PublishedKey* find(std::string_view name) const;
+  const PublishedKey* active(Role role, Algorithm algorithm) const;
+
+  Json document() const;                              // keyset.json; also the answer of GET /v1/keys
+  Json jwks() const;                                  // RFC 7517 §5, only keys that may verify
+  static Result<KeySet> parse(const Json& document);  // strict
+
+  // Writes keyset.json, jwks.json, allowed_signers, <role>/<kid>.pem, <role>/<kid>.pub, <role>/public.key durably.
+  // Fails with Refused if `directory` already holds a higher version.
+  Status publish(const std::string& directory) const;
+
+ private:
+  std::uint64_t version_ = 0;
+  UtcTime issued_at_;
+  std::vector<PublishedKey> keys_;
+};
+
+}  // namespace countersign::keymgmt

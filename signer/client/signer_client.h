@@ -1,0 +1,72 @@
+// The signer as its users see it: typed calls over sign.sock.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/digest.h"
+#include "common/json.h"
+#include "common/result.h"
+#include "keymgmt/key_set.h"
+#include "signer/statement/statement.h"
+
+namespace countersign::client {
+
+struct SignRequest {
+  statement::StatementType type;
+  Json fields;               // typed fields, see statement.h
+  std::vector<Json> redeem;  // approval tokens, whole documents
+  std::optional<Json> proof;
+  std::optional<Json> intent;   // the whole intent, for a trace
+  std::string idempotency_key;  // empty for none
+};
+
+struct TokenFinding {  // why the signer did not count a token of `redeem`
+  std::string token_id;
+  std::string code;  // gait's or ours: approval_token_expired, approval_token_consumed, …
+};
+
+struct Signed {
+  Json statement;  // the signed document
+  std::string kid;
+  std::uint64_t log_index = 0;
+  std::vector<std::string> redeemed;
+};
+
+// A refused call. `tokens` is filled where the refusal is about tokens.
+struct Refusal {
+  Error error;
+  std::vector<TokenFinding> tokens;
+};
+
+class SignerClient {
+ public:
+  // Connects at the first call; one connection, kept alive. Paths over 107 bytes work (bound through /proc/self/fd).
+  explicit SignerClient(std::string socket_path);
+  SignerClient(SignerClient&&) noexcept;
+  SignerClient& operator=(SignerClient&&) noexcept;
+  ~SignerClient();
+
+  // Every call fails with Unavailable (exit 7) when nothing listens or no answer comes in time.
+  // The outer Result is about reaching the signer, the inner variant about its answer.
+  Result<std::variant<Signed, Refusal>> sign(const SignRequest& request);
+  Result<keymgmt::KeySet> keys();
+  Result<Json> nonce();  // {"nonce","expires_at"}
+  Result<std::optional<Json>> decision(const Digest& intent, const Digest& policy);
+  Result<Json> request_document(const Digest& intent);  // the whole intent
+  Result<Json> requests();                              // pending approval requests
+  Status executed(const Json& trace);                   // Conflict "already_executed" the second time
+  Result<Json> verify(statement::StatementType type, const Json& statement);
+  // Any GET, for status, readiness and metrics.
+  Result<std::string> get(std::string_view target);
+
+ private:
+  struct Connection;
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace countersign::client

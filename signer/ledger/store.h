@@ -1,0 +1,154 @@
+// The signer's durable state behind one interface: the only commit point. SQLite implements it (sqlite_store.h);
+// PostgreSQL will.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/digest.h"
+#include "common/json.h"
+#include "common/result.h"
+#include "keymgmt/key_set.h"
+#include "signer/statement/statement.h"
+
+namespace countersign::ledger {
+
+// One line of the append-only record. Its RFC 6962 leaf is the canonical JSON of all members but `body`, which stands
+// in it by digest.
+struct Record {
+  std::string kind;  // "signed", "refused", "executed", "key", "time_reset", "restored", …
+  UtcTime at;
+  std::string type;  // statement type, for "signed" and "refused"
+  std::string role;
+  std::string kid;
+  Digest body_digest;  // of `body`; for a signed statement its signed_digest
+  Digest signature_digest;
+  std::uint32_t peer_uid = 0;
+  std::string request_id;
+  std::string body;  // the signed document, or what was refused and why; compact JSON
+};
+
+struct Redemption {
+  std::string token_id;
+  Digest token_digest;  // signed_digest of the token
+};
+
+struct Decision {
+  Digest intent_digest;
+  Digest policy_digest;
+  statement::Verdict verdict;
+  UtcTime at;
+  std::uint32_t peer_uid = 0;
+  statement::DecisionFacts facts;
+  Digest trace_digest;  // signed_digest of the trace
+  std::uint64_t log_index = 0;
+};
+
+struct IntentDocument {
+  Digest intent_digest;
+  std::string json;
+};
+
+struct MintedToken {
+  std::string token_id;
+  Digest token_digest;
+  Digest intent_digest;
+  Digest policy_digest;
+  std::string approver_key;  // identity_key of the approver
+  UtcTime created_at;
+  UtcTime expires_at;
+};
+
+struct IdempotencyKey {
+  std::uint32_t peer_uid = 0;
+  std::string key;
+  Digest request_digest;  // of the request's bytes
+};
+
+// Something the security owner is told, at least once, without delaying anybody.
+struct OutboxEvent {
+  std::string event;       // name in the table of events
+  std::string dedupe_key;  // the same key within the table's window is told once, with a count
+  UtcTime at;
+  std::string body;  // JSON
+};
+
+// All or nothing, and independent of the other items of its batch.
+struct Item {
+  Record record;
+  std::vector<Redemption> redeem;    // any one already redeemed: Conflict "approval_token_consumed", nothing written
+  std::optional<Decision> decision;  // becomes the latest for its (intent, policy)
+  std::optional<IntentDocument> intent;
+  std::optional<MintedToken> minted;
+  std::optional<std::string> consume_nonce;  // unknown, used or expired: Refused "nonce_unknown"
+  std::optional<Digest> execute_trace;       // already executed: Conflict "already_executed"
+  std::optional<IdempotencyKey>
+      idempotency;     // with `answer`; another request's digest under it: Conflict "idempotency_mismatch"
+  std::string answer;  // kept for idempotency; "%LOG_INDEX%" in it is replaced by the index
+  std::vector<OutboxEvent> events;
+};
+
+struct Committed {
+  std::uint64_t log_index = 0;
+};
+
+struct TreeHead {
+  std::uint64_t size = 0;
+  Digest root;  // RFC 6962 §2.1
+};
+
+struct OutboxRow {
+  std::uint64_t id = 0;
+  OutboxEvent event;
+  std::uint64_t count = 1;  // how often it happened since it was last told
+  std::uint64_t attempts = 0;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // One transaction, one sync. Answers stand in the order of `items`. A failed sync fails all with Unavailable and
+  // poisons the store: every later call fails, the process must stop and start again from disk.
+  virtual Result<std::vector<Result<Committed>>> commit(std::span<const Item> items) = 0;
+
+  virtual TreeHead head() const = 0;
+  // The root of the first `size` leaves. Fails with NotFound beyond the head.
+  virtual Result<Digest> root_at(std::uint64_t size) const = 0;
+
+  virtual Result<std::optional<Decision>> latest_decision(const Digest& intent, const Digest& policy) const = 0;
+  // The latest require_approval not older than `since`.
+  virtual Result<std::optional<Decision>> latest_required(const Digest& intent, const Digest& policy,
+                                                          UtcTime since) const = 0;
+  virtual Result<std::vector<Decision>> pending(UtcTime since,
+                                                std::size_t limit) const = 0;  // latest is require_approval
+  virtual Result<std::optional<std::string>> intent_document(const Digest& intent) const = 0;
+  virtual Result<std::optional<std::string>> answer_for(
+      const IdempotencyKey& key) const = 0;  // Conflict on another digest
+  virtual Result<bool> redeemed(const std::string& token_id) const = 0;
+  virtual Result<std::vector<MintedToken>> minted(const Digest& intent, const Digest& policy) const = 0;
+  virtual Result<std::optional<std::uint64_t>> index_of_trace(const Digest& trace_digest) const = 0;
+
+  virtual Status add_nonce(const std::string& nonce, UtcTime expires_at) = 0;
+  virtual Result<std::uint64_t> next_sequence() = 0;  // grows also over restarts; gaps are possible
+
+  virtual Result<std::vector<keymgmt::PublishedKey>> keys() const = 0;
+  virtual Result<std::uint64_t> key_set_version() const = 0;
+  // Registers or moves keys and raises the key set's version in one transaction with their records. Two active keys of
+  // one role and algorithm: Conflict, by database constraint.
+  virtual Status put_keys(std::span<const keymgmt::PublishedKey> keys, UtcTime at) = 0;
+
+  virtual Result<std::vector<OutboxRow>> outbox(std::size_t limit) const = 0;  // due, oldest first
+  virtual Status told(std::uint64_t outbox_id, bool success, UtcTime at) = 0;
+
+  // Time: the high-water mark of the clock (common point of all records).
+  virtual Result<UtcTime> high_water() const = 0;
+};
+
+}  // namespace countersign::ledger

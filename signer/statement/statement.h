@@ -1,0 +1,156 @@
+// What may be signed, and by which role: the closed set of statement types. The caller gives typed fields; only
+// `rebuild` turns them into the document that is signed, and it alone sets times, ids and sequence.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/digest.h"
+#include "common/json.h"
+#include "common/result.h"
+#include "keymgmt/key_set.h"
+#include "keymgmt/role.h"
+
+namespace countersign::statement {
+
+enum class StatementType { ApprovalToken, Trace, ApprovalAudit };
+
+struct StatementRow {
+  StatementType type;
+  std::string_view name;       // in the API and in `peers.may` as sign:<role>
+  std::string_view schema_id;  // gait's
+  keymgmt::Role role;
+  bool p256;  // whether a P-256 key may sign it (gait itself verifies Ed25519 only)
+};
+// The table role → statement types → formats → algorithms; docs/statements.md is printed from it.
+const StatementRow& row_of(StatementType type);
+std::optional<StatementType> statement_type_named(std::string_view name);
+
+enum class Verdict { Allow, DryRun, RequireApproval, Block };  // in order of restriction
+std::string_view name_of(Verdict verdict);
+std::optional<Verdict> verdict_named(std::string_view name);
+
+// The member `countersign` of a trace, which gait drops before hashing; its JCS digest stands in
+// relationship.related_entity_ids as "countersign:<hex>", which gait hashes.
+struct DecisionFacts {
+  std::string requester;                  // context.identity of the intent
+  std::vector<std::string> reason_codes;  // sorted
+  std::string matched_rule;
+  std::int64_t required_approvals = 0;
+  bool distinct_approvers = false;
+  std::vector<std::string> required_scopes;
+  bool destructive = false;
+  std::string context_source;   // "", "envelope" or "claim"
+  std::string approved_script;  // pattern id of a cited entry; empty for none
+};
+
+// A trace to be signed. `fields` are gait's trace members (gait-formats §16.1) in file order without those the holder
+// sets (schema_id, schema_version, observed_at, producer_version, trace_id, event_id, signature) and without
+// `countersign`.
+struct TraceFields {
+  Json fields;
+  DecisionFacts facts;
+  Digest intent_digest;
+  Digest policy_digest;
+  Verdict verdict = Verdict::Block;
+};
+
+struct ApprovalTokenFields {
+  Digest intent_digest;
+  Digest policy_digest;
+  std::optional<Digest> delegation_binding_digest;
+  std::string approver_identity;
+  std::string reason_code;
+  std::vector<std::string> scope;  // lower-cased set, each "kind:name", never a wildcard
+  std::chrono::nanoseconds ttl{};  // whole seconds, > 0
+  std::int64_t max_targets = 0;    // 0: no limit
+  std::int64_t max_ops = 0;
+};
+
+struct ApprovalAuditFields {
+  Json fields;  // gait-formats §9.5 in file order without schema_id, schema_version, producer_version
+};
+
+// What the holder alone decides.
+struct Stamp {
+  UtcTime now;
+  std::uint64_t sequence = 0;  // reserved by the front; goes into a trace's `countersign`
+  std::string token_id;        // 24 random hex digits; for an approval token
+};
+
+// A document ready to be signed: only Statement::rebuild makes one.
+class UnsignedDocument {
+ public:
+  const Json& document() const { return document_; }  // gait's file order, without `signature`
+  const Digest& signed_digest() const { return signed_digest_; }
+  // Adds gait's envelope (gait-formats §4). `signature` as the token made it (Ed25519 64 bytes; P-256 r||s, carried as
+  // DER under alg "ecdsa-p256-sha256").
+  Result<Json> seal(const keymgmt::PublicKey& key, ByteView signature) &&;
+
+ private:
+  friend class Statement;
+  UnsignedDocument(Json document, const Digest& digest) : document_(std::move(document)), signed_digest_(digest) {}
+  Json document_;
+  Digest signed_digest_;
+};
+
+class Statement {
+ public:
+  // Strict: unknown, missing, mistyped or oversized members fail with Invalid naming the member; a wildcard scope with
+  // Refused, reason "scope_wildcard".
+  static Result<Statement> parse(StatementType type, const Json& fields);
+
+  StatementType type() const { return type_; }
+  keymgmt::Role role() const { return row_of(type_).role; }
+  // Null unless the type matches.
+  const TraceFields* trace() const { return trace_ ? &*trace_ : nullptr; }
+  const ApprovalTokenFields* approval_token() const { return token_ ? &*token_ : nullptr; }
+
+  // Fails with Invalid only where the stamp does not fit (an empty token id for a token).
+  Result<UnsignedDocument> rebuild(const Stamp& stamp) const;
+
+ private:
+  StatementType type_ = StatementType::Trace;
+  std::optional<TraceFields> trace_;
+  std::optional<ApprovalTokenFields> token_;
+  std::optional<ApprovalAuditFields> audit_;
+};
+
+// A signed document whose signature, digests and key were checked. Only verify makes one.
+class VerifiedDocument {
+ public:
+  const Json& document() const { return document_; }
+  const keymgmt::PublishedKey& key() const { return key_; }
+  const Digest& signed_digest() const { return signed_digest_; }
+  // The moment the signature claims: observed_at of a trace, created_at of the others.
+  UtcTime signed_at() const { return signed_at_; }
+
+  // Checks in gait's order (gait-formats §4): digest present and equal over the normalised known members, alg, key id,
+  // signature; then ours: the key's role is the type's, it counts at signed_at(), and a `countersign` member matches
+  // the digest in related_entity_ids. Fails with VerificationFailed, `reason` one of signature_missing,
+  // signed_digest_mismatch, unknown_key, wrong_role, key_not_valid_then, signature_invalid, countersign_mismatch; with
+  // Invalid if it is no such document.
+  static Result<VerifiedDocument> verify(StatementType type, const Json& document, const keymgmt::KeySet& keys);
+
+ private:
+  VerifiedDocument(Json document, keymgmt::PublishedKey key, const Digest& digest, UtcTime at)
+      : document_(std::move(document)), key_(std::move(key)), signed_digest_(digest), signed_at_(at) {}
+  Json document_;
+  keymgmt::PublishedKey key_;
+  Digest signed_digest_;
+  UtcTime signed_at_;
+};
+
+// The digest gait signs and checks: JCS over the known members of `document`, normalised as gait does, without
+// signature.
+Result<Digest> gait_signed_digest(StatementType type, const Json& document);
+
+// gait's ids: first 24 hex digits of SHA-256 of the parts joined by ':'.
+std::string trace_id(const Digest& policy_digest, const Digest& intent_digest, Verdict verdict);
+
+}  // namespace countersign::statement

@@ -1,0 +1,92 @@
+#include "common/json.h"
+
+#include <gtest/gtest.h>
+
+namespace countersign {
+namespace {
+
+std::string canonical(std::string_view text) {
+  const Result<Json> json = Json::parse(text);
+  return json ? json->canonical() : "refused: " + json.error().detail;
+}
+
+TEST(Json, CanonicalFormSortsByUtf16AndShortensNumbers) {
+  // RFC 8785 §3.2.2 and §3.2.3.
+  EXPECT_EQ(
+      canonical(
+          R"({"numbers":[333333333.33333329,1E30,4.50,2e-3,0.000000000000000000000000001],"string":"\u20ac$\u000F\u000aA'\u0042\u0022\u005c\\\"\/","literals":[null,true,false]})"),
+      "{\"literals\":[null,true,false],\"numbers\":[333333333.3333333,1e+30,4.5,0.002,1e-27],"
+      "\"string\":\"\u20ac$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"}");
+  EXPECT_EQ(
+      canonical(
+          R"({"\u20ac":"Euro Sign","\r":"Carriage Return","\ufb33":"Hebrew Letter Dalet With Dagesh","1":"One","\ud83d\ude00":"Emoji: Grinning Face","\u0080":"Control","\u00f6":"Latin Small Letter O With Diaeresis"})"),
+      "{\"\\r\":\"Carriage Return\",\"1\":\"One\",\"\u0080\":\"Control\",\"\u00f6\":\"Latin Small Letter O With "
+      "Diaeresis\","
+      "\"\u20ac\":\"Euro Sign\",\"\U0001f600\":\"Emoji: Grinning Face\",\"\ufb33\":\"Hebrew Letter Dalet With "
+      "Dagesh\"}");
+  EXPECT_EQ(canonical("[9007199254740993, -0, 1e21, 1e-7, 1.0, -0.0]"), "[9007199254740992,0,1e+21,1e-7,1,0]");
+}
+
+struct Refused {
+  const char* name;
+  std::string text;
+};
+
+class RefusedJson : public testing::TestWithParam<Refused> {};
+
+TEST_P(RefusedJson, IsAnError) {
+  EXPECT_FALSE(Json::parse(GetParam().text)) << canonical(GetParam().text);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Json, RefusedJson,
+    testing::Values(Refused{"repeated_member", R"({"a":1,"b":2,"a":3})"},
+                    Refused{"deeply_repeated", R"([{"x":{"a":1,"a":1}}])"},
+                    Refused{"escaped_repeat", R"({"a":1,"\u0061":2})"},
+                    Refused{"too_deep", std::string(65, '[') + std::string(65, ']')}, Refused{"bad_utf8", "\"\xff\""},
+                    Refused{"overlong_utf8", "\"\xc0\xaf\""}, Refused{"surrogate_utf8", "\"\xed\xa0\x80\""},
+                    Refused{"byte_order_mark", "\xef\xbb\xbf{}"}, Refused{"lone_surrogate", R"("\ud800")"},
+                    Refused{"huge_number", "1e400"}, Refused{"trailing_bytes", "{} x"}, Refused{"two_values", "1 2"},
+                    Refused{"cut_off", R"({"a":)"}, Refused{"empty", ""}, Refused{"comment", "/**/1"},
+                    Refused{"trailing_comma", "[1,]"}, Refused{"leading_zero", "01"}, Refused{"nan", "NaN"},
+                    Refused{"raw_control", "\"\n\""}, Refused{"single_quotes", "'a'"}),
+    [](const testing::TestParamInfo<Refused>& row) { return std::string(row.param.name); });
+
+TEST(Json, DepthOf64IsStillRead) {
+  EXPECT_TRUE(Json::parse(std::string(64, '[') + std::string(64, ']')));
+}
+
+TEST(Json, LargerThanTheLimitIsTooLarge) {
+  const Result<Json> json = Json::parse("\"" + std::string(100, 'a') + "\"", Json::Limits{.bytes = 50});
+  ASSERT_FALSE(json);
+  EXPECT_EQ(json.error().code, ErrorCode::TooLarge);
+}
+
+TEST(Json, GaitDocumentsReadLoneSurrogatesAndRefuseRepeatsByCase) {
+  const Json::Limits gait{.gait = true};
+  EXPECT_EQ(Json::parse(R"("a\ud800b\ud83d\ude00")", gait)->as_string(), "a\ufffdb\U0001f600");
+  EXPECT_EQ(Json::parse(R"("\\ud800")", gait)->as_string(), "\\ud800");
+  EXPECT_FALSE(Json::parse(R"({"tool":1,"Tool":2})", gait));
+  EXPECT_TRUE(Json::parse(R"({"tool":1,"Tool":2})"));
+}
+
+TEST(Json, NearestDoubleIsReadWhereShortcutsMissIt) {
+  EXPECT_EQ(Json::parse("8.9007198252823e-108")->as_double(), 8.9007198252823e-108);
+  EXPECT_EQ(Json::parse("2.2250738585072011e-308")->as_double(), 2.2250738585072011e-308);
+}
+
+TEST(Json, GaitFileEscapesAsGoDoes) {
+  const Json json = Json::object({{"b", "<&>\u2028\x01"}, {"a", Json::Array{}}, {"c", Json::Array{1, 0.5}}});
+  EXPECT_EQ(
+      json.gait_file(),
+      "{\n  \"b\": \"\\u003c\\u0026\\u003e\\u2028\\u0001\",\n  \"a\": [],\n  \"c\": [\n    1,\n    0.5\n  ]\n}\n");
+  EXPECT_EQ(json.gait_line(), "{\"a\":[],\"b\":\"\\u003c\\u0026\\u003e\\u2028\\u0001\",\"c\":[1,0.5]}");
+}
+
+TEST(Json, LongStringsSurviveTheParsersChunks) {
+  const std::string text(100'000, 'x');
+  EXPECT_EQ(Json::parse("{\"k\":\"" + text + "\\n\"}")->text("k"), text + "\n");
+}
+
+}  // namespace
+}  // namespace countersign
