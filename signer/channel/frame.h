@@ -61,7 +61,7 @@ class FrameReader {
 // them again.
 struct SignJob {
   statement::StatementType type;
-  std::optional<keymgmt::Algorithm> algorithm;  // nothing: the role's first
+  std::string kid;  // the active key the front chose; the holder refuses a kid it does not hold
   std::uint64_t sequence = 0;
   std::uint32_t peer_uid = 0;
   std::string statement_json;

@@ -86,8 +86,13 @@ struct Item {
   std::optional<Decision> decision;  // becomes the latest for its (intent, policy)
   std::optional<IntentDocument> intent;
   std::optional<MintedToken> minted;
-  std::optional<std::string> consume_nonce;  // unknown, used or expired: Refused "nonce_unknown"
-  std::optional<Digest> execute_trace;       // already executed: Conflict "already_executed"
+  // An allow without tokens: refused with "approval_required_before" if the same (intent, policy) had a recorded
+  // require_approval since then.
+  std::optional<UtcTime> no_require_approval_since;
+  // A minted token: refused with "no_pending_request" unless the latest decision on its (intent, policy) is a
+  // require_approval recorded since then.
+  std::optional<UtcTime> pending_since;
+  std::optional<Digest> execute_trace;  // already executed: Conflict "already_executed"
   std::optional<IdempotencyKey>
       idempotency;     // with `answer`; another request's digest under it: Conflict "idempotency_mismatch"
   std::string answer;  // kept for idempotency; "%LOG_INDEX%" in it is replaced by the index
@@ -135,7 +140,6 @@ class Store {
   virtual Result<std::vector<MintedToken>> minted(const Digest& intent, const Digest& policy) const = 0;
   virtual Result<std::optional<std::uint64_t>> index_of_trace(const Digest& trace_digest) const = 0;
 
-  virtual Status add_nonce(const std::string& nonce, UtcTime expires_at) = 0;
   virtual Result<std::uint64_t> next_sequence() = 0;  // grows also over restarts; gaps are possible
 
   virtual Result<std::vector<keymgmt::PublishedKey>> keys() const = 0;
