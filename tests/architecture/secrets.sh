@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Reading a secret is spelled reveal(); this is the whole list of places that may.
+set -euo pipefail
+cd "$1"
+found="$(grep -rln 'reveal()' common pkcs11 keymgmt signer gate command --include='*.cc' | sort)"
+allowed="$(sort <<'LIST'
+pkcs11/token.cc
+signer/supervisor/pin_store.cc
+LIST
+)"
+extra="$(comm -23 <(echo "$found") <(echo "$allowed"))"
+if [[ -n "$extra" ]]; then
+  echo "These files read a secret and are not on the list in $0; add them with a reason, or do not read it there:"
+  echo "$extra"
+  exit 1
+fi
