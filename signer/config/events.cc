@@ -1,0 +1,79 @@
+#include "signer/config/events.h"
+
+#include <cstdlib>
+
+namespace countersign::config {
+namespace {
+
+using std::chrono::minutes;
+
+constexpr EventRow kEvents[] = {
+    {Event::ApproverUnknown, "approver_unknown", Severity::Warning, minutes(10),
+     "An approval was asked for by an identity that is not on the list of approvers."},
+    {Event::ApproverNotAuthorised, "approver_not_authorised", Severity::Warning, minutes(10),
+     "An approver asked for an approval outside the scopes they may grant."},
+    {Event::ApprovalProofInvalid, "approval_proof_invalid", Severity::Critical, minutes(10),
+     "Somebody claimed to be an approver and could not prove it."},
+    {Event::RequesterIsApprover, "requester_is_approver", Severity::Warning, minutes(10),
+     "A requester tried to approve their own request."},
+    {Event::ScopeWildcard, "scope_wildcard", Severity::Warning, minutes(10),
+     "An approval with a wildcard scope was asked for and refused."},
+    {Event::TtlOverLimit, "ttl_over_limit", Severity::Notice, minutes(30),
+     "An approval with a longer life than permitted was asked for and refused."},
+    {Event::TokenForeign, "token_foreign", Severity::Critical, minutes(10),
+     "An approval token was presented that none of the published approval keys signed."},
+    {Event::TokenReplayed, "token_replayed", Severity::Critical, minutes(10),
+     "An approval token that was already redeemed was presented again."},
+    {Event::AllowWithoutTokens, "allow_without_tokens", Severity::Critical, minutes(10),
+     "An allow was asked for without the approvals it needs."},
+    {Event::ContextMissingForApproval, "context_missing_for_approval", Severity::Warning, minutes(10),
+     "An approval was asked for while the intent's context evidence was missing or wrong."},
+    {Event::PeerNotPermitted, "peer_not_permitted", Severity::Warning, minutes(10),
+     "A local user asked the signer for something the configuration does not permit them."},
+    {Event::ClockStep, "clock_step", Severity::Critical, minutes(5),
+     "The clock stepped beyond the bound, so signing stopped."},
+    {Event::HolderLost, "holder_lost", Severity::Warning, minutes(5), "A holder ended and is being started again."},
+    {Event::HolderReplaced, "holder_replaced", Severity::Warning, minutes(5),
+     "A holder hung, grew past its bound or lost its token, and was replaced."},
+    {Event::PinRefused, "pin_refused", Severity::Critical, minutes(60),
+     "A token refused its PIN; the role stays down, because trying again would lock the token."},
+    {Event::TokenLost, "token_lost", Severity::Critical, minutes(10), "A token is missing; its roles cannot sign."},
+    {Event::LedgerFault, "ledger_fault", Severity::Critical, minutes(5),
+     "The ledger cannot be written or is not what it was, so nothing is signed."},
+    {Event::ChainMismatch, "chain_mismatch", Severity::Critical, minutes(10),
+     "A chain of approvals does not belong together or repeats a token."},
+};
+
+}  // namespace
+
+std::string_view name_of(Severity severity) {
+  switch (severity) {
+    case Severity::Notice:
+      return "notice";
+    case Severity::Warning:
+      return "warning";
+    case Severity::Critical:
+      return "critical";
+  }
+  std::abort();
+}
+
+std::span<const EventRow> events() {
+  return kEvents;
+}
+
+const EventRow& row_of(Event event) {
+  for (const EventRow& row : kEvents) {
+    if (row.event == event) return row;
+  }
+  std::abort();
+}
+
+std::optional<Event> event_named(std::string_view name) {
+  for (const EventRow& row : kEvents) {
+    if (row.name == name) return row.event;
+  }
+  return std::nullopt;
+}
+
+}  // namespace countersign::config
