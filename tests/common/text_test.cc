@@ -1,0 +1,39 @@
+#include "common/text.h"
+
+#include <gtest/gtest.h>
+
+namespace countersign {
+namespace {
+
+TEST(Text, TrimsUnicodeWhiteSpaceButNotZeroWidthSpaces) {
+  EXPECT_EQ(trimmed("\u00a0 \t\u2003a b\u3000\n"), "a b");
+  EXPECT_EQ(trimmed("\u200ba\ufeff"), "\u200ba\ufeff");
+  EXPECT_EQ(trimmed(" \u0085 "), "");
+  EXPECT_EQ(trimmed("\xff "), "\xff");
+}
+
+TEST(Text, LowersOneCodePointForOne) {
+  EXPECT_EQ(lowered("AbC"), "abc");
+  EXPECT_EQ(lowered("\u00c9\u0130\u03a3"), "\u00e9i\u03c3");
+}
+
+TEST(Text, SetsAreTrimmedSortedAndUnique) {
+  EXPECT_EQ(text_set({" b", "a", "", "B", "a "}, false), (std::vector<std::string>{"B", "a", "b"}));
+  EXPECT_EQ(text_set({" b", "a", "", "B", "a "}, true), (std::vector<std::string>{"a", "b"}));
+}
+
+TEST(IdentityKey, IsOneForAllSpellingsOfAPerson) {
+  const std::string plain = *identity_key("ren\u00e9@company.example");
+  for (const char* spelling : {" ren\u00e9@company.example", "REN\u00c9@Company.Example",
+                               "rene\u0301@company.example\t", "RENE\u0301@COMPANY.EXAMPLE"}) {
+    EXPECT_EQ(*identity_key(spelling), plain) << spelling;
+  }
+  EXPECT_NE(*identity_key("rene@company.example"), plain);
+}
+
+TEST(IdentityKey, RefusesWhatNamesNobody) {
+  for (const char* text : {"", " \u00a0", "\xff@x", "a\nb", "a\x7f"}) EXPECT_FALSE(identity_key(text)) << text;
+}
+
+}  // namespace
+}  // namespace countersign
