@@ -30,7 +30,7 @@ package(utf8proc PkgConfig::UTF8PROC)
 package(double-conversion double-conversion::double-conversion)
 package(prometheus prometheus-cpp::core)
 package(boost Boost::headers Threads::Threads)
-package(SQLiteCpp -lSQLiteCpp PkgConfig::SQLITE)
+package(sqlite3 PkgConfig::SQLITE)
 add_library(CLI11 INTERFACE IMPORTED GLOBAL)
 
 # Cryptoki declarations only; nothing of p11-kit is linked.

@@ -19,8 +19,9 @@
 
 namespace countersign::ledger {
 
-// One line of the append-only record. Its RFC 6962 leaf is the canonical JSON of all members but `body`, which stands
-// in it by digest.
+// One line of the append-only record. Its RFC 6962 leaf is the canonical JSON of all members but `body`, of its index,
+// of `content_digest` (SHA-256 of the bytes of `body`) and, where the item did more than record, of `effects_digest`
+// (SHA-256 of the stored list of what it redeemed, decided, minted and executed).
 struct Record {
   std::string kind;  // "signed", "refused", "executed", "key", "time_reset", "restored", …
   UtcTime at;
@@ -76,7 +77,8 @@ struct OutboxEvent {
   std::string event;       // name in the table of events
   std::string dedupe_key;  // the same key within the table's window is told once, with a count
   UtcTime at;
-  std::string body;  // JSON
+  std::string body;                   // JSON
+  std::chrono::nanoseconds window{};  // since the first; an empty dedupe_key or no window: each one is told
 };
 
 // All or nothing, and independent of the other items of its batch.
@@ -93,8 +95,9 @@ struct Item {
   // require_approval recorded since then.
   std::optional<UtcTime> pending_since;
   std::optional<Digest> execute_trace;  // already executed: Conflict "already_executed"
-  std::optional<IdempotencyKey>
-      idempotency;     // with `answer`; another request's digest under it: Conflict "idempotency_mismatch"
+  // With `answer`. Already there with this digest: Conflict "idempotency_repeated", so answer with answer_for(); with
+  // another: Conflict "idempotency_mismatch".
+  std::optional<IdempotencyKey> idempotency;
   std::string answer;  // kept for idempotency; "%LOG_INDEX%" in it is replaced by the index
   std::vector<OutboxEvent> events;
 };
@@ -106,6 +109,20 @@ struct Committed {
 struct TreeHead {
   std::uint64_t size = 0;
   Digest root;  // RFC 6962 §2.1
+};
+
+struct StoredRecord {
+  std::uint64_t index = 0;
+  Record record;
+  std::string leaf;     // the bytes whose leaf hash stands in the tree
+  std::string effects;  // JSON; empty where there are none
+};
+
+// What a full check went through.
+struct Verification {
+  TreeHead head;
+  std::uint64_t redemptions = 0;
+  std::uint64_t executions = 0;
 };
 
 struct OutboxRow {
@@ -126,6 +143,14 @@ class Store {
   virtual TreeHead head() const = 0;
   // The root of the first `size` leaves. Fails with NotFound beyond the head.
   virtual Result<Digest> root_at(std::uint64_t size) const = 0;
+  virtual Result<StoredRecord> record(std::uint64_t index) const = 0;  // NotFound beyond the head
+  // At most `limit` leaf hashes from leaf `first` on: what tiles are made of.
+  virtual Result<std::vector<Digest>> leaf_hashes(std::uint64_t first, std::size_t limit) const = 0;
+  // log/merkle_tree.h; NotFound beyond the head.
+  virtual Result<std::vector<Digest>> inclusion_proof(std::uint64_t index, std::uint64_t size) const = 0;
+  virtual Result<std::vector<Digest>> consistency_proof(std::uint64_t first, std::uint64_t second) const = 0;
+  // Hashes and compares everything that is stored.
+  virtual Result<Verification> verify() const = 0;
 
   virtual Result<std::optional<Decision>> latest_decision(const Digest& intent, const Digest& policy) const = 0;
   // The latest require_approval not older than `since`.
@@ -149,6 +174,7 @@ class Store {
   virtual Status put_keys(std::span<const keymgmt::PublishedKey> keys, UtcTime at) = 0;
 
   virtual Result<std::vector<OutboxRow>> outbox(std::size_t limit) const = 0;  // due, oldest first
+  // Success: told once, forgotten after its window. Failure: due again later, each time twice as late, at most 5 min.
   virtual Status told(std::uint64_t outbox_id, bool success, UtcTime at) = 0;
 
   // Time: the high-water mark of the clock (common point of all records).

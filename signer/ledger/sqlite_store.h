@@ -1,0 +1,85 @@
+// The ledger in one SQLite file: WAL, synchronous=FULL, mode 0600, one writer in one process (a lock file beside it
+// says so). docs/decisions/0004-sqlite-ledger.md has the reasons.
+//
+// Threads: commit, put_keys, told and next_sequence take the writer's lock; next_sequence normally only an atomic
+// counter. All reading goes over a second connection and sees what is committed; it never waits for a sync.
+//
+// Failing: where the disk is full (SQLITE_FULL), the transaction is rolled back, the head is read again and must be the
+// one before; then all items fail with Unavailable, reason "ledger_full", and the store goes on once there is space.
+// That is safe because a transaction counts only by its last WAL frame, whose checksum covers all before it: a write
+// that did not fit cannot have completed it. Every other failure of a transaction, above all of its sync, poisons the
+// store (reason "ledger_poisoned"): what reached the disk is unknown, so only a restart that reads the disk may go on.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "signer/ledger/store.h"
+#include "signer/ledger/time_guard.h"
+
+namespace countersign::ledger {
+
+struct SqliteOptions {
+  std::chrono::nanoseconds clock_step = std::chrono::seconds(5);  // bound of the TimeGuard
+  // How many of the newest records are hashed again at open; all leaf hashes are always folded into the root.
+  // verify() does all.
+  std::uint64_t rehash = 100'000;
+  std::string boot_id = this_boot_id();
+};
+
+class SqliteStore : public Store {
+ public:
+  // Makes a new ledger, whole or not at all. Fails with Conflict, reason "ledger_exists", if there is a file at `path`.
+  static Result<std::unique_ptr<SqliteStore>> create(const std::string& path, const Clock& clock,
+                                                     SqliteOptions options = {});
+  // Opens and checks: schema, file mode, indices without gaps, the tree against (size, root), the newest records, their
+  // redemptions and executions against their leaves. Fails with Unavailable, reason "ledger_missing" (never makes an
+  // empty one) or "ledger_in_use"; with Refused, reason "ledger_truncated" (records are missing), "ledger_forked"
+  // (the records are not those of the root), "ledger_corrupt" (SQLite or a hash says so), "ledger_exposed" (others may
+  // read or write the file), "ledger_version" (made by another version). The hint says what to do.
+  static Result<std::unique_ptr<SqliteStore>> open(const std::string& path, const Clock& clock,
+                                                   SqliteOptions options = {});
+  ~SqliteStore() override;
+
+  Result<std::vector<Result<Committed>>> commit(std::span<const Item> items) override;
+  TreeHead head() const override;
+  Result<Digest> root_at(std::uint64_t size) const override;
+  Result<StoredRecord> record(std::uint64_t index) const override;
+  Result<std::vector<Digest>> leaf_hashes(std::uint64_t first, std::size_t limit) const override;
+  Result<std::vector<Digest>> inclusion_proof(std::uint64_t index, std::uint64_t size) const override;
+  Result<std::vector<Digest>> consistency_proof(std::uint64_t first, std::uint64_t second) const override;
+  Result<std::optional<Decision>> latest_decision(const Digest& intent, const Digest& policy) const override;
+  Result<std::optional<Decision>> latest_required(const Digest& intent, const Digest& policy,
+                                                  UtcTime since) const override;
+  Result<std::vector<Decision>> pending(UtcTime since, std::size_t limit) const override;
+  Result<std::optional<std::string>> intent_document(const Digest& intent) const override;
+  Result<std::optional<std::string>> answer_for(const IdempotencyKey& key) const override;
+  Result<bool> redeemed(const std::string& token_id) const override;
+  Result<std::vector<MintedToken>> minted(const Digest& intent, const Digest& policy) const override;
+  Result<std::optional<std::uint64_t>> index_of_trace(const Digest& trace_digest) const override;
+  Result<std::uint64_t> next_sequence() override;
+  Result<std::vector<keymgmt::PublishedKey>> keys() const override;
+  Result<std::uint64_t> key_set_version() const override;
+  Status put_keys(std::span<const keymgmt::PublishedKey> keys, UtcTime at) override;
+  Result<std::vector<OutboxRow>> outbox(std::size_t limit) const override;
+  Status told(std::uint64_t outbox_id, bool success, UtcTime at) override;
+  Result<UtcTime> high_water() const override;
+
+  // Everything: SQLite's integrity check, every leaf and body hashed, every redemption and execution found again.
+  // Takes minutes on a large ledger and does not stop signing. Fails as open() does.
+  Result<Verification> verify() const override;
+
+  // Judges the clock; its mark is kept by every commit. commit() refuses items of kind "signed" while it is stopped.
+  TimeGuard& time_guard();
+  bool poisoned() const;
+
+ private:
+  struct State;
+  explicit SqliteStore(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace countersign::ledger
