@@ -1,0 +1,369 @@
+#!/usr/bin/env python3
+"""Measures the signer beside the raw token and beside peers, interleaved in one run, and prints ratios.
+
+  tests/bench/run.py [--build build/bench] [--seconds 2] [--rounds 5] [--json FILE] [--table FILE] [--only NAME…]
+
+Needs the programs of the `bench` preset. Everything runs in a temporary folder on tokens made for it; nothing of the
+machine is changed. Figures are min / median / max over the rounds; a ratio is taken inside each round.
+docs/performance.md says what each line means and what its goal is.
+"""
+import argparse
+import json
+import os
+import pathlib
+import resource
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
+ROLES = ("approval", "trace", "release")
+
+
+class Appliance:
+    """One countersignd on tokens of its own, one token directory a role."""
+
+    def __init__(self, build, folder, algorithm, trace_holders):
+        self.bin = build / "bin"
+        self.folder = folder
+        self.algorithm = algorithm
+        folder.mkdir(parents=True)
+        tokens, roles = "", ""
+        for role in ROLES:
+            (folder / role).mkdir()
+            tokens += (f"  {role}:\n    module: {SOFTHSM}\n    environment: {{SOFTHSM2_CONF: {folder}/{role}/softhsm2.conf}}\n"
+                       f"    label: bench-{role}\n    pin: {{file: {folder}/{role}/pin}}\n")
+            holders = trace_holders if role == "trace" else 1
+            roles += f"  {role}: {{token: {role}, algorithm: {algorithm}, holders: {holders}}}\n"
+        self.config = folder / "countersign.yaml"
+        self.config.write_text(
+            f"state: {folder}/state\n"
+            f"sockets: {{sign: {folder}/sign.sock, admin: {folder}/admin.sock, public: {folder}/public.sock}}\n"
+            f"tokens:\n{tokens}roles:\n{roles}"
+            f"peers:\n  - {{uid: {os.getuid()}, may: [sign:trace, verify, keys, decisions, requests, nonce, executed, metrics, status]}}\n"
+            f"publication: {{directory: {folder}/published}}\n"
+            "limits: {requests_per_second: 1000000, burst: 1000000, in_flight: 4096, connections: 2048}\n"
+            "trial: true\n")
+        subprocess.run([self.bin / "countersignd", "init", "--config", self.config], check=True,
+                       stdout=subprocess.DEVNULL)
+        self.process = None
+
+    def start(self):
+        """Starts it and returns the milliseconds until every role could sign."""
+        begin = time.monotonic()
+        self.process = subprocess.Popen([self.bin / "countersignd", "--config", self.config],
+                                        stdout=subprocess.DEVNULL, stderr=open(self.folder / "log", "ab"),
+                                        start_new_session=True)
+        while time.monotonic() - begin < 30:
+            if self.process.poll() is not None:
+                sys.exit("countersignd ended at start:\n" + (self.folder / "log").read_text()[-2000:])
+            if self.get("/readyz").startswith(b"HTTP/1.1 200"):
+                return (time.monotonic() - begin) * 1000
+            time.sleep(0.002)
+        sys.exit("countersignd is not ready after 30 s")
+
+    def get(self, target):
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(5)
+                connection.connect(str(self.folder / "sign.sock"))
+                connection.sendall(f"GET {target} HTTP/1.1\r\nHost: signer\r\n\r\n".encode())
+                return connection.recv(65536)
+        except OSError:
+            return b""
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+
+    def children(self):
+        """pid → what it is, of the front and the trace holders: the processes that work on a trace signature."""
+        found = {}
+        for entry in pathlib.Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                words = (entry / "cmdline").read_bytes().decode().split("\0")
+            except OSError:
+                continue
+            if parent == self.process.pid:
+                found[int(entry.name)] = " ".join(words)
+        return found
+
+    def cpu(self):
+        """CPU seconds used so far by front and holders (all threads), from the scheduler's own nanoseconds."""
+        total = 0
+        for pid in self.children():
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                total += int((task / "schedstat").read_text().split()[0])
+        return total / 1e9
+
+    def front(self):
+        return next(pid for pid, words in self.children().items() if "--front" in words)
+
+    def raw_arguments(self):
+        return SOFTHSM, "bench-trace", self.folder / "trace" / "pin", "trace-", self.algorithm
+
+    def raw_environment(self):
+        return {**os.environ, "SOFTHSM2_CONF": str(self.folder / "trace" / "softhsm2.conf")}
+
+
+def trace_request():
+    """A trace as gate services ask for it thousands of times a second: an allow, about 2 KB signed."""
+    digest = "1f8affbdf255cf2596e8b9857c07f02fa8d0300b3cf4d5bf" + "@" * 16
+    policy = "482a34a80e02e7cbe523d30aa8d5024c9aeaf008263cb76964e2f99881cbc473"
+    entity = [{"kind": "agent", "id": "deployer@team.example"}, {"kind": "policy", "id": policy},
+              {"kind": "tool", "id": "db.save"}]
+    return {
+        "type": "trace",
+        "statement": {
+            "created_at": "2026-06-08T21:14:00Z", "correlation_id": "e58cf08920e32788c8eafd16", "tool_name": "db.save",
+            "args_digest": "d5518115205754eb42bf52a8debd17f67081de19e4d65ccf0b4b38c247988d5b", "intent_digest": digest,
+            "policy_digest": policy, "policy_id": "gait.gate.policy", "policy_version": "1.0.0", "verdict": "allow",
+            "relationship": {
+                "entity_refs": entity,
+                "policy_ref": {"policy_id": "gait.gate.policy", "policy_version": "1.0.0", "policy_digest": policy},
+                "agent_chain": [{"identity": "deployer@team.example", "role": "requester"}],
+                "edges": [{"kind": "calls", "from": entity[0], "to": entity[2]},
+                          {"kind": "governed_by", "from": entity[2], "to": entity[1]}],
+                "related_entity_ids": [policy, "db.save", "deployer@team.example"]},
+            "countersign": {"requester": "deployer@team.example", "reason_codes": ["matched_rule_reads"],
+                            "matched_rule": "reads", "required_approvals": 0, "distinct_approvers": False,
+                            "required_scopes": ["tool:db.save"], "destructive": False}},
+    }
+
+
+def run(arguments, **keywords):
+    done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, **keywords)
+    if done.returncode != 0:
+        sys.exit(f"{arguments[0]} failed: {done.stderr[-2000:]}")
+    return json.loads(done.stdout)
+
+
+class Figures:
+    def __init__(self):
+        self.values = {}
+        self.goals = {}
+
+    def add(self, name, value, goal=None):
+        self.values.setdefault(name, []).append(value)
+        if goal:
+            self.goals[name] = goal
+
+    def rows(self):
+        for name, values in self.values.items():
+            yield {"name": name, "min": min(values), "median": statistics.median(values), "max": max(values),
+                   "rounds": len(values), "goal": self.goals.get(name, "")}
+
+    def table(self):
+        lines = ["| figure | min | median | max | goal |", "|---|---|---|---|---|"]
+        for row in self.rows():
+            lines.append("| {name} | {min:.4g} | {median:.4g} | {max:.4g} | {goal} |".format(**row))
+        return "\n".join(lines) + "\n"
+
+
+def measure_throughput(build, folder, options, figures, algorithm, holders):
+    name = f"{algorithm} {holders} holder{'s' if holders > 1 else ''}"
+    appliance = Appliance(build, folder / f"{algorithm}-{holders}", algorithm, holders)
+    single = appliance.folder / "single.json"
+    batch = appliance.folder / "batch.json"
+    request = trace_request()
+    single.write_text(json.dumps(request, separators=(",", ":")))
+    batch.write_text(json.dumps({"requests": [request] * 16}, separators=(",", ":")))
+    appliance.start()
+
+    def raw(processes, threads, *prefix):
+        return run([*prefix, build / "bin/bench_raw_sign", *appliance.raw_arguments(), processes, threads, options.seconds],
+                   env=appliance.raw_environment())
+
+    def load(body, connections, *prefix):
+        before = appliance.cpu()
+        result = run([*prefix, build / "bin/bench_load", "http", appliance.folder / "sign.sock", body, connections,
+                      options.seconds])
+        result["server_cpu_us"] = (appliance.cpu() - before) * 1e6 / result["everything"]
+        return result
+
+    for _ in range(options.rounds):
+        one = raw(1, 1)
+        two_threads = raw(1, 2)
+        raw_n = raw(holders, 1) if holders > 1 else one
+        served = {connections: load(single, connections) for connections in (1, 8, 64)}
+        batched = load(batch, 8)
+        figures.add(f"raw C_Sign {algorithm}, one process /s", one["per_second"])
+        figures.add(f"raw C_Sign {algorithm}, one process CPU µs", one["cpu_us"])
+        figures.add(f"raw C_Sign {algorithm}, two threads /s", two_threads["per_second"])
+        for connections, result in served.items():
+            figures.add(f"{name}, {connections} connections /s", result["per_second"])
+        figures.add(f"{name}, batch of 16 /s", batched["per_second"])
+        figures.add(f"{name}: CPU of front + holders over raw, µs", served[64]["server_cpu_us"] - one["cpu_us"], "≤ 35")
+        figures.add(f"{name}: p99 / p50 at 64 connections", served[64]["p99_us"] / served[64]["p50_us"], "≤ 5")
+        if holders == 1:
+            figures.add(f"{name}: 64 connections / raw one process", served[64]["per_second"] / one["per_second"], "≥ 0.85")
+        elif algorithm == "p256":
+            figures.add(f"{name}: 64 connections / raw two threads",
+                        served[64]["per_second"] / two_threads["per_second"], "≥ 1.0")
+            figures.add(f"{name}: batch of 16 / raw two threads", batched["per_second"] / two_threads["per_second"], "≥ 1.25")
+        else:
+            figures.add(f"{name}: 64 connections / raw two threads",
+                        served[64]["per_second"] / two_threads["per_second"], "≥ 1.1")
+        figures.add(f"{name}: 64 connections / raw {holders} processes", served[64]["per_second"] / raw_n["per_second"])
+        if holders == 1:
+            pinned = ("taskset", "-c", "0")
+            raw_pinned = raw(1, 1, *pinned)
+            for pid in list(appliance.children()):
+                subprocess.run(["taskset", "-a", "-c", "-p", "0", str(pid)], check=True, stdout=subprocess.DEVNULL)
+            served_pinned = load(single, 1, *pinned)
+            commit_folder = tempfile.mkdtemp(dir=folder)
+            commit = run([*pinned, build / "bin/bench_commit", commit_folder, 300])
+            for pid in list(appliance.children()):
+                subprocess.run(["taskset", "-a", "-c", "-p", f"0-{os.cpu_count() - 1}", str(pid)], check=True,
+                               stdout=subprocess.DEVNULL)
+            figures.add(f"{name}: p50 at one connection, pinned, over raw + one commit, µs",
+                        served_pinned["p50_us"] - raw_pinned["p50_us"] - commit["p50_us"], "≤ 40")
+            figures.add("one group commit alone, p50 µs", commit["p50_us"])
+    if holders == 1 and algorithm == "p256":
+        measure_peers(build, appliance, options, figures)
+    if holders == 1:
+        with subprocess.Popen([build / "bin/bench_load", "idle", str(appliance.folder / "sign.sock"), "1000"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as idle:
+            if idle.stdout.readline() != "open\n":
+                sys.exit("1,000 connections could not be opened")
+            status = pathlib.Path(f"/proc/{appliance.front()}/status").read_text()
+            resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+            figures.add(f"{name}: front resident at 1,000 connections, MiB", resident / 1024, "≤ 64")
+            idle.stdin.close()
+    appliance.stop()
+    for _ in range(options.rounds):
+        figures.add(f"{name}: start to ready, ms", appliance.start(), "≤ 300" if holders == 1 else "≤ 450")
+        appliance.stop()
+
+
+def measure_peers(build, appliance, options, figures):
+    """p11-kit server and ssh-agent on the same token, with 64 clients, in turn with ours."""
+    environment = appliance.raw_environment()
+    request = appliance.folder / "single.json"
+    for _ in range(options.rounds):
+        ours = run([build / "bin/bench_load", "http", appliance.folder / "sign.sock", request, 64, options.seconds])
+        if shutil.which("p11-kit"):
+            served = measure_p11_kit(build, appliance, environment, options)
+            if served:
+                figures.add("p11-kit server p256, 64 clients /s", served["per_second"])
+                figures.add("ours / p11-kit server, p256, 64 clients", ours["per_second"] / served["per_second"], "≥ 2.5 (peer rate)")
+        if shutil.which("ssh-agent"):
+            served = measure_ssh_agent(build, appliance, environment, options)
+            if served:
+                figures.add("ssh-agent p256, 64 clients /s", served["per_second"])
+                figures.add("ours / ssh-agent, p256, 64 clients", ours["per_second"] / served["per_second"], "≥ 10 (peer rate)")
+
+
+def measure_p11_kit(build, appliance, environment, options):
+    client = next(iter(pathlib.Path("/usr/lib").glob("*/pkcs11/p11-kit-client.so")), None)
+    if client is None:
+        print("p11-kit's client module is absent: its figures are left out", file=sys.stderr)
+        return None
+    name = str(appliance.folder / "p11-kit.sock")
+    server = subprocess.Popen(["p11-kit", "server", "--foreground", "--provider", SOFTHSM, "--name", name,
+                               "pkcs11:token=bench-trace"], env=environment, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 10
+        while not os.path.exists(name) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        module, *rest = appliance.raw_arguments()
+        done = subprocess.run([str(a) for a in (build / "bin/bench_raw_sign", client, *rest, 64, 1, options.seconds)],
+                              env={**environment, "P11_KIT_SERVER_ADDRESS": f"unix:path={name}"}, capture_output=True, text=True)
+        if done.returncode != 0:
+            print("p11-kit server: " + done.stderr.strip(), file=sys.stderr)
+            return None
+        return json.loads(done.stdout)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def measure_ssh_agent(build, appliance, environment, options):
+    name = str(appliance.folder / "agent.sock")
+    if os.path.exists(name):
+        os.unlink(name)
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", name, "-P", "/usr/lib/*"], env=environment,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 10
+        while not os.path.exists(name) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        ask = appliance.folder / "askpass"
+        ask.write_text(f"#!/bin/sh\ncat {appliance.folder}/trace/pin\n")
+        ask.chmod(0o700)
+        added = subprocess.run(["ssh-add", "-s", SOFTHSM], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                               env={**environment, "SSH_AUTH_SOCK": name, "SSH_ASKPASS": str(ask),
+                                    "SSH_ASKPASS_REQUIRE": "force"})
+        if added.returncode != 0:
+            print("ssh-agent: " + added.stderr.strip(), file=sys.stderr)
+            return None
+        return run([build / "bin/bench_load", "agent", name, 64, options.seconds])
+    finally:
+        agent.terminate()
+        agent.wait()
+
+
+def measure_gate_eval(build, folder, options, figures):
+    appliance = Appliance(build, folder / "gate", "ed25519", 1)
+    appliance.start()
+    source = pathlib.Path(__file__).resolve().parent
+    arguments = [build / "bin/countersign", "gate", "eval", "--policy", source / "policy.yaml", "--intent",
+                 source / "intent.json", "--trace-out", appliance.folder / "trace.json", "--signer",
+                 appliance.folder / "sign.sock", "--json"]
+    for _ in range(options.rounds):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        begin = time.monotonic()
+        for _ in range(20):
+            done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True)
+            if done.returncode != 0:
+                sys.exit("gate eval failed: " + done.stdout + done.stderr)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        figures.add("gate eval, whole process, signed: CPU ms",
+                    (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000 / 20, "≤ 12")
+        figures.add("gate eval, whole process, signed: wall ms", (time.monotonic() - begin) * 1000 / 20)
+    appliance.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default="build/bench", type=pathlib.Path)
+    parser.add_argument("--seconds", default=2.0, type=float)
+    parser.add_argument("--rounds", default=5, type=int)
+    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--table", type=pathlib.Path)
+    parser.add_argument("--only", nargs="*", default=[])
+    options = parser.parse_args()
+    build = options.build.resolve()
+    figures = Figures()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="countersign-bench-"))
+    parts = {
+        "ed25519-1": lambda: measure_throughput(build, folder, options, figures, "ed25519", 1),
+        "ed25519-2": lambda: measure_throughput(build, folder, options, figures, "ed25519", 2),
+        "p256-1": lambda: measure_throughput(build, folder, options, figures, "p256", 1),
+        "p256-2": lambda: measure_throughput(build, folder, options, figures, "p256", 2),
+        "gate-eval": lambda: measure_gate_eval(build, folder, options, figures),
+    }
+    try:
+        for name, measure in parts.items():
+            if not options.only or name in options.only:
+                measure()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(figures.table())
+    if options.json:
+        options.json.write_text(json.dumps(list(figures.rows()), indent=1) + "\n")
+    if options.table:
+        options.table.write_text(figures.table())
+
+
+if __name__ == "__main__":
+    main()
