@@ -1,0 +1,157 @@
+#include "signer/channel/frame.h"
+
+#include "signer/channel/packing.h"
+
+namespace countersign::channel {
+namespace {
+
+constexpr std::size_t kHeader = sizeof(std::uint32_t) + sizeof(std::uint8_t) + sizeof(std::uint64_t);
+
+bool is_kind(std::uint8_t value) {
+  switch (static_cast<FrameKind>(value)) {
+    case FrameKind::Sign:
+    case FrameKind::Signed:
+    case FrameKind::Canary:
+    case FrameKind::CanaryGood:
+    case FrameKind::WriteAnchor:
+    case FrameKind::AnchorWritten:
+    case FrameKind::ReadAnchors:
+    case FrameKind::Anchors:
+    case FrameKind::Failed:
+    case FrameKind::Notify:
+    case FrameKind::Notified:
+      return true;
+  }
+  return false;
+}
+
+bool is_type(std::uint8_t value) {
+  switch (static_cast<statement::StatementType>(value)) {
+    case statement::StatementType::ApprovalToken:
+    case statement::StatementType::Trace:
+    case statement::StatementType::ApprovalAudit:
+      return true;
+  }
+  return false;
+}
+
+Error nonsense(std::string_view what) {
+  return Error{ErrorCode::Invalid, "the peer sent " + std::string(what), "frame_nonsense"};
+}
+
+}  // namespace
+
+void append_frame(std::string& out, FrameKind kind, std::uint64_t id, std::string_view payload) {
+  out.reserve(out.size() + kHeader + payload.size());
+  pack_number(out, static_cast<std::uint32_t>(payload.size()));
+  pack_number(out, static_cast<std::uint8_t>(kind));
+  pack_number(out, id);
+  out += payload;
+}
+
+void FrameReader::feed(std::string_view bytes) {
+  if (start_ > 0) {
+    buffer_.erase(0, start_);
+    start_ = 0;
+  }
+  buffer_ += bytes;
+}
+
+Result<std::optional<Frame>> FrameReader::next() {
+  const std::string_view waiting = std::string_view(buffer_).substr(start_);
+  if (waiting.size() < kHeader) return std::optional<Frame>();
+  Unpacker header(waiting.substr(0, kHeader));
+  const auto length = header.number<std::uint32_t>();
+  const auto kind = header.number<std::uint8_t>();
+  const auto id = header.number<std::uint64_t>();
+  if (length > kLongestPayload) return nonsense("a frame that is longer than any of ours");
+  if (!is_kind(kind)) return nonsense("a frame of an unknown kind");
+  if (waiting.size() < kHeader + length) return std::optional<Frame>();
+  start_ += kHeader + length;
+  return std::optional<Frame>(Frame{static_cast<FrameKind>(kind), id, std::string(waiting.substr(kHeader, length))});
+}
+
+std::string SignJob::encode() const {
+  std::string out;
+  out.reserve(64 + kid.size() + statement_json.size() + proof_json.size());
+  pack_number(out, static_cast<std::uint8_t>(type));
+  pack_text(out, kid);
+  pack_number(out, sequence);
+  pack_number(out, peer_uid);
+  pack_text(out, statement_json);
+  pack_text(out, proof_json);
+  return out;
+}
+
+Result<SignJob> SignJob::decode(std::string_view payload) {
+  Unpacker in(payload);
+  const auto type = in.number<std::uint8_t>();
+  SignJob job{static_cast<statement::StatementType>(type)};
+  job.kid = in.text();
+  job.sequence = in.number<std::uint64_t>();
+  job.peer_uid = in.number<std::uint32_t>();
+  job.statement_json = in.text();
+  job.proof_json = in.text();
+  if (!in.whole() || !is_type(type)) return nonsense("a signing job that does not read");
+  return job;
+}
+
+std::string SignAnswer::encode() const {
+  std::string out;
+  out.reserve(128 + kid.size() + statement_json.size());
+  pack_digest(out, job_digest);
+  pack_text(out, kid);
+  pack_digest(out, signed_digest);
+  pack_digest(out, signature_digest);
+  pack_time(out, signed_at);
+  pack_text(out, statement_json);
+  return out;
+}
+
+Result<SignAnswer> SignAnswer::decode(std::string_view payload) {
+  Unpacker in(payload);
+  SignAnswer answer;
+  answer.job_digest = in.digest();
+  answer.kid = in.text();
+  answer.signed_digest = in.digest();
+  answer.signature_digest = in.digest();
+  answer.signed_at = in.time();
+  answer.statement_json = in.text();
+  if (!in.whole()) return nonsense("an answer that does not read");
+  return answer;
+}
+
+Json Anchor::to_json() const {
+  return Json::object({{"at", at.rfc3339()}, {"root", root.hex()}, {"size", size}});
+}
+
+Result<Anchor> Anchor::from_json(const Json& json) {
+  const Json* count = json.find("size");
+  if (!json.is_object() || json.as_object().size() != 3 || count == nullptr || !count->is_integer() ||
+      count->as_integer() < 0) {
+    return Error{ErrorCode::Invalid, "an anchor is {at, root, size} and nothing else"};
+  }
+  Anchor anchor;
+  anchor.size = static_cast<std::uint64_t>(count->as_integer());
+  ASSIGN_OR_RETURN(anchor.root, Digest::parse(json.text("root")));
+  ASSIGN_OR_RETURN(anchor.at, UtcTime::parse(json.text("at")));
+  return anchor;
+}
+
+std::string encode_error(const Error& error) {
+  return Json::object({{"code", row_of(error.code).name},
+                       {"detail", error.detail},
+                       {"reason", error.reason},
+                       {"hint", error.hint}})
+      .compact();
+}
+
+Error decode_error(std::string_view payload) {
+  const Result<Json> json = Json::parse(payload);
+  const std::optional<ErrorCode> code = json ? error_code_named(json->text("code")) : std::nullopt;
+  if (!code) return Error{ErrorCode::Internal, "a process of the signer sent an error that does not read"};
+  return Error{*code, std::string(json->text("detail")), std::string(json->text("reason")),
+               std::string(json->text("hint"))};
+}
+
+}  // namespace countersign::channel
