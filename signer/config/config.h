@@ -120,6 +120,8 @@ struct Config {
   std::vector<NotifyConfig> security_owner;
   std::string publication;  // directory; empty: none
   std::chrono::nanoseconds publication_lifetime = std::chrono::hours(24 * 7);
+  std::chrono::nanoseconds publication_refresh = std::chrono::hours(24);
+  std::string publication_roster;  // file of the verifiers that must acknowledge; empty: open roster
   LimitsConfig limits;
   std::string log_level = "info";
   bool trial = false;                 // one uid may hold both sign:trace and sign:approval; `status` says so
@@ -134,13 +136,17 @@ struct Config {
 // A finding of `config check`: an error makes the configuration unusable, a warning does not.
 struct Finding {
   bool error = false;
-  std::string path;
-  std::string message;
+  std::string path;     // "roles.trace.token"; empty for the file itself
+  std::string message;  // what is said of `path`: "names no token of this file (line 12)"
   std::string hint;
+  std::string text() const { return path.empty() ? message : path + " " + message; }
+  Json to_json() const;
 };
 
 // Reads and checks a file. Relative paths in it are relative to its folder. Fails with Invalid on the first error.
 Result<Config> load(const std::string& path);
+// The same for a text that stood in `path`: the supervisor reads the file once and hands the text to its children.
+Result<Config> parse(std::string_view text, const std::string& path);
 // All findings at once, warnings included.
 std::vector<Finding> check(const std::string& path);
 
