@@ -277,8 +277,8 @@ TEST_P(WeakenedConfig, LoadsWithAWarningThatTheGoodOneLacks) {
 INSTANTIATE_TEST_SUITE_P(
     Table, WeakenedConfig,
     testing::Values(Weakening{"Trial", "state: state", "state: state\ntrial: true", "trial"},
-                    Weakening{"TrialWithBothRights", "[sign:approval, nonce, requests]",
-                              "[sign:approval, sign:trace]\ntrial: true", "peers"},
+                    Weakening{"TrialWithBothRights", "[sign:approval, nonce, requests]}",
+                              "[sign:approval, sign:trace]}\ntrial: true", "peers"},
                     Weakening{"ConfinementOptional", "log: {level: warning}", "confinement: {mandatory: false}",
                               "confinement.mandatory"},
                     Weakening{"OneUidForBoth", "distinct_uid: true", "distinct_uid: false", "approvals.distinct_uid"},
