@@ -1,0 +1,113 @@
+// One connection of HttpServer; for this folder alone.
+#pragma once
+
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/beast/http/basic_parser.hpp>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "signer/transport/http_server.h"
+
+namespace countersign::transport {
+
+// What the server needs of a request's head, copied out of the buffer it came in.
+class RequestHead : public boost::beast::http::basic_parser<true> {
+ public:
+  Method method = Method::Other;
+  std::string target;
+  std::string request_id;
+  std::string if_none_match;
+  bool json = false;
+  bool expects = false;
+
+ private:
+  using Text = boost::beast::string_view;
+  using Code = boost::beast::error_code;
+  void on_request_impl(boost::beast::http::verb verb, Text, Text text, int, Code&) override;
+  void on_field_impl(boost::beast::http::field field, Text name, Text value, Code&) override;
+  void on_response_impl(int, Text, int, Code&) override {}
+  void on_header_impl(Code&) override {}
+  void on_body_init_impl(const boost::optional<std::uint64_t>&, Code&) override {}
+  std::size_t on_body_impl(Text body, Code&) override { return body.size(); }
+  void on_chunk_header_impl(std::uint64_t, Text, Code&) override {}
+  std::size_t on_chunk_body_impl(std::uint64_t, Text body, Code&) override { return body.size(); }
+  void on_finish_impl(Code&) override {}
+};
+
+class HttpConnection : public Responder::Sink, public std::enable_shared_from_this<HttpConnection> {
+ public:
+  using Socket = boost::asio::local::stream_protocol::socket;
+
+  HttpConnection(HttpServer::State& server, Socket socket, Peer peer, const HttpServer::Handler& handler);
+
+  void start();
+  void answer(std::uint64_t ticket, HttpResponse response) override;
+  // Looks at the clock of the current phase.
+  void tick(std::uint64_t now);
+  void close();
+  // Ends after what is being answered; at once if there is nothing.
+  void close_when_idle();
+  // Answers once and closes: for a newcomer without room.
+  void turn_away(const Error& error);
+
+  bool idle() const { return unanswered() == 0 && outgoing_.empty() && phase_ == Phase::Idle; }
+  bool busy() const { return unanswered() != 0 || !outgoing_.empty(); }
+  std::uint64_t idle_since() const { return phase_since_; }
+  const Peer& peer() const { return peer_; }
+
+  std::size_t place = 0;  // in the server's list
+
+ private:
+  enum class Phase { Idle, Header, Body, Draining };
+  struct Slot {
+    std::string request_id;
+    bool last = false;   // the connection ends after it
+    bool ready = false;  // answered, and waiting for those before it
+    std::string bytes;
+  };
+
+  std::size_t unanswered() const { return slots_.size(); }
+  bool may_read() const;
+  void enter(Phase phase);
+  void wait_to_read();
+  void read();
+  void take(std::string_view bytes);
+  // Serves whole requests from the front of `bytes`; gives how many bytes were used up.
+  std::size_t consume(std::string_view bytes);
+  std::optional<Error> objection() const;  // to a whole head
+  void dispatch(std::string_view body);
+  void refuse(const Error& error, int status);
+  void refuse_parse(const boost::beast::error_code& code);
+  void release_answered();
+  void flush_soon();
+  void flush();
+  void after_flush();
+
+  HttpServer::State* server_;  // null once the server is gone
+  Socket socket_;
+  Peer peer_;
+  const HttpServer::Handler& handler_;
+
+  Phase phase_ = Phase::Idle;
+  std::uint64_t phase_since_ = 0;    // ticks
+  std::uint64_t writing_since_ = 0;  // ticks; 0 while nothing is stuck
+  std::optional<RequestHead> head_;
+  std::size_t body_length_ = 0;
+  std::string incoming_;  // what came and is not a whole request yet
+  std::string outgoing_;
+  std::deque<Slot> slots_;          // one for each unanswered request, oldest first
+  std::uint64_t first_ticket_ = 0;  // of slots_.front()
+  std::size_t drained_ = 0;
+  bool reading_ = false;
+  bool flush_queued_ = false;
+  bool waiting_to_write_ = false;
+  bool last_request_seen_ = false;  // Connection: close, end of stream or refused: nothing more is parsed
+  bool closed_ = false;
+
+  friend struct HttpServer::State;
+};
+
+}  // namespace countersign::transport

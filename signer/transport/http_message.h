@@ -1,0 +1,73 @@
+// One HTTP request as a handler sees it, and its answer.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/json.h"
+#include "common/result.h"
+#include "signer/transport/unix_socket.h"
+
+namespace countersign::transport {
+
+enum class Method { Get, Post, Other };
+
+// All views are valid only during the handler's call: what outlives it is copied.
+struct HttpRequest {
+  Method method = Method::Other;
+  std::string_view path;   // as sent, without the query
+  std::string_view query;  // as sent, without '?'
+  std::string_view body;   // at most HttpLimits::body bytes; JSON by its Content-Type where there is one
+  std::string_view request_id;
+  std::string_view if_none_match;
+  const Peer& peer;
+};
+
+// The decoded value of `name` in a query ("a=1&b=%20"). Fails with Invalid on bad percent-encoding and on a repeated
+// name; NotFound where absent.
+Result<std::string> query_value(std::string_view query, std::string_view name);
+// Percent-decoding; fails with Invalid on a bad escape or a NUL.
+Result<std::string> percent_decoded(std::string_view text);
+
+struct HttpResponse {
+  int status = 200;
+  std::string body;
+  std::string_view content_type = "application/json";
+  std::vector<std::pair<std::string, std::string>> headers;  // Content-Length and X-Request-Id are added
+
+  static HttpResponse json(const Json& value, int status = 200);
+  // `{"error":{"code","message","hint"}}` and the status of the error's code; 429 and 503 carry Retry-After: 1.
+  // `members`, where not null, are added to the error's object.
+  static HttpResponse error(const Error& error, const Json* members = nullptr);
+};
+
+// The error's object as every answer carries it.
+Json error_json(const Error& error);
+
+// The duty to answer one request, on the loop's thread. Dropping it unanswered answers 500: no request is met with
+// silence.
+class Responder {
+ public:
+  class Sink {
+   public:
+    virtual ~Sink() = default;
+    virtual void answer(std::uint64_t ticket, HttpResponse response) = 0;
+  };
+
+  Responder(std::shared_ptr<Sink> sink, std::uint64_t ticket) : sink_(std::move(sink)), ticket_(ticket) {}
+  Responder(Responder&&) noexcept = default;
+  Responder& operator=(Responder&& other) noexcept;
+  ~Responder();
+
+  void send(HttpResponse response);
+
+ private:
+  std::shared_ptr<Sink> sink_;
+  std::uint64_t ticket_;
+};
+
+}  // namespace countersign::transport

@@ -1,0 +1,195 @@
+#include "signer/transport/http_server.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <map>
+
+#include "common/digest.h"
+#include "signer/transport/http_server_state.h"
+#include "signer/transport/reactor.h"
+
+namespace countersign::transport {
+namespace {
+
+namespace asio = boost::asio;
+using Acceptor = asio::local::stream_protocol::acceptor;
+
+// Accepted at once before others get their turn.
+constexpr int kAcceptsPerTurn = 32;
+// Newcomers without room that are told so; more are closed without a word.
+constexpr std::size_t kTurnedAwayAtOnce = 64;
+
+int spare_descriptor() {
+  return ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+}  // namespace
+
+HttpServer::State::State(EventLoop& where, const HttpLimits& bounds)
+    : loop(where), limits(bounds), request_id_prefix(to_hex(random_bytes(6)) + "-"), reserve(spare_descriptor()) {}
+
+HttpServer::State::~State() {
+  if (reserve >= 0) ::close(reserve);
+}
+
+void HttpServer::State::open(Listener listener, Handler handler) {
+  // Asio gets a descriptor of its own, so that the Listener stays the one owner of the path.
+  const int descriptor = ::fcntl(listener.descriptor(), F_DUPFD_CLOEXEC, 3);
+  auto door =
+      std::make_unique<Door>(Door{std::move(listener), std::move(handler),
+                                  Acceptor(loop.reactor().context, asio::local::stream_protocol(), descriptor)});
+  doors.push_back(std::move(door));
+  wait_to_accept(*doors.back());
+}
+
+void HttpServer::State::wait_to_accept(Door& door) {
+  door.acceptor.async_wait(Acceptor::wait_read,
+                           [self = shared_from_this(), &door](const boost::system::error_code& error) {
+                             if (error || self->stopping) return;
+                             self->accept_some(door);
+                             if (!self->stopping && !door.paused) self->wait_to_accept(door);
+                           });
+}
+
+void HttpServer::State::accept_some(Door& door) {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    const int descriptor = ::accept4(door.acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (descriptor >= 0) {
+      admit(door, descriptor);
+      continue;
+    }
+    if (errno == EAGAIN) return;
+    if (errno == EINTR || errno == ECONNABORTED) continue;
+    return survive_exhaustion(door);
+  }
+}
+
+void HttpServer::State::admit(Door& door, int descriptor) {
+  Result<Peer> peer = peer_of(descriptor);
+  if (!peer) {
+    ::close(descriptor);
+    return;
+  }
+  ++counts.accepted;
+  const bool room = connections.size() < limits.connections || make_room();
+  if (!room && connections.size() >= limits.connections + kTurnedAwayAtOnce) {
+    ++counts.refused;
+    ::close(descriptor);
+    return;
+  }
+  asio::local::stream_protocol::socket socket(loop.reactor().context, asio::local::stream_protocol(), descriptor);
+  auto connection = std::make_shared<HttpConnection>(*this, std::move(socket), *std::move(peer), door.handler);
+  connection->place = connections.size();
+  connections.push_back(connection);
+  if (room) return connection->start();
+  ++counts.refused;
+  connection->turn_away(Error{ErrorCode::Unavailable, "all connections are busy", "too_many_connections"});
+}
+
+bool HttpServer::State::make_room() {
+  std::map<std::uint32_t, std::size_t> held;
+  for (const auto& connection : connections) ++held[connection->peer().uid];
+  HttpConnection* victim = nullptr;
+  const auto rank = [&](const HttpConnection& c) { return std::pair(held[c.peer().uid], ~c.idle_since()); };
+  for (const auto& connection : connections) {
+    if (connection->busy()) continue;
+    if (victim == nullptr || rank(*connection) > rank(*victim)) victim = connection.get();
+  }
+  if (victim == nullptr) return false;
+  ++counts.evicted;
+  victim->close();
+  return true;
+}
+
+void HttpServer::State::survive_exhaustion(Door& door) {
+  if (make_room()) return;  // the wait that follows accepts into the freed descriptor
+  if (reserve >= 0) {
+    ::close(reserve);
+    const int turned_away = ::accept4(door.acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC);
+    if (turned_away >= 0) ::close(turned_away);
+    reserve = spare_descriptor();
+    ++counts.refused;
+    if (turned_away >= 0) return;
+  }
+  // Nothing can be accepted: trying again before the next tick would only burn the processor.
+  door.paused = true;
+}
+
+void HttpServer::State::tick() {
+  ++now;
+  for (std::size_t i = connections.size(); i-- > 0;) {
+    if (i < connections.size()) std::shared_ptr<HttpConnection>(connections[i])->tick(now);
+  }
+  if (reserve < 0) reserve = spare_descriptor();
+  for (const auto& door : doors) {
+    if (!door->paused || stopping) continue;
+    door->paused = false;
+    wait_to_accept(*door);
+  }
+}
+
+void HttpServer::State::forget(HttpConnection& connection) {
+  const std::size_t place = connection.place;
+  if (place >= connections.size() || connections[place].get() != &connection) return;
+  std::swap(connections[place], connections.back());
+  connections[place]->place = place;
+  connections.pop_back();
+}
+
+void HttpServer::State::flush_soon(std::shared_ptr<HttpConnection> connection) {
+  unflushed.push_back(std::move(connection));
+  if (unflushed.size() > 1) return;
+  loop.after_this_turn([self = shared_from_this()] {
+    self->flushing.swap(self->unflushed);
+    for (const auto& each : self->flushing) each->flush();
+    self->flushing.clear();
+  });
+}
+
+HttpServer::HttpServer(EventLoop& loop, const HttpLimits& limits) : state_(std::make_shared<State>(loop, limits)) {
+  loop.every(kTick, [weak = std::weak_ptr<State>(state_)] {
+    if (const std::shared_ptr<State> state = weak.lock()) state->tick();
+  });
+}
+
+HttpServer::~HttpServer() {
+  stop_accepting();
+  while (!state_->connections.empty()) std::shared_ptr<HttpConnection>(state_->connections.back())->close();
+}
+
+Status HttpServer::serve(Listener listener, Handler handler) {
+  RETURN_IF_ERROR(listener.listen());
+  const int flags = ::fcntl(listener.descriptor(), F_GETFL);
+  ::fcntl(listener.descriptor(), F_SETFL, flags | O_NONBLOCK);
+  state_->open(std::move(listener), std::move(handler));
+  return ok();
+}
+
+void HttpServer::stop_accepting() {
+  state_->stopping = true;
+  for (const auto& door : state_->doors) {
+    boost::system::error_code ignored;
+    door->acceptor.close(ignored);
+  }
+  for (std::size_t i = state_->connections.size(); i-- > 0;) {
+    if (i < state_->connections.size()) std::shared_ptr<HttpConnection>(state_->connections[i])->close_when_idle();
+  }
+}
+
+bool HttpServer::idle() const {
+  for (const auto& connection : state_->connections) {
+    if (connection->busy()) return false;
+  }
+  return true;
+}
+
+HttpCounts HttpServer::counts() const {
+  HttpCounts counts = state_->counts;
+  counts.connections = state_->connections.size();
+  return counts;
+}
+
+}  // namespace countersign::transport
