@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "common/digest.h"
@@ -21,7 +22,9 @@ struct SignRequest {
   Json fields;               // typed fields, see statement.h
   std::vector<Json> redeem;  // approval tokens, whole documents
   std::optional<Json> proof;
-  std::optional<Json> intent;   // the whole intent, for a trace
+  // For a trace: {"digest_form", "document"}. The signer refuses it unless the RFC 8785 digest of `digest_form` (the
+  // normalised intent as gait hashes it) is the statement's intent_digest; `document` is the intent as it was given.
+  std::optional<Json> intent;
   std::string idempotency_key;  // empty for none
 };
 
@@ -45,7 +48,9 @@ struct Refusal {
 
 class SignerClient {
  public:
-  // Connects at the first call; one connection, kept alive. Paths over 107 bytes work (bound through /proc/self/fd).
+  // Connects at the first call; one connection, kept alive, and made anew when the signer has restarted. A request that
+  // may have been carried out is sent again only where that changes nothing: reading, and signing with an idempotency
+  // key. Paths over 107 bytes work.
   explicit SignerClient(std::string socket_path);
   SignerClient(SignerClient&&) noexcept;
   SignerClient& operator=(SignerClient&&) noexcept;
@@ -56,12 +61,13 @@ class SignerClient {
   Result<std::variant<Signed, Refusal>> sign(const SignRequest& request);
   Result<keymgmt::KeySet> keys();
   Result<Json> nonce();  // {"nonce","expires_at"}
+  // GET /v1/decisions: the latest recorded decision with "approval" (scopes and times an approval may have).
   Result<std::optional<Json>> decision(const Digest& intent, const Digest& policy);
-  Result<Json> request_document(const Digest& intent);  // the whole intent
-  Result<Json> requests();                              // pending approval requests
+  Result<Json> request_document(const Digest& intent);  // the whole intent; NotFound
+  Result<Json> requests();                              // {"requests":[decision…]}, pending approval
   Status executed(const Json& trace);                   // Conflict "already_executed" the second time
   Result<Json> verify(statement::StatementType type, const Json& statement);
-  // Any GET, for status, readiness and metrics.
+  // Any GET, for status, readiness and metrics: the body, also of a 503.
   Result<std::string> get(std::string_view target);
 
  private:

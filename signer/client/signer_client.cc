@@ -1,0 +1,160 @@
+#include "signer/client/signer_client.h"
+
+#include "signer/transport/http_client.h"
+
+namespace countersign::client {
+namespace {
+
+using transport::HttpAnswer;
+using transport::HttpClient;
+
+// The class of an answer whose `code` is a precise reason, by its status (common/result.cc has the table).
+ErrorCode code_for(int status) {
+  switch (status) {
+    case 403:
+      return ErrorCode::Refused;
+    case 404:
+      return ErrorCode::NotFound;
+    case 409:
+      return ErrorCode::Conflict;
+    case 413:
+      return ErrorCode::TooLarge;
+    case 429:
+      return ErrorCode::OverLimit;
+    case 503:
+      return ErrorCode::Unavailable;
+    default:
+      return status >= 500 ? ErrorCode::Internal : ErrorCode::Invalid;
+  }
+}
+
+Error nonsense(const std::string& detail) {
+  return Error{ErrorCode::Unavailable, "the signer's answer cannot be used: " + detail, "bad_answer"};
+}
+
+// The refusal in an answer that is not 200.
+Refusal refusal_of(const HttpAnswer& answer) {
+  const Result<Json> body = Json::parse(answer.body);
+  const Json* object = body ? body->find("error") : nullptr;
+  if (object == nullptr) {
+    return {Error{code_for(answer.status), "the signer answered with status " + std::to_string(answer.status)}, {}};
+  }
+  const std::string code(object->text("code"));
+  Refusal refusal{Error{error_code_named(code).value_or(code_for(answer.status)), std::string(object->text("message")),
+                        code, std::string(object->text("hint"))},
+                  {}};
+  if (const Json* tokens = object->find("tokens"); tokens != nullptr && tokens->is_array()) {
+    for (const Json& token : tokens->as_array()) {
+      refusal.tokens.push_back({std::string(token.text("token_id")), std::string(token.text("code"))});
+    }
+  }
+  return refusal;
+}
+
+Result<Json> json_of(Result<HttpAnswer> answer) {
+  if (!answer) return std::move(answer).error();
+  if (answer->status != 200) return refusal_of(*answer).error;
+  Result<Json> body = Json::parse(answer->body, {.bytes = std::size_t{64} << 20});
+  if (!body) return nonsense(body.error().detail);
+  return body;
+}
+
+Json body_of(const SignRequest& request) {
+  Json body = Json::object({{"type", statement::row_of(request.type).name}, {"statement", request.fields}});
+  if (!request.redeem.empty()) body.set("redeem", request.redeem);
+  if (request.proof) body.set("proof", *request.proof);
+  if (request.intent) body.set("intent", *request.intent);
+  if (!request.idempotency_key.empty()) body.set("idempotency_key", request.idempotency_key);
+  return body;
+}
+
+Result<Signed> signed_of(const Json& body) {
+  const Json* document = body.find("statement");
+  const Json* index = body.find("log_index");
+  const Json* redeemed = body.find("redeemed");
+  if (document == nullptr || !document->is_object() || index == nullptr || !index->is_integer() ||
+      index->as_integer() < 0 || redeemed == nullptr || !redeemed->is_array()) {
+    return nonsense("a member is missing or has another type");
+  }
+  Signed answer{*document, std::string(body.text("kid")), static_cast<std::uint64_t>(index->as_integer()), {}};
+  for (const Json& id : redeemed->as_array()) {
+    if (!id.is_string()) return nonsense("redeemed holds something that is no text");
+    answer.redeemed.push_back(id.as_string());
+  }
+  return answer;
+}
+
+}  // namespace
+
+struct SignerClient::Connection {
+  explicit Connection(std::string path) : http(std::move(path)) {}
+  HttpClient http;
+};
+
+SignerClient::SignerClient(std::string socket_path)
+    : connection_(std::make_unique<Connection>(std::move(socket_path))) {}
+SignerClient::SignerClient(SignerClient&&) noexcept = default;
+SignerClient& SignerClient::operator=(SignerClient&&) noexcept = default;
+SignerClient::~SignerClient() = default;
+
+Result<std::variant<Signed, Refusal>> SignerClient::sign(const SignRequest& request) {
+  const HttpClient::Repeat repeat =
+      request.idempotency_key.empty() ? HttpClient::Repeat::Unsafe : HttpClient::Repeat::Safe;
+  ASSIGN_OR_RETURN(const HttpAnswer answer, connection_->http.post("/v1/sign", body_of(request).compact(), repeat));
+  if (answer.status != 200) {
+    Refusal refusal = refusal_of(answer);
+    if (refusal.error.code == ErrorCode::Unavailable) return std::move(refusal.error);
+    return std::variant<Signed, Refusal>(std::move(refusal));
+  }
+  const Result<Json> body = Json::parse(answer.body);
+  if (!body) return nonsense(body.error().detail);
+  ASSIGN_OR_RETURN(Signed made, signed_of(*body));
+  return std::variant<Signed, Refusal>(std::move(made));
+}
+
+Result<keymgmt::KeySet> SignerClient::keys() {
+  ASSIGN_OR_RETURN(const Json body, json_of(connection_->http.get("/v1/keys")));
+  return keymgmt::KeySet::parse(body);
+}
+
+Result<Json> SignerClient::nonce() {
+  return json_of(connection_->http.get("/v1/nonce"));
+}
+
+Result<std::optional<Json>> SignerClient::decision(const Digest& intent, const Digest& policy) {
+  Result<Json> body =
+      json_of(connection_->http.get("/v1/decisions?intent_digest=" + intent.hex() + "&policy_digest=" + policy.hex()));
+  if (body) return std::optional<Json>(*std::move(body));
+  if (body.error().code == ErrorCode::NotFound) return std::optional<Json>();
+  return std::move(body).error();
+}
+
+Result<Json> SignerClient::request_document(const Digest& intent) {
+  ASSIGN_OR_RETURN(Json body, json_of(connection_->http.get("/v1/requests/" + intent.hex())));
+  Json* document = body.find("intent");
+  if (document == nullptr) return nonsense("it has no intent");
+  return std::move(*document);
+}
+
+Result<Json> SignerClient::requests() {
+  return json_of(connection_->http.get("/v1/requests"));
+}
+
+Status SignerClient::executed(const Json& trace) {
+  RETURN_IF_ERROR(json_of(
+      connection_->http.post("/v1/executed", Json::object({{"trace", trace}}).compact(), HttpClient::Repeat::Unsafe)));
+  return ok();
+}
+
+Result<Json> SignerClient::verify(statement::StatementType type, const Json& statement) {
+  const Json body = Json::object({{"type", statement::row_of(type).name}, {"statement", statement}});
+  return json_of(connection_->http.post("/v1/verify", body.compact(), HttpClient::Repeat::Safe));
+}
+
+Result<std::string> SignerClient::get(std::string_view target) {
+  ASSIGN_OR_RETURN(HttpAnswer answer, connection_->http.get(target));
+  if (answer.status != 200 && answer.status != 503) return refusal_of(answer).error;
+  return std::move(answer.body);
+}
+
+}  // namespace countersign::client
