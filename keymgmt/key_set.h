@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,7 +27,9 @@ struct PublishedKey {
   std::optional<UtcTime> not_after;  // open while active
   std::optional<UtcTime> compromised_since;
 
-  // Whether a signature made at `moment` counts: state, window, compromise.
+  // Whether a signature that says it was made at `moment` counts: the state verifies, not_before <= moment < not_after,
+  // and the key was never compromised. (A thief dates signatures back, so compromised_since alone saves none; only the
+  // log can.)
   bool counts_at(UtcTime moment) const;
 };
 
@@ -38,15 +42,18 @@ class KeySet {
   UtcTime issued_at() const { return issued_at_; }
   const std::vector<PublishedKey>& keys() const { return keys_; }
 
-  // By kid or any alias (aliases() of PublicKey). Null where unknown.
+  // By kid or any alias (aliases() of PublicKey), without a copy. Null where unknown.
   const PublishedKey* find(std::string_view name) const;
   const PublishedKey* active(Role role, Algorithm algorithm) const;
 
-  Json document() const;                              // keyset.json; also the answer of GET /v1/keys
-  Json jwks() const;                                  // RFC 7517 §5, only keys that may verify
-  static Result<KeySet> parse(const Json& document);  // strict
+  Json document() const;  // keyset.json; also the answer of GET /v1/keys
+  Json jwks() const;      // RFC 7517 §5, only keys that may verify
+  // Strict: unknown, missing or mistyped members, two keys of one kid, and names that do not follow from the key fail
+  // with Invalid.
+  static Result<KeySet> parse(const Json& document);
 
-  // Writes keyset.json, jwks.json, allowed_signers, <role>/<kid>.pem, <role>/<kid>.pub, <role>/public.key durably.
+  // Writes keyset.json, jwks.json, allowed_signers, <role>/<kid>.pem, <role>/<kid>.pub, <role>/public.key durably, and
+  // removes the files of keys that count no more.
   // Fails with Refused if `directory` already holds a higher version.
   Status publish(const std::string& directory) const;
 
@@ -54,6 +61,7 @@ class KeySet {
   std::uint64_t version_ = 0;
   UtcTime issued_at_;
   std::vector<PublishedKey> keys_;
+  std::map<std::string, std::size_t, std::less<>> names_;  // kid and aliases → place in keys_
 };
 
 }  // namespace countersign::keymgmt

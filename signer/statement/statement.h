@@ -48,6 +48,8 @@ struct DecisionFacts {
   std::string context_source;   // "", "envelope" or "claim"
   std::string approved_script;  // pattern id of a cited entry; empty for none
 };
+// As a caller gives it in the member `countersign`: empty texts left out.
+Json to_json(const DecisionFacts& facts);
 
 // A trace to be signed. `fields` are gait's trace members (gait-formats §16.1) in file order without those the holder
 // sets (schema_id, schema_version, observed_at, producer_version, trace_id, event_id, signature) and without
@@ -73,7 +75,9 @@ struct ApprovalTokenFields {
 };
 
 struct ApprovalAuditFields {
-  Json fields;  // gait-formats §9.5 in file order without schema_id, schema_version, producer_version
+  // gait-formats §9.5 in file order without schema_id, schema_version, producer_version. The holder adds observed_at
+  // behind created_at, which is the intent's own: a signature needs a time that no caller chose.
+  Json fields;
 };
 
 // What the holder alone decides.
@@ -103,7 +107,7 @@ class Statement {
  public:
   // Strict: unknown, missing, mistyped or oversized members fail with Invalid naming the member; a wildcard scope with
   // Refused, reason "scope_wildcard".
-  static Result<Statement> parse(StatementType type, const Json& fields);
+  static Result<Statement> parse(StatementType type, Json fields);
 
   StatementType type() const { return type_; }
   keymgmt::Role role() const { return row_of(type_).role; }
@@ -124,10 +128,12 @@ class Statement {
 // A signed document whose signature, digests and key were checked. Only verify makes one.
 class VerifiedDocument {
  public:
+  // Exactly what was verified: known members in file order, normalised as gait does, then `countersign` (bound by its
+  // digest) and `signature`. Unsigned members of the given document are gone.
   const Json& document() const { return document_; }
   const keymgmt::PublishedKey& key() const { return key_; }
   const Digest& signed_digest() const { return signed_digest_; }
-  // The moment the signature claims: observed_at of a trace, created_at of the others.
+  // The moment the signature claims: observed_at of a trace and an audit, created_at of a token.
   UtcTime signed_at() const { return signed_at_; }
 
   // Checks in gait's order (gait-formats §4): digest present and equal over the normalised known members, alg, key id,

@@ -1,0 +1,180 @@
+#include "signer/statement/approval_token_fields.h"
+
+#include <algorithm>
+
+#include "common/text.h"
+
+namespace countersign::statement {
+namespace {
+
+using enum Field::Kind;
+using enum Field::Presence;
+
+constexpr Field kToken[] = {{"schema_id", Text, Stamped},
+                            {"schema_version", Text, Stamped},
+                            {"created_at", Time, Stamped},
+                            {"producer_version", Text, Stamped},
+                            {"token_id", Text, Stamped},
+                            {"approver_identity", Text, Required},
+                            {"reason_code", Text, Required},
+                            {"intent_digest", HexDigest, Required},
+                            {"policy_digest", HexDigest, Required},
+                            {"delegation_binding_digest", HexDigest},
+                            {"scope", Texts, Required},
+                            {"max_targets", Integer},
+                            {"max_ops", Integer},
+                            {"expires_at", Time, Stamped},
+                            {"signature", Object, Sealed, nullptr}};
+
+constexpr Field kRequest[] = {{"approver_identity", Text, Required},
+                              {"reason_code", Text, Required},
+                              {"intent_digest", HexDigest, Required},
+                              {"policy_digest", HexDigest, Required},
+                              {"delegation_binding_digest", HexDigest},
+                              {"scope", Texts, Required},
+                              {"max_targets", Integer},
+                              {"max_ops", Integer},
+                              {"ttl_seconds", Integer, Required}};
+constexpr Structure kRequestShape{kRequest};
+
+constexpr std::size_t kTokenIdDigits = 24;
+// No configuration allows more; beyond it, created_at + ttl could leave the years gait reads.
+constexpr std::int64_t kLongestTtl = std::int64_t{10} * 366 * 24 * 3600;
+
+Error invalid(std::string detail) {
+  return Error{ErrorCode::Invalid, std::move(detail)};
+}
+
+std::int64_t integer(const Json& object, std::string_view name) {
+  const Json* member = object.find(name);
+  return member == nullptr ? 0 : member->as_integer();
+}
+
+Result<std::vector<std::string>> read_scope(const Json& given) {
+  std::vector<std::string> words;
+  for (const Json& word : given.as_array()) words.push_back(word.as_string());
+  std::vector<std::string> out;
+  for (std::string& word : text_set(words, true)) {
+    if (word.find('*') != std::string::npos) {
+      return Error{ErrorCode::Refused, "scope: \"" + word.substr(0, 64) + "\" holds a wildcard", "scope_wildcard",
+                   "name each tool, for instance tool:db.write"};
+    }
+    if (word.find(':') == std::string::npos) word.insert(0, "tool:");
+    const std::size_t colon = word.find(':');
+    if (colon == 0 || colon + 1 == word.size()) {
+      return invalid("scope: \"" + word.substr(0, 64) + "\" is not kind:name");
+    }
+    // gait lists scopes joined by a comma.
+    if (word.find(',') != std::string::npos) return invalid("scope: a word holds a comma");
+    out.push_back(std::move(word));
+  }
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  if (out.empty()) return invalid("scope: must name at least one kind:name");
+  return out;
+}
+
+Result<std::string> read_name(const Json& fields, std::string_view name) {
+  std::string out(trimmed(fields.text(name)));
+  if (out.empty()) return invalid(std::string(name) + ": must not be blank");
+  return out;
+}
+
+void set_text(Json& object, std::string_view name, std::string text) {
+  object.find(name)->as_string() = std::move(text);
+}
+
+}  // namespace
+
+const Structure& approval_token_structure() {
+  static const std::vector<Field> fields = [] {
+    std::vector<Field> out(std::begin(kToken), std::end(kToken));
+    out.back().shape = &signature_structure();
+    return out;
+  }();
+  static const Structure structure{fields};
+  return structure;
+}
+
+Result<ApprovalTokenFields> read_approval_token_fields(Json&& fields) {
+  ASSIGN_OR_RETURN(const Json json, read(kRequestShape, std::move(fields), Reading::Strict, ""));
+  ApprovalTokenFields out;
+  ASSIGN_OR_RETURN(out.intent_digest, Digest::parse(json.text("intent_digest")));
+  ASSIGN_OR_RETURN(out.policy_digest, Digest::parse(json.text("policy_digest")));
+  if (const std::string_view binding = json.text("delegation_binding_digest"); !binding.empty()) {
+    ASSIGN_OR_RETURN(out.delegation_binding_digest, Digest::parse(binding));
+  }
+  ASSIGN_OR_RETURN(out.approver_identity, read_name(json, "approver_identity"));
+  ASSIGN_OR_RETURN(out.reason_code, read_name(json, "reason_code"));
+  ASSIGN_OR_RETURN(out.scope, read_scope(*json.find("scope")));
+  const std::int64_t ttl = integer(json, "ttl_seconds");
+  if (ttl <= 0 || ttl > kLongestTtl) return invalid("ttl_seconds: must be positive and at most ten years");
+  out.ttl = std::chrono::seconds(ttl);
+  out.max_targets = integer(json, "max_targets");
+  out.max_ops = integer(json, "max_ops");
+  if (out.max_targets < 0) return invalid("max_targets: must not be negative");
+  if (out.max_ops < 0) return invalid("max_ops: must not be negative");
+  return out;
+}
+
+Result<StampedDocument> stamped(const ApprovalTokenFields& token, const Stamp& stamp) {
+  const bool is_hex = std::all_of(stamp.token_id.begin(), stamp.token_id.end(),
+                                  [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  if (stamp.token_id.size() != kTokenIdDigits || !is_hex) {
+    return invalid("token_id: must be 24 lower-case hex digits");
+  }
+  const UtcTime created_at = stamp.now.whole_seconds();
+  Json::Object out;
+  out.reserve(std::size(kToken));
+  out.emplace_back("schema_id", row_of(StatementType::ApprovalToken).schema_id);
+  out.emplace_back("schema_version", kSchemaVersion);
+  out.emplace_back("created_at", created_at.rfc3339());
+  out.emplace_back("producer_version", COUNTERSIGN_VERSION);
+  out.emplace_back("token_id", stamp.token_id);
+  out.emplace_back("approver_identity", token.approver_identity);
+  out.emplace_back("reason_code", token.reason_code);
+  out.emplace_back("intent_digest", token.intent_digest.hex());
+  out.emplace_back("policy_digest", token.policy_digest.hex());
+  if (token.delegation_binding_digest) {
+    out.emplace_back("delegation_binding_digest", token.delegation_binding_digest->hex());
+  }
+  out.emplace_back("scope", Json::array(token.scope));
+  if (token.max_targets > 0) out.emplace_back("max_targets", token.max_targets);
+  if (token.max_ops > 0) out.emplace_back("max_ops", token.max_ops);
+  out.emplace_back("expires_at", (created_at + token.ttl).whole_seconds().rfc3339());
+  Json document(std::move(out));
+  const Digest digest = document.digest();
+  return StampedDocument{std::move(document), digest};
+}
+
+Status normalise_approval_token(Json& token) {
+  if (token.text("schema_version").empty()) set_text(token, "schema_version", std::string(kSchemaVersion));
+  if (token.text("schema_version") != kSchemaVersion) return invalid("schema_version: must be 1.0.0");
+  for (const std::string_view name : {"token_id", "approver_identity", "reason_code"}) {
+    ASSIGN_OR_RETURN(std::string text, read_name(token, name));
+    set_text(token, name, std::move(text));
+  }
+  for (const std::string_view name : {"intent_digest", "policy_digest", "delegation_binding_digest"}) {
+    if (token.find(name) == nullptr) continue;
+    const std::string text = lowered(trimmed(token.text(name)));
+    if (!Digest::parse(text)) return invalid(std::string(name) + ": must be 64 hex digits");
+    set_text(token, name, text);
+  }
+  Json& scope = *token.find("scope");
+  if (!scope.is_array()) return invalid("scope: must name at least one kind:name");
+  std::vector<std::string> words;
+  for (const Json& word : scope.as_array()) words.push_back(word.as_string());
+  words = text_set(words, true);
+  if (words.empty()) return invalid("scope: must name at least one kind:name");
+  scope = Json::array(words);
+  for (const std::string_view name : {"max_targets", "max_ops"}) {
+    if (integer(token, name) < 0) return invalid(std::string(name) + ": must not be negative");
+  }
+  for (const std::string_view name : {"created_at", "expires_at"}) {
+    ASSIGN_OR_RETURN(const UtcTime moment, UtcTime::parse(token.text(name)));
+    if (moment.is_zero()) return invalid(std::string(name) + ": is missing");
+  }
+  return ok();
+}
+
+}  // namespace countersign::statement

@@ -1,0 +1,116 @@
+#include "signer/statement/statement.h"
+
+#include "signer/statement/approval_audit_fields.h"
+#include "signer/statement/approval_token_fields.h"
+#include "signer/statement/envelope.h"
+#include "signer/statement/trace_fields.h"
+
+namespace countersign::statement {
+namespace {
+
+// The table role → statement types → formats → algorithms. P-256 serves tokens that have no Ed25519; gait itself
+// verifies what is signed with Ed25519 only.
+constexpr StatementRow kRows[] = {
+    {StatementType::ApprovalToken, "approval_token", "gait.gate.approval_token", keymgmt::Role::Approval, true},
+    {StatementType::Trace, "trace", "gait.gate.trace", keymgmt::Role::Trace, true},
+    {StatementType::ApprovalAudit, "approval_audit", "gait.gate.approval_audit_record", keymgmt::Role::Trace, true},
+};
+
+struct VerdictRow {
+  Verdict verdict;
+  std::string_view name;
+};
+constexpr VerdictRow kVerdicts[] = {{Verdict::Allow, "allow"},
+                                    {Verdict::DryRun, "dry_run"},
+                                    {Verdict::RequireApproval, "require_approval"},
+                                    {Verdict::Block, "block"}};
+
+constexpr std::size_t kShortId = 24;
+
+}  // namespace
+
+const StatementRow& row_of(StatementType type) {
+  for (const StatementRow& row : kRows) {
+    if (row.type == type) return row;
+  }
+  __builtin_unreachable();
+}
+
+std::optional<StatementType> statement_type_named(std::string_view name) {
+  for (const StatementRow& row : kRows) {
+    if (row.name == name) return row.type;
+  }
+  return std::nullopt;
+}
+
+std::string_view name_of(Verdict verdict) {
+  for (const VerdictRow& row : kVerdicts) {
+    if (row.verdict == verdict) return row.name;
+  }
+  __builtin_unreachable();
+}
+
+std::optional<Verdict> verdict_named(std::string_view name) {
+  for (const VerdictRow& row : kVerdicts) {
+    if (row.name == name) return row.verdict;
+  }
+  return std::nullopt;
+}
+
+std::string short_id(std::string_view text) {
+  std::string id = sha256(text).hex();
+  id.resize(kShortId);
+  return id;
+}
+
+std::string trace_id(const Digest& policy_digest, const Digest& intent_digest, Verdict verdict) {
+  std::string text = policy_digest.hex();
+  text += ':';
+  text += intent_digest.hex();
+  text += ':';
+  text += name_of(verdict);
+  return short_id(text);
+}
+
+Result<Statement> Statement::parse(StatementType type, Json fields) {
+  if (!fields.is_object()) return Error{ErrorCode::Invalid, "a statement must be an object"};
+  Statement out;
+  out.type_ = type;
+  switch (type) {
+    case StatementType::Trace: {
+      ASSIGN_OR_RETURN(out.trace_, read_trace_fields(std::move(fields)));
+      break;
+    }
+    case StatementType::ApprovalToken: {
+      ASSIGN_OR_RETURN(out.token_, read_approval_token_fields(std::move(fields)));
+      break;
+    }
+    case StatementType::ApprovalAudit: {
+      ASSIGN_OR_RETURN(out.audit_, read_approval_audit_fields(std::move(fields)));
+      break;
+    }
+  }
+  return out;
+}
+
+Result<UnsignedDocument> Statement::rebuild(const Stamp& stamp) const {
+  // The three types are exclusive: parse set exactly one.
+  if (trace_) {
+    StampedDocument made = stamped(*trace_, stamp);
+    return UnsignedDocument(std::move(made.document), made.signed_digest);
+  }
+  if (token_) {
+    ASSIGN_OR_RETURN(StampedDocument made, stamped(*token_, stamp));
+    return UnsignedDocument(std::move(made.document), made.signed_digest);
+  }
+  StampedDocument made = stamped(*audit_, stamp);
+  return UnsignedDocument(std::move(made.document), made.signed_digest);
+}
+
+Result<Json> UnsignedDocument::seal(const keymgmt::PublicKey& key, ByteView signature) && {
+  ASSIGN_OR_RETURN(Json envelope, sealed_envelope(key, signature, signed_digest_));
+  document_.as_object().emplace_back("signature", std::move(envelope));
+  return std::move(document_);
+}
+
+}  // namespace countersign::statement
