@@ -1,0 +1,208 @@
+// approve: one approver's consent to one intent under one policy, minted as a token by the approval key once the signer
+// has seen who the approver is.
+#include <unistd.h>
+#include <chrono>
+
+#include "command/command.h"
+#include "command/commands.h"
+#include "command/input_file.h"
+#include "command/recorded_intent.h"
+#include "command/recorded_request.h"
+#include "command/signer_address.h"
+#include "command/ssh_signature.h"
+#include "command/token_storage.h"
+#include "common/text.h"
+#include "signer/client/signer_client.h"
+#include "signer/statement/approval_proof.h"
+
+namespace countersign::command {
+namespace {
+
+using statement::ApprovalTokenFields;
+
+constexpr Flag kFlags[] = {
+    {"intent-digest", Flag::Kind::Text, "HEX", "the intent, as gate eval printed it"},
+    {"policy-digest", Flag::Kind::Text, "HEX", "the policy, likewise"},
+    {"delegation-binding-digest", Flag::Kind::Text, "HEX", "the delegation the approval is bound to"},
+    {"ttl", Flag::Kind::Text, "SPAN", "how long the approval lives, \"30m\" (the signer's default for the scope)"},
+    {"scope", Flag::Kind::Text, "LIST", "what is approved, separated by commas; a bare NAME means tool:NAME"},
+    {"approver", Flag::Kind::Text, "IDENTITY", "who approves, as the signer's roster spells it"},
+    {"reason-code", Flag::Kind::Text, "TEXT", "why: a ticket"},
+    {"max-targets", Flag::Kind::Integer, "N", "most targets it covers (0: any)"},
+    {"max-ops", Flag::Kind::Integer, "N", "most operations it covers (0: any)"},
+    {"out", Flag::Kind::Text, "FILE", "where the token goes (approval_<token_id>.json)"},
+    {"ssh-key", Flag::Kind::Text, "FILE",
+     "the key that proves it ($COUNTERSIGN_APPROVER_KEY, else ssh-agent's only key)"},
+    {"proof", Flag::Kind::Text, "KIND", "ssh or unix_user; ssh where a key is found"},
+    {"show", Flag::Kind::Switch, "", "print the whole intent first"},
+    kSignerFlag,
+};
+
+// A message for an error of gait's `approve`: exit 6.
+Error invalid(std::string detail) {
+  return Error{ErrorCode::Invalid, std::move(detail)};
+}
+
+Result<Digest> digest_flag(const Arguments& arguments, std::string_view flag, std::string_view name) {
+  Result<Digest> digest = Digest::parse(trimmed(arguments.text(flag)));
+  if (!digest) return invalid(std::string(name) + " must be sha256 hex");
+  return digest;
+}
+
+// The lower-case set of scopes; a bare word names a tool. Wildcards are left for the signer to refuse and report.
+std::vector<std::string> scopes_of(std::string_view list) {
+  std::vector<std::string> scopes;
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    const std::string_view scope = trimmed(list.substr(0, comma));
+    if (!scope.empty())
+      scopes.push_back(scope.find(':') == std::string_view::npos ? "tool:" + std::string(scope) : std::string(scope));
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return text_set(scopes, true);
+}
+
+Result<ApprovalTokenFields> fields_of(const Arguments& arguments) {
+  ApprovalTokenFields fields;
+  if (const std::string_view text = trimmed(arguments.text("ttl")); !text.empty()) {
+    const Result<std::chrono::nanoseconds> ttl = parse_duration(text);
+    if (!ttl || *ttl <= std::chrono::nanoseconds(0)) return invalid("invalid --ttl, expected positive duration");
+    if (*ttl % std::chrono::seconds(1) != std::chrono::nanoseconds(0))
+      return invalid("invalid --ttl, expected whole seconds");
+    fields.ttl = *ttl;
+  }
+  fields.max_targets = arguments.integer("max-targets").value_or(0);
+  fields.max_ops = arguments.integer("max-ops").value_or(0);
+  if (fields.max_targets < 0) return invalid("max_targets must be >= 0");
+  if (fields.max_ops < 0) return invalid("max_ops must be >= 0");
+  fields.scope = scopes_of(arguments.text("scope"));
+  if (fields.scope.empty()) return invalid("scope is required");
+  fields.approver_identity = trimmed(arguments.text("approver"));
+  if (fields.approver_identity.empty()) return invalid("approver identity is required");
+  fields.reason_code = trimmed(arguments.text("reason-code"));
+  if (fields.reason_code.empty()) return invalid("reason code is required");
+  ASSIGN_OR_RETURN(fields.intent_digest, digest_flag(arguments, "intent-digest", "intent_digest"));
+  ASSIGN_OR_RETURN(fields.policy_digest, digest_flag(arguments, "policy-digest", "policy_digest"));
+  if (arguments.given("delegation-binding-digest")) {
+    ASSIGN_OR_RETURN(fields.delegation_binding_digest,
+                     digest_flag(arguments, "delegation-binding-digest", "delegation_binding_digest"));
+  }
+  return fields;
+}
+
+Json statement_of(const ApprovalTokenFields& fields) {
+  Json json = Json::object({{"intent_digest", fields.intent_digest.hex()},
+                            {"policy_digest", fields.policy_digest.hex()},
+                            {"approver_identity", fields.approver_identity},
+                            {"reason_code", fields.reason_code},
+                            {"scope", Json::array(fields.scope)},
+                            {"ttl_seconds", std::chrono::duration_cast<std::chrono::seconds>(fields.ttl).count()}});
+  if (fields.delegation_binding_digest) json.set("delegation_binding_digest", fields.delegation_binding_digest->hex());
+  if (fields.max_targets > 0) json.set("max_targets", fields.max_targets);
+  if (fields.max_ops > 0) json.set("max_ops", fields.max_ops);
+  return json;
+}
+
+// The approver's proof over exactly these fields and a fresh nonce of the signer.
+Result<Json> proof_of(const Arguments& arguments, const ApprovalTokenFields& fields, client::SignerClient& signer) {
+  const std::string_view kind = arguments.text("proof");
+  const Json unix_user = Json::object({{"kind", "unix_user"}});
+  if (kind == "unix_user") return unix_user;
+  if (!kind.empty() && kind != "ssh")
+    return invalid("unsupported proof: \"" + std::string(kind) + "\", expected ssh or unix_user");
+  ASSIGN_OR_RETURN(const ApproverKey key, ApproverKey::find(arguments.text("ssh-key")));
+  if (key.none()) {
+    if (kind.empty()) return unix_user;
+    return Error{ErrorCode::Invalid, "there is no SSH key to prove the approver with", "approver_key_missing",
+                 "name one with --ssh-key or $COUNTERSIGN_APPROVER_KEY, or add it to ssh-agent"};
+  }
+  ASSIGN_OR_RETURN(const Json challenge, signer.nonce());
+  const std::string nonce(challenge.text("nonce"));
+  ASSIGN_OR_RETURN(const UtcTime expires_at, UtcTime::parse(challenge.text("expires_at")));
+  ASSIGN_OR_RETURN(const std::string signature,
+                   key.sign(statement::approval_message(fields, nonce, expires_at), statement::kApprovalNamespace));
+  return Json::object(
+      {{"kind", "ssh"}, {"signature", signature}, {"nonce", nonce}, {"expires_at", expires_at.rfc3339()}});
+}
+
+std::vector<std::string> storage_warnings(const std::string& token_path, bool token_on_stdout) {
+  std::vector<std::string> warnings;
+  if (std::optional<std::string> warning = storage_warning(token_path)) warnings.push_back(*std::move(warning));
+  if (!token_on_stdout) return warnings;
+  if (const std::optional<std::string> redirected = private_redirection(STDOUT_FILENO)) {
+    if (std::optional<std::string> warning = storage_warning(*redirected)) warnings.push_back(*std::move(warning));
+  }
+  return warnings;
+}
+
+void answer(Call& call, const Json& token, const std::string& path) {
+  const std::vector<std::string> warnings = storage_warnings(path, call.json);
+  for (const std::string& warning : warnings) call.console.tell("warning: " + warning);
+  if (!call.json) {
+    call.console.answer("token         " + std::string(token.text("token_id")) + "\nexpires       " +
+                        std::string(token.text("expires_at")) + "\nfile          " + path + "\n");
+    return;
+  }
+  // The token itself, so that `> token_a.json` is one: readers of tokens ignore what they do not know.
+  Json members = token;
+  members.set("ok", true);
+  members.set("token_path", path);
+  const Json* signature = token.find("signature");
+  members.set("key_id", signature == nullptr ? std::string_view() : signature->text("key_id"));
+  members.set("description", "signed approval token created");
+  if (!warnings.empty()) members.set("warnings", Json::array(warnings));
+  answer_as_gait(call, std::move(members));
+}
+
+Result<int> approve(Call& call, const Arguments& arguments) {
+  if (!arguments.positionals().empty()) return invalid("unexpected positional arguments");
+  ASSIGN_OR_RETURN(ApprovalTokenFields fields, fields_of(arguments));
+  const std::string out(trimmed(arguments.text("out")));
+  // Before a token is minted that could not be kept.
+  RETURN_IF_ERROR(prepare_output("approval token", out.empty() ? "approval" : out));
+
+  client::SignerClient signer(signer_address(arguments).path);
+  ASSIGN_OR_RETURN(const RecordedRequest recorded,
+                   RecordedRequest::fetch(signer, fields.intent_digest, fields.policy_digest));
+  if (fields.ttl == std::chrono::nanoseconds(0)) fields.ttl = recorded.default_ttl();
+  if (arguments.is_on("show")) {
+    ASSIGN_OR_RETURN(const RecordedIntent intent, RecordedIntent::fetch(signer, fields.intent_digest));
+    call.console.tell(intent.digest_form().gait_file());
+  }
+  // Not refused here: the signer refuses, records it and tells the security owner.
+  if (const std::string missing = recorded.missing_from(fields.scope); !missing.empty()) {
+    call.console.tell("warning: the intent also needs " + missing + "; without it this approval will not count");
+  }
+
+  client::SignRequest request;
+  request.type = statement::StatementType::ApprovalToken;
+  request.fields = statement_of(fields);
+  ASSIGN_OR_RETURN(request.proof, proof_of(arguments, fields, signer));
+  ASSIGN_OR_RETURN(const auto signed_or_refused, signer.sign(request));
+  if (const auto* refusal = std::get_if<client::Refusal>(&signed_or_refused)) return refusal->error;
+  const Json& token = std::get<client::Signed>(signed_or_refused).statement;
+  const std::string path = !out.empty() ? out : "approval_" + std::string(token.text("token_id")) + ".json";
+  RETURN_IF_ERROR(write_output(path, token.gait_file()));
+  answer(call, token, path);
+  return 0;
+}
+
+}  // namespace
+
+Command approve_command() {
+  return {
+      "approve",
+      "--intent-digest HEX --policy-digest HEX --scope LIST --approver IDENTITY --reason-code TEXT [flags]",
+      "Approves one intent under one policy, as yourself",
+      "The signer mints the token only while its latest decision on that intent is require_approval, for approvers\n"
+      "of its roster, within their scopes and time limits, and never for the requester. The approver is proven by an\n"
+      "OpenSSH signature, or by the unix user where the roster says so. --json prints the token itself.",
+      "countersign approve --intent-digest $I --policy-digest $P --scope tool.write --approver approver@company "
+      "--reason-code change_ticket_123 --json > token_a.json",
+      kFlags,
+      Positionals::EndFlags,
+      Shape::Gait,
+      approve};
+}
+
+}  // namespace countersign::command

@@ -1,0 +1,154 @@
+#include "command/command.h"
+
+#include <algorithm>
+
+#include "command/key_file_mode.h"
+#include "gate/verdict.h"
+
+namespace countersign::command {
+namespace {
+
+constexpr Flag kEveryFlag[] = {
+    {"json", Flag::Kind::Switch, "", "one JSON value on stdout, nothing else there"},
+    {"help", Flag::Kind::Switch, "", "this text"},
+    {"h", Flag::Kind::Switch, "", ""},
+};
+
+Json details(const Error& error) {
+  Json json = Json::object({{"code", error.wire_code()}, {"message", error.detail}});
+  if (!error.hint.empty()) json.set("hint", error.hint);
+  return json;
+}
+
+std::vector<std::string_view> words_of(const Command& command) {
+  std::vector<std::string_view> words;
+  for (std::string_view rest = command.words; !rest.empty();) {
+    const std::size_t space = std::min(rest.find(' '), rest.size());
+    words.push_back(rest.substr(0, space));
+    rest.remove_prefix(std::min(space + 1, rest.size()));
+  }
+  return words;
+}
+
+// The command with the most words that begin `arguments`; null where none does.
+const Command* command_for(std::span<const std::string> arguments) {
+  const Command* best = nullptr;
+  std::size_t most = 0;
+  for (const Command& command : all_commands()) {
+    const std::vector<std::string_view> words = words_of(command);
+    if (words.size() > most && words.size() <= arguments.size() &&
+        std::ranges::equal(words, arguments.first(words.size()))) {
+      best = &command;
+      most = words.size();
+    }
+  }
+  return best;
+}
+
+std::string padded(std::string text, std::size_t width) {
+  text.resize(std::max(text.size() + 2, width), ' ');
+  return text;
+}
+
+std::string help_of(const Command& command) {
+  std::string text = "countersign " + std::string(command.words) + " " + std::string(command.synopsis) + "\n\n" +
+                     std::string(command.summary) + ".\n";
+  if (!command.manual.empty()) text += "\n" + std::string(command.manual) + "\n";
+  text += "\n";
+  const auto add = [&text](const Flag& flag) {
+    if (flag.meaning.empty()) return;
+    const std::string value = flag.value.empty() ? std::string() : " " + std::string(flag.value);
+    text += padded("  --" + std::string(flag.name) + value, 34) + std::string(flag.meaning) + "\n";
+  };
+  std::ranges::for_each(command.flags, add);
+  std::ranges::for_each(kEveryFlag, add);
+  return text + "\nExample:\n  " + std::string(command.example) + "\n";
+}
+
+std::string overview() {
+  std::string text =
+      "countersign: asks for verdicts, approvals and signatures of a Countersign appliance.\n\n"
+      "usage: countersign COMMAND [flags]      (countersign COMMAND --help tells more)\n\n";
+  for (const Command& command : all_commands()) {
+    text += padded("  " + std::string(command.words), 20) + std::string(command.summary) + "\n";
+  }
+  return text +
+         "\nThe signer is found by --signer or $COUNTERSIGN_SIGNER, else at /run/countersign/sign.sock.\n"
+         "Exit codes: 0 done, allow; 1 internal; 2 verification failed; 3 block, refused; 4 approval required;\n"
+         "5 not found; 6 invalid input; 7 signer unavailable.\n";
+}
+
+int fail(Call& call, Shape shape, std::string_view words, const Error& error) {
+  if (call.json) {
+    if (shape == Shape::Gait) {
+      answer_as_gait(call, gait_error(error));
+    } else {
+      call.console.answer(our_error(error).compact() + "\n");
+    }
+  }
+  call.console.tell(std::string(words) + " error: " + error.detail);
+  if (!error.hint.empty()) call.console.tell("hint: " + error.hint);
+  return row_of(error.code).exit_code;
+}
+
+}  // namespace
+
+Json gait_error(const Error& error) {
+  Json answer = Json::object({{"ok", false}, {"error_detail", details(error)}});
+  gate::add_error(answer, row_of(error.code).exit_code, error.detail);
+  return answer;
+}
+
+Json our_error(const Error& error) {
+  return Json::object({{"ok", false}, {"error", details(error)}});
+}
+
+void answer_as_gait(Call& call, Json members) {
+  members.set("correlation_id", gate::correlation_id(call.argv));
+  std::string line = members.gait_line();
+  if (!line.ends_with('\n')) line += '\n';
+  call.console.answer(line);
+}
+
+int dispatch(std::vector<std::string> argv, Console& console) {
+  Call call{std::move(argv), console};
+  const std::span<const std::string> words = std::span(call.argv).subspan(call.argv.empty() ? 0 : 1);
+  if (words.empty() || words[0] == "help" || words[0] == "--help" || words[0] == "-h" || words[0] == "-help") {
+    const Command* asked = words.size() > 1 ? command_for(words.subspan(1)) : nullptr;
+    console.answer(asked == nullptr ? overview() : help_of(*asked));
+    return words.empty() ? 6 : 0;
+  }
+  call.json = asks_for_json(words);
+  const Command* command = command_for(words);
+  if (command == nullptr) {
+    return fail(call, Shape::Ours, "countersign",
+                Error{ErrorCode::Invalid, "there is no command \"" + words[0] + "\"", "unknown_command",
+                      "`countersign help` lists the commands"});
+  }
+
+  std::vector<Flag> flags(command->flags.begin(), command->flags.end());
+  flags.insert(flags.end(), std::begin(kEveryFlag), std::end(kEveryFlag));
+  if (command->shape == Shape::Gait) flags.insert(flags.end(), key_file_flags().begin(), key_file_flags().end());
+  const Result<Arguments> arguments =
+      Arguments::parse(flags, command->positionals, words.subspan(words_of(*command).size()));
+  if (!arguments) return fail(call, command->shape, command->words, arguments.error());
+  if (arguments->is_on("help") || arguments->is_on("h")) {
+    console.answer(help_of(*command));
+    return 0;
+  }
+  call.json = arguments->is_on("json");
+
+  if (const Status status = refuse_key_files(*arguments); !status) {
+    return fail(call, command->shape, command->words, status.error());
+  }
+  const Result<int> exit_code = command->act(call, *arguments);
+  if (!exit_code) return fail(call, command->shape, command->words, exit_code.error());
+  if (!console.complete()) {
+    // What was asked for is done (a token may be minted), but nobody has the answer.
+    console.tell(std::string(command->words) + " error: the answer could not be written to stdout");
+    return 1;
+  }
+  return *exit_code;
+}
+
+}  // namespace countersign::command

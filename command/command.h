@@ -1,0 +1,52 @@
+// One command of the program: its words, flags and act. The table of all is in command_table.cc; adding a command is a
+// file and a row there.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "command/arguments.h"
+#include "command/console.h"
+#include "common/json.h"
+#include "common/result.h"
+
+namespace countersign::command {
+
+// One call of the program.
+struct Call {
+  std::vector<std::string> argv;  // with argv[0]
+  Console& console;
+  bool json = false;
+};
+
+// How errors and answers look: gait's where gait has the command, ours elsewhere (interfaces of the command line).
+enum class Shape { Gait, Ours };
+
+struct Command {
+  std::string_view words;     // "gate eval"
+  std::string_view synopsis;  // after the words in --help: "--policy FILE --intent FILE"
+  std::string_view summary;   // one line
+  std::string_view manual;    // what --help says beyond the flags
+  std::string_view example;
+  std::span<const Flag> flags;  // `--json` and `--help` are added to every command
+  Positionals positionals;
+  Shape shape;
+  // Returns the exit code. An Error is printed in the command's shape and ends with its code's exit code.
+  Result<int> (*act)(Call& call, const Arguments& arguments);
+};
+
+std::span<const Command> all_commands();
+
+// Finds the command, reads its flags, acts, and returns the exit code of the process.
+int dispatch(std::vector<std::string> argv, Console& console);
+
+// gait's answer of one line, with `correlation_id`.
+void answer_as_gait(Call& call, Json members);
+// gait's members of a failure ("error", "error_code", …), ours as `error_detail`; add to them what the command knows.
+Json gait_error(const Error& error);
+// {"ok":false,"error":{"code","message","hint"}}.
+Json our_error(const Error& error);
+
+}  // namespace countersign::command

@@ -1,0 +1,22 @@
+// Every command of the program, one function a file; command_table.cc puts them in the order of `countersign help`.
+#pragma once
+
+#include "command/command.h"
+
+namespace countersign::command {
+
+Command gate_eval_command();
+Command approve_command();
+Command approve_inspect_command();
+Command requests_list_command();
+Command requests_show_command();
+Command run_command();
+Command trace_verify_command();
+Command keys_list_command();
+Command keys_show_command();
+Command keys_export_command();
+Command status_command();
+Command config_check_command();
+Command version_command();
+
+}  // namespace countersign::command

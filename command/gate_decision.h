@@ -1,0 +1,49 @@
+// A decision and what became of its approvals, up to the signer's word: the part of `gate eval` that decides.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "command/gate_inputs.h"
+#include "gate/approval.h"
+#include "gate/evaluate.h"
+#include "keymgmt/key_set.h"
+#include "signer/client/signer_client.h"
+
+namespace countersign::command {
+
+// The verdict before approvals: the policy's, and `block` where it demands a delegation, since none can be presented.
+// Fails with Invalid where the policy demands a counter that this command does not keep (rate_limit,
+// destructive_budget): nothing is ignored.
+Result<gate::Decision> decide(const GateInputs& inputs);
+
+// The last step of a decision, after its approvals: an allow that demands a brokered credential is a block, since none
+// is brokered here (gait with --credential-broker off).
+void block_without_credential(gate::Decision& decision);
+
+// Tokens presented for a decision, minus those the signer turned down.
+class PresentedApprovals {
+ public:
+  explicit PresentedApprovals(const GateInputs& inputs) : inputs_(inputs), usable_(inputs.tokens) {}
+
+  bool any() const { return !inputs_.tokens.empty(); }
+  // Precondition: decision.verdict is RequireApproval.
+  gate::ApprovalJudgement judge(const gate::Decision& decision, const keymgmt::KeySet& keys, UtcTime now) const;
+  // Takes the tokens of `findings` out. False where none of them was counted on: asking again would loop.
+  bool turn_down(const std::vector<client::TokenFinding>& findings);
+
+ private:
+  const GateInputs& inputs_;
+  std::vector<Json> usable_;
+  struct TurnedDown {
+    Json token;
+    std::string code;
+  };
+  std::vector<TurnedDown> turned_down_;
+};
+
+// Section 15 of gait-formats, as far as this command has its flags. Fails with Invalid.
+Status check_profile(std::string_view profile, const gate::Policy& policy, bool simulate);
+
+}  // namespace countersign::command

@@ -1,0 +1,82 @@
+#include "command/input_file.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include "common/durable_file.h"
+
+namespace countersign::command {
+namespace {
+
+constexpr std::size_t kMostBytes = std::size_t{1} << 20;
+constexpr mode_t kOwnerOnly = 0600;
+
+Error invalid(std::string detail, std::string reason = {}) {
+  return Error{ErrorCode::Invalid, std::move(detail), std::move(reason)};
+}
+
+// "no such file or directory", as Go and the C library in the C locale say it, but in lower case.
+std::string cause_of(int error) {
+  std::string text = std::strerror(error);
+  if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') text[0] = static_cast<char>(text[0] - 'A' + 'a');
+  return text;
+}
+
+}  // namespace
+
+Result<std::string> read_input(std::string_view what, const std::string& path) {
+  if (::access(path.c_str(), R_OK) != 0) {
+    return invalid("read " + std::string(what) + ": open " + path + ": " + cause_of(errno));
+  }
+  Result<std::string> text = read_file(path, kMostBytes);
+  if (!text) return invalid("read " + std::string(what) + ": " + text.error().detail, text.error().reason);
+  return text;
+}
+
+Result<Json> read_document(std::string_view what, const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string text, read_input(what, path));
+  Json::Limits limits;
+  limits.gait = true;
+  Result<Json> document = Json::parse(text, limits);
+  if (!document) return invalid("parse " + std::string(what) + ": " + document.error().detail, document.error().reason);
+  if (!document->is_object()) return invalid("parse " + std::string(what) + ": " + path + " holds no JSON object");
+  return document;
+}
+
+Status refuse_traversal(std::string_view what, const std::string& path) {
+  const std::filesystem::path file(path);
+  if (file.is_absolute()) return ok();
+  for (const std::filesystem::path& part : file) {
+    if (part == "..") return invalid("relative " + std::string(what) + " path must not traverse parent directories");
+  }
+  return ok();
+}
+
+Status prepare_output(std::string_view what, const std::string& path) {
+  const std::filesystem::path file(path);
+  const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+  std::error_code failure;
+  // gait makes folders with mode 0750; write_durable does too, but only after the tokens would be spent.
+  const mode_t before = ::umask(027);
+  std::filesystem::create_directories(folder, failure);
+  ::umask(before);
+  if (failure) return invalid("make folder " + folder.string() + ": " + failure.message());
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) {
+    return invalid("write " + std::string(what) + ": open " + path + ": " + cause_of(errno));
+  }
+  if (std::filesystem::is_directory(file, failure)) {
+    return invalid("write " + std::string(what) + ": open " + path + ": is a directory");
+  }
+  return ok();
+}
+
+Status write_output(const std::string& path, std::string_view content) {
+  return write_durable(path, content, kOwnerOnly);
+}
+
+}  // namespace countersign::command

@@ -1,0 +1,15 @@
+#include "command/signer_address.h"
+
+#include <cstdlib>
+
+namespace countersign::command {
+
+SignerAddress signer_address(const Arguments& arguments) {
+  if (const std::string_view flag = arguments.text("signer"); !flag.empty()) return {std::string(flag), true};
+  if (const char* environment = std::getenv("COUNTERSIGN_SIGNER"); environment != nullptr && *environment != '\0') {
+    return {environment, true};
+  }
+  return {"/run/countersign/sign.sock", false};
+}
+
+}  // namespace countersign::command

@@ -1,0 +1,99 @@
+// status: what the signer says of itself, its findings first.
+#include "command/command.h"
+#include "command/commands.h"
+#include "command/signer_address.h"
+#include "signer/client/signer_client.h"
+
+namespace countersign::command {
+namespace {
+
+constexpr Flag kFlags[] = {kSignerFlag};
+
+std::string scalar(const Json& value) {
+  return value.is_string() ? value.as_string() : value.compact();
+}
+
+bool is_scalar(const Json& value) {
+  return !value.is_object() && !value.is_array();
+}
+
+bool all_scalar(const Json& value) {
+  if (!value.is_array()) return false;
+  for (const Json& element : value.as_array()) {
+    if (!is_scalar(element)) return false;
+  }
+  return true;
+}
+
+// One line a value, nested members indented: readable for any status the signer of today or tomorrow gives.
+void render(const Json& object, std::size_t depth, std::string& text) {
+  for (const auto& [name, value] : object.as_object()) {
+    std::string label(depth * 2, ' ');
+    label += name;
+    if (is_scalar(value) || all_scalar(value)) {
+      label.resize(std::max(label.size() + 1, std::size_t{24}), ' ');
+      text += label;
+      if (is_scalar(value)) {
+        text += scalar(value);
+      } else {
+        for (const Json& element : value.as_array()) text += scalar(element) + " ";
+      }
+      text += "\n";
+      continue;
+    }
+    text += label + "\n";
+    if (value.is_object()) {
+      render(value, depth + 1, text);
+      continue;
+    }
+    for (const Json& element : value.as_array()) {
+      if (element.is_object()) {
+        render(element, depth + 1, text);
+        text += "\n";
+      } else {
+        text += std::string(depth * 2 + 2, ' ') + element.compact() + "\n";
+      }
+    }
+  }
+}
+
+Result<int> status(Call& call, const Arguments& arguments) {
+  if (!arguments.positionals().empty()) return Error{ErrorCode::Invalid, "status takes no arguments"};
+  client::SignerClient signer(signer_address(arguments).path);
+  ASSIGN_OR_RETURN(const std::string body, signer.get("/v1/status"));
+  ASSIGN_OR_RETURN(Json document, Json::parse(body));
+  if (!document.is_object()) return Error{ErrorCode::Internal, "the signer's status is no object"};
+  if (call.json) {
+    if (document.find("ok") == nullptr) document.set("ok", true);
+    call.console.answer(document.compact() + "\n");
+    return 0;
+  }
+  std::string text;
+  if (const Json* findings = document.find("findings"); findings != nullptr && findings->is_array()) {
+    for (const Json& finding : findings->as_array()) {
+      text += std::string(finding.text("severity")) + ": " + std::string(finding.text("message")) + "\n";
+      if (const std::string_view fix = finding.text("fix"); !fix.empty()) text += "  fix: " + std::string(fix) + "\n";
+    }
+    if (!findings->as_array().empty()) text += "\n";
+  }
+  document.erase("findings");
+  render(document, 0, text);
+  call.console.answer(text);
+  return 0;
+}
+
+}  // namespace
+
+Command status_command() {
+  return {"status",
+          "",
+          "Shows the signer's health, separation and confinement, each finding with its fix",
+          "",
+          "countersign status",
+          kFlags,
+          Positionals::Anywhere,
+          Shape::Ours,
+          status};
+}
+
+}  // namespace countersign::command

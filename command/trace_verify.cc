@@ -1,0 +1,75 @@
+// trace verify: whether a trace is what a published trace key signed.
+#include "command/command.h"
+#include "command/commands.h"
+#include "command/input_file.h"
+#include "command/signer_address.h"
+#include "command/verifying_keys.h"
+#include "signer/statement/statement.h"
+
+namespace countersign::command {
+namespace {
+
+constexpr Flag kFlags[] = {
+    {"public-key", Flag::Kind::Text, "FILE", "the only key to believe: gait's base64 line, or PEM"},
+    {"public-key-env", Flag::Kind::Text, "NAME", "the same, from an environment variable"},
+    {"trust", Flag::Kind::Text, "DIR", "a synced publication directory: its keyset.json"},
+    kSignerFlag,
+};
+
+// What gait says before it knows whether the signature is good.
+Json described(const std::string& path, const Json& trace) {
+  Json members = Json::object({{"path", path}});
+  for (const std::string_view name : {"trace_id", "verdict"}) {
+    if (const std::string_view text = trace.text(name); !text.empty()) members.set(name, text);
+  }
+  return members;
+}
+
+Result<int> verify(Call& call, const Arguments& arguments) {
+  if (arguments.positionals().size() != 1) return Error{ErrorCode::Invalid, "expected trace path"};
+  const std::string& path = arguments.positionals().front();
+  ASSIGN_OR_RETURN(const keymgmt::KeySet keys, verifying_keys(arguments, keymgmt::Role::Trace));
+  ASSIGN_OR_RETURN(const Json trace, read_document("trace record", path));
+
+  Json members = described(path, trace);
+  const Result<statement::VerifiedDocument> verified =
+      statement::VerifiedDocument::verify(statement::StatementType::Trace, trace, keys);
+  if (!verified) {
+    // gait: a trace that cannot be verified is a failed verification, whatever is wrong with it.
+    const Error failure{ErrorCode::VerificationFailed, verified.error().detail, verified.error().reason,
+                        verified.error().hint};
+    members.set("signature_status", "failed");
+    const Json failed = gait_error(failure);
+    for (const auto& [name, value] : failed.as_object()) members.set(name, value);
+    if (call.json) answer_as_gait(call, std::move(members));
+    call.console.tell("trace verify error: " + failure.detail);
+    return row_of(failure.code).exit_code;
+  }
+  members.set("ok", true);
+  members.set("signature_status", "verified");
+  members.set("key_id", verified->key().key.gait_key_id());
+  if (call.json) {
+    answer_as_gait(call, std::move(members));
+  } else {
+    call.console.answer("verified      " + path + "\nverdict       " + std::string(trace.text("verdict")) +
+                        "\ntrace         " + std::string(trace.text("trace_id")) + "\nsigned        " +
+                        verified->signed_at().rfc3339() + "\nkey           " + verified->key().key.kid() + "\n");
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command trace_verify_command() {
+  return {"trace verify",
+          "PATH [--public-key FILE | --trust DIR | --signer SOCKET]",
+          "Checks a trace's signature, digests and key",
+          "Without a key flag the signer's published keys are asked for. Exits 0 verified, 2 not, 6 unreadable.",
+          "countersign trace verify ./gait-out/trace.json --json",
+          kFlags,
+          Positionals::Anywhere,
+          Shape::Gait,
+          verify};
+}
+
+}  // namespace countersign::command

@@ -1,0 +1,19 @@
+// The keys a verifier trusts: one public key from a file, a synced key set, or what the signer publishes.
+#pragma once
+
+#include <string>
+
+#include "command/arguments.h"
+#include "common/result.h"
+#include "keymgmt/key_set.h"
+#include "keymgmt/role.h"
+
+namespace countersign::command {
+
+// --public-key FILE or --public-key-env NAME (gait's base64 line, or PEM), --trust DIR (its keyset.json), else the
+// signer. A single key counts for `role` at every moment. Fails with Invalid where two of these are given, and with
+// gait's "public key not configured" where none is and no signer listens at the default place; with Unavailable where a
+// named signer cannot be reached.
+Result<keymgmt::KeySet> verifying_keys(const Arguments& arguments, keymgmt::Role role);
+
+}  // namespace countersign::command
