@@ -52,5 +52,7 @@ bool may_retry_start(const Error& error);
 // "C_Sign: the token was removed (CKR_DEVICE_REMOVED)", with the row's code and the reason of its meaning.
 // Precondition: value is not CKR_OK.
 Error failure(std::string_view function, CK_RV value);
+// The same before READY: what may be SoftHSM's start-up race has the reason login_transient.
+Error failure_at_start(std::string_view function, CK_RV value);
 
 }  // namespace countersign::pkcs11

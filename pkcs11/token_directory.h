@@ -5,6 +5,7 @@
 // For other modules the guard is a lock file by module and token alone.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,13 +60,18 @@ class TokenDirectoryGuard {
 
   // Tokens that before_login or after_login brought back: "token_restored" in the journal.
   const std::vector<std::string>& restored() const { return restored_; }
+  // Tokens whose `token.object` is empty and has no copy: gone until restored from a backup, or being made elsewhere.
+  const std::vector<std::string>& lost() const { return lost_; }
   const std::string& directory() const { return directory_; }  // empty for a module that is not SoftHSM
 
  private:
   TokenDirectoryGuard(std::string directory, int lock) : directory_(std::move(directory)), lock_(lock) {}
+  // Brings one token's file back from its copy, or counts it as lost.
+  Status restore(const std::filesystem::path& folder);
   std::string directory_;
   int lock_;
   std::vector<std::string> restored_;
+  std::vector<std::string> lost_;
 };
 
 // Zero-length and unreadable `*.object` files, and tokens without a copy. Takes no lock: a login under way may show an

@@ -37,9 +37,9 @@ class TokenSession {
 
   // Under the lock, after a copy of the whole directory; synced before they answer.
   Result<KeyPair> generate_key_pair(const KeySpec& spec) const;
-  // Writes the new object first, then destroys all others of that label but the newest before it. Under the lock,
-  // synced.
-  Status replace_data_object(std::string_view label, ByteView value) const;
+  // Writes and syncs the new object before it destroys the obsolete ones, so that one always is readable. Under the
+  // lock.
+  Status write_data_object(std::string_view label, ByteView value, const std::vector<DataObject>& obsolete) const;
   Result<std::vector<DataObject>> list_data_objects(std::string_view label) const {
     return pkcs11::list_data_objects(*session_, label);
   }
