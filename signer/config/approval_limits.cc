@@ -1,0 +1,26 @@
+#include "signer/config/approval_limits.h"
+
+#include <algorithm>
+
+namespace countersign::config {
+
+bool may_grant(const ApproverConfig& approver, std::string_view scope) {
+  return std::any_of(approver.scopes.begin(), approver.scopes.end(), [scope](const std::string& granted) {
+    return granted == scope || (granted == "tool:*" && scope.starts_with("tool:"));
+  });
+}
+
+std::chrono::nanoseconds longest_ttl(const ApprovalsConfig& approvals, const ApproverConfig& approver,
+                                     const std::vector<std::string>& scopes) {
+  std::chrono::nanoseconds longest = approvals.max_ttl;
+  if (approver.max_ttl) longest = std::min(longest, *approver.max_ttl);
+  for (const std::string& scope : scopes) {
+    if (scope == "destructive:apply") longest = std::min<std::chrono::nanoseconds>(longest, std::chrono::minutes(30));
+    for (const HighRiskScope& high_risk : approvals.high_risk) {
+      if (high_risk.scope == scope) longest = std::min(longest, high_risk.max_ttl);
+    }
+  }
+  return longest;
+}
+
+}  // namespace countersign::config
