@@ -1,0 +1,83 @@
+#include "signer/supervisor/front_link.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "signer/channel/control.h"
+#include "signer/supervisor/journal.h"
+#include "signer/supervisor/started_process.h"
+
+namespace countersign::supervisor {
+namespace {
+
+constexpr std::size_t kMostWaiting = 1024;
+
+}  // namespace
+
+Status FrontLink::start(const std::vector<std::string>& argv, int configuration) {
+  ASSIGN_OR_RETURN(auto ends, socket_pair(SOCK_SEQPACKET));
+  Program front;
+  front.argv = argv;
+  front.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"};
+  front.descriptors = {ends.second, configuration};
+  front.parent_death_signal = SIGKILL;
+  const Result<pid_t> pid = supervisor::start(front);
+  close_descriptor(ends.second);
+  if (!pid) {
+    close_descriptor(ends.first);
+    return pid.error();
+  }
+  pid_ = *pid;
+  control_ = ends.first;
+  fcntl(control_, F_SETFL, O_NONBLOCK);
+  return ok();
+}
+
+void FrontLink::forget() {
+  pid_ = -1;
+  close_descriptor(control_);
+  for (Message& message : waiting_) close_descriptor(message.descriptor);
+  waiting_.clear();
+}
+
+void FrontLink::tell(Json message, int descriptor) {
+  if (!running()) {
+    close_descriptor(descriptor);
+    return;
+  }
+  waiting_.push_back({std::move(message), descriptor});
+  flush();
+  if (waiting_.size() > kMostWaiting) {
+    say(Level::Error, "the front does not read what it is told; it is replaced");
+    kill(pid_, SIGKILL);
+  }
+}
+
+void FrontLink::flush() {
+  while (!waiting_.empty() && control_ >= 0) {
+    Message& message = waiting_.front();
+    const std::vector<int> descriptors = message.descriptor >= 0 ? std::vector{message.descriptor} : std::vector<int>();
+    const Status sent = channel::send_control(control_, message.body, descriptors);
+    if (!sent && sent.error().reason == "would_block") return;
+    // To a dead front nothing can be said; it is noticed when it is reaped.
+    close_descriptor(message.descriptor);
+    waiting_.pop_front();
+  }
+}
+
+Result<Json> FrontLink::next() {
+  if (control_ < 0) return Error{ErrorCode::Unavailable, "the front closed its control channel"};
+  Result<channel::ControlMessage> message = channel::receive_control(control_);
+  if (!message) return message.error();
+  for (int& descriptor : message->descriptors) close_descriptor(descriptor);
+  return std::move(message->body);
+}
+
+void FrontLink::close_control() {
+  close_descriptor(control_);
+}
+
+}  // namespace countersign::supervisor

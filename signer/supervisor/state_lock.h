@@ -1,0 +1,32 @@
+// One supervisor for a state directory, and what the directory says about roles that must stay down.
+#pragma once
+
+#include <string>
+
+#include "common/result.h"
+#include "keymgmt/role.h"
+
+namespace countersign::supervisor {
+
+// Held while this lives; the kernel lets go when the process ends, however it ends.
+class StateLock {
+ public:
+  // `state` must be a directory of ours that nobody else can enter. Fails with NotFound where it is missing, with
+  // Refused where others can enter it, with Conflict (reason "already_running", naming the process) where another
+  // supervisor holds it.
+  static Result<StateLock> take(const std::string& state);
+  StateLock(StateLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+  StateLock& operator=(StateLock&&) = delete;
+  ~StateLock();
+
+ private:
+  explicit StateLock(int descriptor) : descriptor_(descriptor) {}
+  int descriptor_;
+};
+
+// `<state>/halted/<role>`: the durable record of `keys halt`. While it is there, no holder of the role is started; one
+// that cannot be looked at counts as there.
+std::string halt_record(const std::string& state, keymgmt::Role role);
+bool is_halted(const std::string& state, keymgmt::Role role);
+
+}  // namespace countersign::supervisor
