@@ -48,6 +48,7 @@ struct SkillProvenance {
   std::string publisher;
   std::string digest;
   std::string signature_key_id;
+  Json json() const;
 };
 
 struct DelegationLink {
@@ -172,7 +173,7 @@ class Intent {
   // ("parse intent json: …", "normalize intent: …"). Two argument keys that become equal by trimming are refused, since
   // either of them could be what runs.
   static Result<Intent> parse(std::string_view text);
-  static Result<Intent> parse(const Json& document);
+  static Result<Intent> of(const Json& document);
 
   const IntentFields& fields() const { return fields_; }
   const IntentContext& context() const { return fields_.context; }

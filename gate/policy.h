@@ -209,7 +209,7 @@ class Policy {
   std::vector<Rule> rules_;
 };
 
-// The `migration` object that gait adds to the error of a legacy policy.
-Json legacy_policy_migration();
+// The `migration` object that gait adds to the error (reason "legacy_policy") of the policy `yaml`.
+Json legacy_policy_migration(std::string_view yaml);
 
 }  // namespace countersign::gate

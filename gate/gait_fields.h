@@ -1,0 +1,68 @@
+// Reads the members of gait's structures as Go's decoder does (reference: gait-formats §3.1): names match without
+// regard to case, unknown ones are ignored, null leaves a value as it was. The first error sticks and is asked for
+// once, at the end, so that a reader is a list of members.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/result.h"
+
+namespace countersign::gate {
+
+// The first error of one document, shared by the readers of its structures.
+class FirstError {
+ public:
+  // `context` stands before every text ("parse intent json: ").
+  explicit FirstError(std::string context) : context_(std::move(context)) {}
+  void add(std::string detail);
+  Status status() const;
+  bool any() const { return !detail_.empty(); }
+
+ private:
+  std::string context_;
+  std::string detail_;
+};
+
+class GaitFields {
+ public:
+  // `object` must be an object and outlive this; `path` names it in errors ("IntentRequest.context").
+  GaitFields(const Json& object, std::string path, FirstError& error) : object_(object), path_(path), error_(error) {}
+
+  void text(std::string_view name, std::string& out);
+  void texts(std::string_view name, std::vector<std::string>& out);
+  void integer(std::string_view name, std::int64_t& out);
+  void boolean(std::string_view name, bool& out);
+  void time(std::string_view name, UtcTime& out);
+  // A free map: an object, or null where absent.
+  void map(std::string_view name, Json& out);
+  // A structure, or null where absent.
+  const Json* structure(std::string_view name);
+  // A list of structures; empty where absent.
+  std::vector<const Json*> structures(std::string_view name);
+
+  std::string path_of(std::string_view name) const { return path_ + "." + std::string(name); }
+  FirstError& error() { return error_; }
+
+  // The member of that name: exactly, else without regard to case. Two spellings of one member are an error.
+  const Json* member(std::string_view name);
+  // Names that no reader asked for, for documents whose unknown members are refused.
+  void refuse_unknown();
+
+ private:
+  void mistyped(std::string_view name, const Json& value, std::string_view wanted);
+
+  const Json& object_;
+  std::string path_;
+  FirstError& error_;
+  std::vector<std::string> asked_;
+};
+
+// "sha256 hex": exactly 64 lower-case hex digits.
+bool is_digest_text(std::string_view text);
+
+}  // namespace countersign::gate

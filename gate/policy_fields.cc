@@ -1,0 +1,239 @@
+#include "gate/policy_fields.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "common/json.h"
+
+namespace countersign::gate {
+namespace {
+
+enum class ScalarKind { Bool, Integer, Huge, Float, Text };
+
+struct Scalar {
+  ScalarKind kind = ScalarKind::Text;
+  bool flag = false;
+  std::int64_t integer = 0;
+  double number = 0;
+};
+
+// Digits of `base` with underscores between them; false where `text` is none. Beyond int64: Huge.
+bool read_integer(std::string_view text, int base, bool negative, Scalar& out) {
+  std::string digits;
+  for (const char c : text) {
+    if (c != '_') digits += c;
+  }
+  if (digits.empty()) return false;
+  std::uint64_t magnitude = 0;
+  const char* end = digits.data() + digits.size();
+  const auto read = std::from_chars(digits.data(), end, magnitude, base);
+  if (read.ptr != end) return false;
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 63;
+  if (read.ec != std::errc() || magnitude > kMost || (magnitude == kMost && !negative)) {
+    out.kind = ScalarKind::Huge;
+    return true;
+  }
+  out.kind = ScalarKind::Integer;
+  out.integer = static_cast<std::int64_t>(negative ? 0 - magnitude : magnitude);
+  return true;
+}
+
+// YAML 1.2 numbers with goccy's liberties: underscores, and a leading 0 for octal.
+bool read_number(std::string_view text, Scalar& out) {
+  if (text.empty()) return false;
+  const bool negative = text.front() == '-';
+  if (text.front() == '-' || text.front() == '+') text.remove_prefix(1);
+  if (text.empty() || text.front() == '_' || text.back() == '_') return false;
+  const std::string_view prefix = text.substr(0, 2);
+  if (prefix == "0x" || prefix == "0X") return read_integer(text.substr(2), 16, negative, out);
+  if (prefix == "0o") return read_integer(text.substr(2), 8, negative, out);
+  if (prefix == "0b") return read_integer(text.substr(2), 2, negative, out);
+  if (text.size() > 1 && text.front() == '0' && text.find_first_of(".eE89") == std::string_view::npos) {
+    return read_integer(text.substr(1), 8, negative, out);
+  }
+  if (text.find_first_not_of("0123456789_") == std::string_view::npos) return read_integer(text, 10, negative, out);
+  if (text.find_first_not_of("0123456789_.eE+-") != std::string_view::npos) return false;
+  std::string digits;
+  for (const char c : text) {
+    if (c != '_') digits += c;
+  }
+  double value = 0;
+  const char* end = digits.data() + digits.size();
+  const auto read = std::from_chars(digits.data(), end, value);
+  if (read.ec != std::errc() || read.ptr != end) return false;
+  out.kind = ScalarKind::Float;
+  out.number = negative ? -value : value;
+  return true;
+}
+
+Scalar scalar_of(const YamlNode& node) {
+  Scalar out;
+  if (!node.plain) return out;
+  const std::string& text = node.scalar;
+  if (text == "true" || text == "True" || text == "TRUE" || text == "false" || text == "False" || text == "FALSE") {
+    out.kind = ScalarKind::Bool;
+    out.flag = text.front() == 't' || text.front() == 'T';
+    return out;
+  }
+  read_number(text, out);
+  return out;
+}
+
+std::string text_of(const YamlNode& node) {
+  const Scalar scalar = scalar_of(node);
+  switch (scalar.kind) {
+    case ScalarKind::Bool:
+      return scalar.flag ? "true" : "false";
+    case ScalarKind::Integer:
+      return std::to_string(scalar.integer);
+    case ScalarKind::Float:
+      return ecmascript_number(scalar.number);
+    case ScalarKind::Huge:
+    case ScalarKind::Text:
+      return node.scalar;
+  }
+  return node.scalar;
+}
+
+std::string_view go_kind(const YamlNode& node) {
+  switch (node.kind) {
+    case YamlNode::Kind::Null:
+      return "null";
+    case YamlNode::Kind::Sequence:
+      return "sequence";
+    case YamlNode::Kind::Map:
+      return "mapping";
+    case YamlNode::Kind::Scalar:
+      break;
+  }
+  switch (scalar_of(node).kind) {
+    case ScalarKind::Bool:
+      return "bool";
+    case ScalarKind::Integer:
+    case ScalarKind::Huge:
+      return "int";
+    case ScalarKind::Float:
+      return "float64";
+    case ScalarKind::Text:
+      return "string";
+  }
+  return "string";
+}
+
+std::string position(const YamlNode& node) {
+  return "[line " + std::to_string(std::max(node.line, 1)) + "] ";
+}
+
+}  // namespace
+
+PolicyFields::PolicyFields(const YamlNode& node, FirstError& error) : node_(node), error_(error) {
+  if (node.kind != YamlNode::Kind::Map && node.kind != YamlNode::Kind::Null) {
+    error_.add(position(node) + std::string(go_kind(node)) + " was used where mapping is expected");
+  }
+}
+
+PolicyFields::~PolicyFields() {
+  for (const auto& member : node_.map) {
+    if (std::find(taken_.begin(), taken_.end(), member.first) == taken_.end()) {
+      error_.add(position(member.second) + "unknown field \"" + member.first + "\"");
+    }
+  }
+}
+
+const YamlNode* PolicyFields::take(std::string_view name) {
+  taken_.emplace_back(name);
+  const YamlNode* node = node_.find(name);
+  return node == nullptr || node->kind == YamlNode::Kind::Null ? nullptr : node;
+}
+
+void PolicyFields::mistyped(const YamlNode& node, std::string_view wanted) {
+  error_.add(position(node) + "cannot unmarshal " + std::string(go_kind(node)) + " into Go struct field \"" +
+             taken_.back() + "\" of type " + std::string(wanted));
+}
+
+void PolicyFields::text(std::string_view name, std::string& out) {
+  const YamlNode* node = take(name);
+  if (node == nullptr) return;
+  if (node->kind != YamlNode::Kind::Scalar) return mistyped(*node, "string");
+  out = text_of(*node);
+}
+
+void PolicyFields::texts(std::string_view name, std::vector<std::string>& out) {
+  const YamlNode* node = sequence(name);
+  if (node == nullptr) return;
+  for (const YamlNode& element : node->sequence) {
+    if (element.kind == YamlNode::Kind::Null) continue;
+    if (element.kind != YamlNode::Kind::Scalar) return mistyped(element, "string");
+    out.push_back(text_of(element));
+  }
+}
+
+void PolicyFields::optional_integer(std::string_view name, std::optional<std::int64_t>& out) {
+  const YamlNode* node = take(name);
+  if (node == nullptr) return;
+  if (node->kind != YamlNode::Kind::Scalar) return mistyped(*node, "int");
+  Scalar scalar = scalar_of(*node);
+  if (!node->plain) read_number(node->scalar, scalar);  // '5' counts
+  constexpr double kBeyond = 9223372036854775808.0;     // 2^63
+  if (scalar.kind == ScalarKind::Integer) {
+    out = scalar.integer;
+  } else if (scalar.kind == ScalarKind::Float && scalar.number > -kBeyond && scalar.number < kBeyond) {
+    out = static_cast<std::int64_t>(std::trunc(scalar.number));
+  } else if (scalar.kind == ScalarKind::Huge || scalar.kind == ScalarKind::Float) {
+    error_.add(position(*node) + "cannot unmarshal " + node->scalar + " into Go value of type int ( overflow )");
+  } else {
+    mistyped(*node, "int");
+  }
+}
+
+void PolicyFields::integer(std::string_view name, std::int64_t& out) {
+  std::optional<std::int64_t> value;
+  optional_integer(name, value);
+  if (value) out = *value;
+}
+
+void PolicyFields::optional_boolean(std::string_view name, std::optional<bool>& out) {
+  const YamlNode* node = take(name);
+  if (node == nullptr) return;
+  const Scalar scalar = scalar_of(*node);
+  if (node->kind != YamlNode::Kind::Scalar || scalar.kind != ScalarKind::Bool) return mistyped(*node, "bool");
+  out = scalar.flag;
+}
+
+void PolicyFields::boolean(std::string_view name, bool& out) {
+  std::optional<bool> value;
+  optional_boolean(name, value);
+  if (value) out = *value;
+}
+
+void PolicyFields::number(std::string_view name, double& out) {
+  const YamlNode* node = take(name);
+  if (node == nullptr) return;
+  if (node->kind != YamlNode::Kind::Scalar) return mistyped(*node, "float64");
+  Scalar scalar = scalar_of(*node);
+  if (!node->plain) read_number(node->scalar, scalar);
+  if (scalar.kind == ScalarKind::Integer) {
+    out = static_cast<double>(scalar.integer);
+  } else if (scalar.kind == ScalarKind::Float) {
+    out = scalar.number;
+  } else {
+    mistyped(*node, "float64");
+  }
+}
+
+const YamlNode* PolicyFields::mapping(std::string_view name) {
+  const YamlNode* node = take(name);
+  if (node == nullptr || node->kind == YamlNode::Kind::Map) return node;
+  error_.add(position(*node) + std::string(go_kind(*node)) + " was used where mapping is expected");
+  return nullptr;
+}
+
+const YamlNode* PolicyFields::sequence(std::string_view name) {
+  const YamlNode* node = take(name);
+  if (node == nullptr || node->kind == YamlNode::Kind::Sequence) return node;
+  error_.add(position(*node) + std::string(go_kind(*node)) + " was used where sequence is expected");
+  return nullptr;
+}
+
+}  // namespace countersign::gate

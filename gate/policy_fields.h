@@ -1,0 +1,45 @@
+// Reads one YAML mapping of a policy as goccy/go-yaml does (reference: gait-formats §6.1): strict about names,
+// generous about scalars. The first error sticks.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/strict_yaml.h"
+#include "gate/gait_fields.h"
+
+namespace countersign::gate {
+
+class PolicyFields {
+ public:
+  // A Null node reads as an empty mapping. `node` and `error` must outlive this.
+  PolicyFields(const YamlNode& node, FirstError& error);
+  // Refuses the members that nobody asked for.
+  ~PolicyFields();
+  PolicyFields(const PolicyFields&) = delete;
+  PolicyFields& operator=(const PolicyFields&) = delete;
+
+  void text(std::string_view name, std::string& out);                // numbers are re-formatted: 1.50 reads "1.5"
+  void texts(std::string_view name, std::vector<std::string>& out);  // null elements are dropped
+  void integer(std::string_view name, std::int64_t& out);            // 0x1F, 010, 1_000, '5', 1e2; 1.5 reads 1
+  void optional_integer(std::string_view name, std::optional<std::int64_t>& out);
+  void boolean(std::string_view name, bool& out);  // true and false in three spellings
+  void optional_boolean(std::string_view name, std::optional<bool>& out);
+  void number(std::string_view name, double& out);
+  // The node of a mapping or sequence, null where absent or YAML's null.
+  const YamlNode* mapping(std::string_view name);
+  const YamlNode* sequence(std::string_view name);
+
+ private:
+  const YamlNode* take(std::string_view name);
+  void mistyped(const YamlNode& node, std::string_view wanted);
+
+  const YamlNode& node_;
+  FirstError& error_;
+  std::vector<std::string> taken_;
+};
+
+}  // namespace countersign::gate
