@@ -144,6 +144,21 @@ Status refuse_older(const std::string& path, std::uint64_t version) {
   return ok();
 }
 
+// Anyone on the host may read it. What exists keeps the mode its owner gave it.
+Status make_folder(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::create_directories(path, error)) {
+    if (!error) return ok();
+  } else {
+    using std::filesystem::perms;
+    std::filesystem::permissions(
+        path, perms::owner_all | perms::group_read | perms::group_exec | perms::others_read | perms::others_exec,
+        error);
+  }
+  if (error) return Error{ErrorCode::Unavailable, "cannot make " + path + ": " + error.message()};
+  return ok();
+}
+
 Status remove_file(const std::string& path) {
   std::error_code error;
   std::filesystem::remove(path, error);
@@ -224,6 +239,8 @@ Result<KeySet> KeySet::parse(const Json& document) {
 
 Status KeySet::publish(const std::string& directory) const {
   RETURN_IF_ERROR(refuse_older(directory + "/keyset.json", version_));
+  RETURN_IF_ERROR(make_folder(directory));
+  for (const Role role : kRoles) RETURN_IF_ERROR(make_folder(directory + "/" + std::string(name_of(role))));
   std::string allowed_signers;
   for (const PublishedKey& key : keys_) {
     const std::string stem = directory + "/" + std::string(name_of(key.role)) + "/" + key.key.kid();

@@ -1,0 +1,57 @@
+#include "signer/statement/approval_proof.h"
+
+#include "signer/statement/structure.h"
+
+namespace countersign::statement {
+namespace {
+
+using enum Field::Kind;
+using enum Field::Presence;
+
+constexpr Field kProof[] = {{"kind", Text, Required}, {"signature", Text}, {"nonce", Text}, {"expires_at", Time}};
+constexpr Structure kProofShape{kProof};
+
+Error invalid(std::string detail) {
+  return Error{ErrorCode::Invalid, std::move(detail)};
+}
+
+}  // namespace
+
+std::string approval_message(const ApprovalTokenFields& fields, std::string_view nonce, UtcTime expires_at) {
+  Json out = Json::object({{"approver_identity", fields.approver_identity},
+                           {"expires_at", expires_at.rfc3339()},
+                           {"intent_digest", fields.intent_digest.hex()},
+                           {"nonce", nonce},
+                           {"policy_digest", fields.policy_digest.hex()},
+                           {"reason_code", fields.reason_code},
+                           {"scope", Json::array(fields.scope)},
+                           {"ttl_seconds", std::chrono::duration_cast<std::chrono::seconds>(fields.ttl).count()}});
+  if (fields.delegation_binding_digest) {
+    out.set("delegation_binding_digest", fields.delegation_binding_digest->hex());
+  }
+  if (fields.max_ops > 0) out.set("max_ops", fields.max_ops);
+  if (fields.max_targets > 0) out.set("max_targets", fields.max_targets);
+  return out.canonical();
+}
+
+Result<ApprovalProof> ApprovalProof::parse(const Json& json) {
+  ASSIGN_OR_RETURN(const Json read_json, read(kProofShape, Json(json), Reading::Strict, "proof"));
+  ApprovalProof out;
+  const std::string_view kind = read_json.text("kind");
+  if (kind == "unix_user") {
+    if (read_json.as_object().size() != 1) return invalid("proof: a unix_user proof has no other member");
+    out.kind = Kind::UnixUser;
+    return out;
+  }
+  if (kind != "ssh") return invalid("proof.kind: must be \"ssh\" or \"unix_user\"");
+  for (const std::string_view name : {"signature", "nonce", "expires_at"}) {
+    if (read_json.text(name).empty()) return invalid("proof." + std::string(name) + ": is missing");
+  }
+  out.kind = Kind::Ssh;
+  out.signature = read_json.text("signature");
+  out.nonce = read_json.text("nonce");
+  ASSIGN_OR_RETURN(out.expires_at, UtcTime::parse(read_json.text("expires_at")));
+  return out;
+}
+
+}  // namespace countersign::statement
