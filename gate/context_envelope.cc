@@ -93,10 +93,10 @@ Json json_of(const Record& record) {
 Result<ContextEnvelope> ContextEnvelope::parse(std::string_view text) {
   Result<Json> document = Json::parse(text, Json::Limits{.gait = true});
   if (!document) return Error{document.error().code, "parse context envelope: " + document.error().detail};
-  return of(*document);
+  return parse(*document);
 }
 
-Result<ContextEnvelope> ContextEnvelope::of(const Json& document) {
+Result<ContextEnvelope> ContextEnvelope::parse(const Json& document) {
   if (!document.is_object()) return refused("parse context envelope: not an object");
   FirstError error("parse context envelope: ");
   GaitFields fields(document, "Envelope", error);

@@ -17,7 +17,8 @@ class ContextEnvelope {
   // At most 1 MiB; unknown and repeated members are refused; the digest is recomputed and must match where given.
   // Fails with Invalid (exit 6).
   static Result<ContextEnvelope> parse(std::string_view text);
-  static Result<ContextEnvelope> of(const Json& document);
+  static Result<ContextEnvelope> parse(const std::string& text) { return parse(std::string_view(text)); }
+  static Result<ContextEnvelope> parse(const Json& document);
 
   const std::string& set_id() const { return set_id_; }
   const std::string& set_digest() const { return set_digest_; }  // hex

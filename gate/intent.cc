@@ -185,10 +185,10 @@ Result<Intent> Intent::parse(std::string_view text) {
     error.detail = "parse intent json: " + error.detail;
     return error;
   }
-  return of(*document);
+  return parse(*document);
 }
 
-Result<Intent> Intent::of(const Json& document) {
+Result<Intent> Intent::parse(const Json& document) {
   ASSIGN_OR_RETURN(IntentFields fields, read_intent(document));
   std::optional<std::vector<std::string>> argv = argv_of(fields.args);
   RETURN_IF_ERROR(normalise_intent(fields));

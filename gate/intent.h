@@ -173,7 +173,8 @@ class Intent {
   // ("parse intent json: …", "normalize intent: …"). Two argument keys that become equal by trimming are refused, since
   // either of them could be what runs.
   static Result<Intent> parse(std::string_view text);
-  static Result<Intent> of(const Json& document);
+  static Result<Intent> parse(const std::string& text) { return parse(std::string_view(text)); }
+  static Result<Intent> parse(const Json& document);
 
   const IntentFields& fields() const { return fields_; }
   const IntentContext& context() const { return fields_.context; }
