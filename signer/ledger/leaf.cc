@@ -1,0 +1,245 @@
+#include "signer/ledger/leaf.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "common/text.h"
+
+namespace countersign::ledger {
+namespace {
+
+constexpr std::string_view kHexDigits = "0123456789abcdef";
+
+bool is_plain(char c) {
+  return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+void append_hex(std::string& out, const Digest& digest) {
+  for (const std::uint8_t byte : digest.bytes()) {
+    out += kHexDigits[byte >> 4];
+    out += kHexDigits[byte & 15];
+  }
+}
+
+// A JSON string. Nearly all of ours need no escape, and building a Json for each costs more than hashing the leaf.
+Status append_text(std::string& out, std::string_view text) {
+  if (std::all_of(text.begin(), text.end(), is_plain)) {
+    out += '"';
+    out += text;
+    out += '"';
+    return ok();
+  }
+  if (!is_utf8(text)) return Error{ErrorCode::Invalid, "a member of a ledger record is not UTF-8"};
+  Json(text).append_compact(out);
+  return ok();
+}
+
+void append_member(std::string& out, std::string_view name, const Digest& digest) {
+  out += name;
+  out += '"';
+  append_hex(out, digest);
+  out += '"';
+}
+
+Status append_member(std::string& out, std::string_view name, std::string_view text) {
+  out += name;
+  return append_text(out, text);
+}
+
+// A new member of DecisionFacts does not compile here until it is kept too.
+Json json_of(const statement::DecisionFacts& facts) {
+  const auto& [requester, reason_codes, matched_rule, required_approvals, distinct_approvers, required_scopes,
+               destructive, context_source, approved_script] = facts;
+  return Json::object({{"requester", requester},
+                       {"reason_codes", Json::array(reason_codes)},
+                       {"matched_rule", matched_rule},
+                       {"required_approvals", required_approvals},
+                       {"distinct_approvers", distinct_approvers},
+                       {"required_scopes", Json::array(required_scopes)},
+                       {"destructive", destructive},
+                       {"context_source", context_source},
+                       {"approved_script", approved_script}});
+}
+
+Error damaged(const char* what) {
+  return Error{ErrorCode::Invalid, std::string("a stored ") + what + " is not one that the ledger writes"};
+}
+
+Result<std::vector<std::string>> texts_of(const Json* array) {
+  if (array == nullptr || !array->is_array()) return damaged("list");
+  std::vector<std::string> texts;
+  for (const Json& element : array->as_array()) {
+    if (!element.is_string()) return damaged("list");
+    texts.push_back(element.as_string());
+  }
+  return texts;
+}
+
+Result<bool> bool_of(const Json* value) {
+  if (value == nullptr || !value->is_bool()) return damaged("flag");
+  return value->as_bool();
+}
+
+Result<statement::DecisionFacts> facts_of(const Json* json) {
+  if (json == nullptr || !json->is_object()) return damaged("decision");
+  statement::DecisionFacts facts;
+  facts.requester = json->text("requester");
+  ASSIGN_OR_RETURN(facts.reason_codes, texts_of(json->find("reason_codes")));
+  facts.matched_rule = json->text("matched_rule");
+  const Json* required = json->find("required_approvals");
+  if (required == nullptr || !required->is_integer()) return damaged("decision");
+  facts.required_approvals = required->as_integer();
+  ASSIGN_OR_RETURN(facts.distinct_approvers, bool_of(json->find("distinct_approvers")));
+  ASSIGN_OR_RETURN(facts.required_scopes, texts_of(json->find("required_scopes")));
+  ASSIGN_OR_RETURN(facts.destructive, bool_of(json->find("destructive")));
+  facts.context_source = json->text("context_source");
+  facts.approved_script = json->text("approved_script");
+  return facts;
+}
+
+// Reads what we wrote: no bound but the memory it already takes.
+Result<Json> stored_json(std::string_view text) {
+  return Json::parse(text, Json::Limits{.bytes = text.size() + 1});
+}
+
+}  // namespace
+
+std::string decision_prefix(const Digest& intent, const Digest& policy, const Digest& trace,
+                            statement::Verdict verdict) {
+  std::string out;
+  out.reserve(1024);
+  append_member(out, R"({"decision":{"intent_digest":)", intent);
+  append_member(out, R"(,"policy_digest":)", policy);
+  append_member(out, R"(,"trace_digest":)", trace);
+  out += R"(,"verdict":")";
+  out += name_of(verdict);
+  out += R"(","facts":)";
+  return out;
+}
+
+Result<std::string> effects_of(const Item& item) {
+  std::string out;
+  const auto begin_member = [&out] { out += out.empty() ? '{' : ','; };
+  if (item.decision) {
+    const Decision& decision = *item.decision;
+    out = decision_prefix(decision.intent_digest, decision.policy_digest, decision.trace_digest, decision.verdict);
+    json_of(decision.facts).append_compact(out);
+    out += '}';
+  }
+  if (!item.redeem.empty()) {
+    begin_member();
+    out += R"("redeemed":[)";
+    for (std::size_t i = 0; i < item.redeem.size(); ++i) {
+      if (i != 0) out += ',';
+      append_member(out, R"({"token_digest":)", item.redeem[i].token_digest);
+      RETURN_IF_ERROR(append_member(out, R"(,"token_id":)", item.redeem[i].token_id));
+      out += '}';
+    }
+    out += ']';
+  }
+  if (item.execute_trace) {
+    begin_member();
+    append_member(out, R"("executed":)", *item.execute_trace);
+  }
+  if (item.minted) {
+    begin_member();
+    append_member(out, R"("minted":{"intent_digest":)", item.minted->intent_digest);
+    append_member(out, R"(,"policy_digest":)", item.minted->policy_digest);
+    append_member(out, R"(,"token_digest":)", item.minted->token_digest);
+    RETURN_IF_ERROR(append_member(out, R"(,"token_id":)", item.minted->token_id));
+    RETURN_IF_ERROR(append_member(out, R"(,"approver_key":)", item.minted->approver_key));
+    RETURN_IF_ERROR(append_member(out, R"(,"created_at":)", item.minted->created_at.rfc3339()));
+    RETURN_IF_ERROR(append_member(out, R"(,"expires_at":)", item.minted->expires_at.rfc3339()));
+    out += '}';
+  }
+  if (!out.empty()) out += '}';
+  if (!is_utf8(out)) return Error{ErrorCode::Invalid, "a decision of a ledger record is not UTF-8"};
+  return out;
+}
+
+Result<std::string> leaf_of(const Record& record, std::uint64_t index, std::string_view effects) {
+  std::string out;
+  out.reserve(640);
+  RETURN_IF_ERROR(append_member(out, R"({"at":)", record.at.rfc3339()));
+  append_member(out, R"(,"body_digest":)", record.body_digest);
+  append_member(out, R"(,"content_digest":)", sha256(record.body));
+  if (!effects.empty()) append_member(out, R"(,"effects_digest":)", sha256(effects));
+  out += R"(,"index":)";
+  out += std::to_string(index);
+  RETURN_IF_ERROR(append_member(out, R"(,"kid":)", record.kid));
+  RETURN_IF_ERROR(append_member(out, R"(,"kind":)", record.kind));
+  out += R"(,"peer_uid":)";
+  out += std::to_string(record.peer_uid);
+  RETURN_IF_ERROR(append_member(out, R"(,"request_id":)", record.request_id));
+  RETURN_IF_ERROR(append_member(out, R"(,"role":)", record.role));
+  append_member(out, R"(,"signature_digest":)", record.signature_digest);
+  RETURN_IF_ERROR(append_member(out, R"(,"type":)", record.type));
+  out += '}';
+  return out;
+}
+
+Result<Record> record_of(std::string_view leaf) {
+  ASSIGN_OR_RETURN(const Json json, stored_json(leaf));
+  const Json* uid = json.find("peer_uid");
+  if (uid == nullptr || !uid->is_integer()) return damaged("leaf");
+  Record record;
+  record.kind = json.text("kind");
+  ASSIGN_OR_RETURN(record.at, UtcTime::parse(json.text("at")));
+  record.type = json.text("type");
+  record.role = json.text("role");
+  record.kid = json.text("kid");
+  ASSIGN_OR_RETURN(record.body_digest, Digest::parse(json.text("body_digest")));
+  ASSIGN_OR_RETURN(record.signature_digest, Digest::parse(json.text("signature_digest")));
+  record.peer_uid = static_cast<std::uint32_t>(uid->as_integer());
+  record.request_id = json.text("request_id");
+  return record;
+}
+
+bool commits_to(std::string_view leaf, std::uint64_t index, std::string_view body, std::string_view effects) {
+  std::string member;
+  append_member(member, R"(,"content_digest":)", sha256(body));
+  if (!effects.empty()) append_member(member, R"(,"effects_digest":)", sha256(effects));
+  member += R"(,"index":)" + std::to_string(index) + R"(,"kid":)";
+  return leaf.find(member) != std::string_view::npos;
+}
+
+Result<std::optional<Decision>> decision_of(std::string_view effects) {
+  if (effects.empty()) return std::optional<Decision>();
+  ASSIGN_OR_RETURN(const Json json, stored_json(effects));
+  const Json* member = json.find("decision");
+  if (member == nullptr) return std::optional<Decision>();
+  Decision decision;
+  ASSIGN_OR_RETURN(decision.intent_digest, Digest::parse(member->text("intent_digest")));
+  ASSIGN_OR_RETURN(decision.policy_digest, Digest::parse(member->text("policy_digest")));
+  ASSIGN_OR_RETURN(decision.trace_digest, Digest::parse(member->text("trace_digest")));
+  const std::optional<statement::Verdict> verdict = statement::verdict_named(member->text("verdict"));
+  if (!verdict) return damaged("verdict");
+  decision.verdict = *verdict;
+  ASSIGN_OR_RETURN(decision.facts, facts_of(member->find("facts")));
+  return std::optional<Decision>(std::move(decision));
+}
+
+Result<SingleUses> single_uses_of(std::string_view effects) {
+  SingleUses uses;
+  // Most effects are decisions alone; a quote inside a string is escaped, so these names stand only where we wrote
+  // them.
+  const bool redeems = effects.find(R"("redeemed":[)") != std::string_view::npos;
+  const bool executes = effects.find(R"("executed":")") != std::string_view::npos;
+  if (!redeems && !executes) return uses;
+  ASSIGN_OR_RETURN(const Json json, stored_json(effects));
+  if (redeems) {
+    const Json* redeemed = json.find("redeemed");
+    if (redeemed == nullptr || !redeemed->is_array()) return damaged("redemption");
+    for (const Json& element : redeemed->as_array()) {
+      ASSIGN_OR_RETURN(const Digest digest, Digest::parse(element.text("token_digest")));
+      uses.redeemed.push_back({std::string(element.text("token_id")), digest});
+    }
+  }
+  if (executes) {
+    ASSIGN_OR_RETURN(uses.executed, Digest::parse(json.text("executed")));
+  }
+  return uses;
+}
+
+}  // namespace countersign::ledger

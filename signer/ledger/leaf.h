@@ -1,0 +1,43 @@
+// The bytes that the tree commits to, and the list of what an item did beyond being recorded.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+#include "signer/ledger/store.h"
+
+namespace countersign::ledger {
+
+// What the item redeemed, decided, minted and executed, as compact JSON in a fixed order; empty where it did nothing.
+// The derived tables are checked against it, and could be built again from it. Fails with Invalid on bad UTF-8.
+Result<std::string> effects_of(const Item& item);
+
+// {"at","body_digest","content_digest",["effects_digest",]"index","kid","kind","peer_uid","request_id","role",
+// "signature_digest","type"}: RFC 8785 canonical form. Fails with Invalid on bad UTF-8.
+Result<std::string> leaf_of(const Record& record, std::uint64_t index, std::string_view effects);
+
+// The record of a leaf, without its body. Fails with Invalid on anything that leaf_of does not make.
+Result<Record> record_of(std::string_view leaf);
+
+// Whether `leaf` is at `index` and commits to exactly these bytes. Looks for the members as they are written: a quote
+// inside a JSON string is escaped, so no value can look like a member.
+bool commits_to(std::string_view leaf, std::uint64_t index, std::string_view body, std::string_view effects);
+
+// The decision in `effects`, if there is one; `at`, `peer_uid` and `log_index` are the record's.
+Result<std::optional<Decision>> decision_of(std::string_view effects);
+
+// How the member of a decision begins in `effects`: enough to compare a row with it without parsing.
+std::string decision_prefix(const Digest& intent, const Digest& policy, const Digest& trace,
+                            statement::Verdict verdict);
+
+struct SingleUses {
+  std::vector<Redemption> redeemed;
+  std::optional<Digest> executed;
+};
+// Fails with Invalid on anything that effects_of does not make.
+Result<SingleUses> single_uses_of(std::string_view effects);
+
+}  // namespace countersign::ledger

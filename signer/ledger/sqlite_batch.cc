@@ -1,0 +1,251 @@
+#include "signer/ledger/sqlite_batch.h"
+
+#include <utility>
+
+#include "signer/ledger/findings.h"
+#include "signer/ledger/key_row.h"
+#include "signer/ledger/leaf.h"
+
+namespace countersign::ledger {
+namespace {
+
+constexpr std::string_view kIndexPlace = "%LOG_INDEX%";
+
+constexpr const char* kSavepoint = "SAVEPOINT item";
+constexpr const char* kRelease = "RELEASE item";
+constexpr const char* kUndo = "ROLLBACK TO item";
+constexpr const char* kKnownRequest = "SELECT request_digest FROM idempotency WHERE peer_uid = ? AND key = ?";
+constexpr const char* kRequiredSince =
+    "SELECT 1 FROM decisions WHERE intent = ? AND policy = ? AND verdict = 'require_approval' AND at >= ? LIMIT 1";
+constexpr const char* kLatestVerdict =
+    "SELECT verdict = 'require_approval' AND at >= ? FROM decisions WHERE intent = ? AND policy = ? "
+    "ORDER BY idx DESC LIMIT 1";
+constexpr const char* kRecord = "INSERT INTO records(idx, leaf, effects, body) VALUES(?, ?, ?, ?)";
+constexpr const char* kLeaf = "INSERT INTO leaves(idx, hash) VALUES(?, ?)";
+constexpr const char* kRedeem = "INSERT INTO redemptions(token_id, token_digest, idx) VALUES(?, ?, ?)";
+constexpr const char* kExecute = "INSERT INTO executions(trace, idx) VALUES(?, ?)";
+constexpr const char* kDecide =
+    "INSERT INTO decisions(idx, intent, policy, verdict, at, peer_uid, trace) VALUES(?, ?, ?, ?, ?, ?, ?)";
+constexpr const char* kIntent = "INSERT INTO intents(intent, json) VALUES(?, ?) ON CONFLICT DO NOTHING";
+constexpr const char* kMint =
+    "INSERT INTO minted(token_id, token_digest, intent, policy, approver_key, created_at, expires_at, idx) "
+    "VALUES(?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr const char* kAnswer = "INSERT INTO idempotency(peer_uid, key, request_digest, answer) VALUES(?, ?, ?, ?)";
+// One row for a dedupe key: what comes inside its window is counted and told at the window's end.
+constexpr const char* kEvent =
+    "INSERT INTO outbox(event, dedupe_key, at, body, window_ends, count, attempts, due) "
+    "VALUES(?1, ?2, ?3, ?4, ?5, 1, 0, ?3) "
+    "ON CONFLICT(dedupe_key) DO UPDATE SET event = excluded.event, at = excluded.at, body = excluded.body, "
+    "count = count + 1, "
+    "due = CASE WHEN due IS NOT NULL THEN due WHEN excluded.at < window_ends THEN window_ends ELSE excluded.at END, "
+    "window_ends = CASE WHEN excluded.at < window_ends THEN window_ends ELSE excluded.window_ends END";
+constexpr const char* kKnownKey = "SELECT role, algorithm, state FROM keys WHERE kid = ?";
+constexpr const char* kPutKey =
+    "INSERT INTO keys(kid, role, algorithm, state, idx) VALUES(?, ?, ?, ?, ?) "
+    "ON CONFLICT(kid) DO UPDATE SET state = excluded.state, idx = excluded.idx";
+constexpr const char* kHead =
+    "UPDATE meta SET size = ?, root = ?, high_water = ?, since_boot = ?, boot_id = ?, "
+    "sequence_ceiling = max(sequence_ceiling, ?), key_set_version = key_set_version + ? WHERE id = 1 AND size = ?";
+
+std::string with_index(std::string answer, std::uint64_t index) {
+  const std::string text = std::to_string(index);
+  for (std::size_t at = answer.find(kIndexPlace); at != std::string::npos; at = answer.find(kIndexPlace, at)) {
+    answer.replace(at, kIndexPlace.size(), text);
+    at += text.size();
+  }
+  return answer;
+}
+
+Error conflict(std::string detail, const char* reason) {
+  return Error{ErrorCode::Conflict, std::move(detail), reason};
+}
+
+}  // namespace
+
+Batch::~Batch() {
+  if (connection_.in_transaction()) (void)connection_.execute("ROLLBACK");
+}
+
+Error Batch::lost(Error error) {
+  failed_ = true;
+  return error;
+}
+
+Status Batch::begin() {
+  // IMMEDIATE takes the write lock now: a later failure to get it would lose the whole batch.
+  Status begun = connection_.execute("BEGIN IMMEDIATE");
+  if (!begun) return lost(std::move(begun).error());
+  return ok();
+}
+
+Status Batch::run(Query& query, const Error& refusal) {
+  while (query.next()) {
+  }
+  if (query.refused()) return refusal;
+  if (!query.good()) return lost(query.failure("write the ledger"));
+  return ok();
+}
+
+// The rules that depend on earlier items of the same batch, before anything is written.
+Status Batch::admit(const Item& item) {
+  if (item.idempotency) {
+    Query known(connection_, kKnownRequest, item.idempotency->peer_uid, item.idempotency->key);
+    if (known.next()) {
+      if (known.digest(0) != item.idempotency->request_digest) {
+        return conflict("the idempotency key was used for another request", "idempotency_mismatch");
+      }
+      return conflict("the idempotency key has its answer already", "idempotency_repeated");
+    }
+    if (!known.good()) return lost(known.failure("read the ledger"));
+  }
+  if (item.no_require_approval_since) {
+    if (!item.decision) return Error{ErrorCode::Invalid, "a rule about earlier decisions needs a decision"};
+    Query required(connection_, kRequiredSince, item.decision->intent_digest, item.decision->policy_digest,
+                   *item.no_require_approval_since);
+    if (required.next()) {
+      return Error{ErrorCode::ApprovalRequired,
+                   "approval of this intent was required before, so it is not allowed without tokens",
+                   "approval_required_before"};
+    }
+    if (!required.good()) return lost(required.failure("read the ledger"));
+  }
+  if (item.pending_since) {
+    if (!item.minted) return Error{ErrorCode::Invalid, "a rule about a pending request needs a minted token"};
+    Query latest(connection_, kLatestVerdict, *item.pending_since, item.minted->intent_digest,
+                 item.minted->policy_digest);
+    const bool pending = latest.next() && latest.integer(0) == 1;
+    if (!latest.good()) return lost(latest.failure("read the ledger"));
+    if (!pending) {
+      return Error{ErrorCode::Refused, "the latest decision on this intent and policy is not a recent require_approval",
+                   "no_pending_request"};
+    }
+  }
+  return ok();
+}
+
+Result<Committed> Batch::append(const Item& item) {
+  RETURN_IF_ERROR(admit(item));
+  const std::uint64_t index = frontier_.size();
+  ASSIGN_OR_RETURN(const std::string effects, effects_of(item));
+  Status begun = Query(connection_, kSavepoint).run();
+  if (!begun) return lost(std::move(begun).error());
+  const Status written = write(item, index, effects);
+  if (!written) {
+    if (failed_) return written.error();
+    // Also ends the savepoint: what one item began must not reach the next.
+    if (!Query(connection_, kUndo).run() || !Query(connection_, kRelease).run()) {
+      return lost(connection_.failure("undo one item"));
+    }
+    return written.error();
+  }
+  Status released = Query(connection_, kRelease).run();
+  if (!released) return lost(std::move(released).error());
+  frontier_.append(pending_leaf_);
+  return Committed{index};
+}
+
+Status Batch::write(const Item& item, std::uint64_t index, const std::string& effects) {
+  ASSIGN_OR_RETURN(const std::string leaf, leaf_of(item.record, index, effects));
+  pending_leaf_ = log::leaf_hash(view_of(leaf));
+  const Error occupied = corrupt("record " + std::to_string(index) + " exists already");
+  Query record(connection_, kRecord, index, leaf, effects, view_of(item.record.body));
+  Query hash(connection_, kLeaf, index, pending_leaf_);
+  for (Query* query : {&record, &hash}) {
+    const Status inserted = run(*query, occupied);
+    if (!inserted) return lost(inserted.error());
+  }
+  return write_derived(item, index);
+}
+
+Status Batch::write_derived(const Item& item, std::uint64_t index) {
+  for (const Redemption& redemption : item.redeem) {
+    Query redeem(connection_, kRedeem, redemption.token_id, redemption.token_digest, index);
+    RETURN_IF_ERROR(
+        run(redeem, conflict("approval token " + redemption.token_id + " was used before", "approval_token_consumed")));
+  }
+  if (item.execute_trace) {
+    Query execute(connection_, kExecute, *item.execute_trace, index);
+    RETURN_IF_ERROR(run(execute, conflict("this permit was executed before", "already_executed")));
+  }
+  if (item.decision) {
+    const Decision& decision = *item.decision;
+    Query decide(connection_, kDecide, index, decision.intent_digest, decision.policy_digest, name_of(decision.verdict),
+                 decision.at, decision.peer_uid, decision.trace_digest);
+    RETURN_IF_ERROR(run(decide, conflict("this record has a decision already", "decision_exists")));
+  }
+  if (item.intent) {
+    Query intent(connection_, kIntent, item.intent->intent_digest, item.intent->json);
+    RETURN_IF_ERROR(run(intent, conflict("this intent cannot be kept", "intent_refused")));
+  }
+  if (item.minted) {
+    const MintedToken& token = *item.minted;
+    Query mint(connection_, kMint, token.token_id, token.token_digest, token.intent_digest, token.policy_digest,
+               token.approver_key, token.created_at, token.expires_at, index);
+    RETURN_IF_ERROR(run(mint, conflict("a token of this id was minted before", "token_exists")));
+  }
+  if (item.idempotency) {
+    const std::string answer = with_index(item.answer, index);
+    Query keep(connection_, kAnswer, item.idempotency->peer_uid, item.idempotency->key,
+               item.idempotency->request_digest, answer);
+    RETURN_IF_ERROR(run(keep, conflict("the idempotency key has its answer already", "idempotency_repeated")));
+  }
+  for (const OutboxEvent& event : item.events) RETURN_IF_ERROR(write_event(event));
+  return ok();
+}
+
+Status Batch::write_event(const OutboxEvent& event) {
+  std::optional<std::string_view> key;
+  if (!event.dedupe_key.empty() && event.window > std::chrono::nanoseconds(0)) key = event.dedupe_key;
+  Query insert(connection_, kEvent, event.event, key, event.at, event.body, event.at + event.window);
+  return run(insert, corrupt("an event was refused"));
+}
+
+Status Batch::put_key(const keymgmt::PublishedKey& key, UtcTime at) {
+  const std::string_view role = name_of(key.role);
+  const std::string_view algorithm = name_of(key.key.algorithm());
+  {
+    Query known(connection_, kKnownKey, key.key.kid());
+    if (known.next()) {
+      if (known.text(0) != role || known.text(1) != algorithm) {
+        return conflict("key " + key.key.kid() + " keeps its role and algorithm for good", "key_changed");
+      }
+      const std::optional<keymgmt::KeyState> from = keymgmt::key_state_named(known.text(2));
+      if (!from || (*from != key.state && !may_become(*from, key.state))) {
+        return conflict("key " + key.key.kid() + " cannot become " + std::string(name_of(key.state)) + " from " +
+                            std::string(known.text(2)),
+                        "key_state");
+      }
+    }
+    if (!known.good()) return lost(known.failure("read the ledger"));
+  }
+  Item item;
+  item.record.kind = "key";
+  item.record.at = at;
+  item.record.role = role;
+  item.record.kid = key.key.kid();
+  item.record.body = key_body(key);
+  item.record.body_digest = sha256(item.record.body);
+  ASSIGN_OR_RETURN(const Committed committed, append(item));
+  Query put(connection_, kPutKey, key.key.kid(), role, algorithm, name_of(key.state), committed.log_index);
+  return run(put,
+             conflict("the role " + std::string(role) + " has an active " + std::string(algorithm) + " key already",
+                      "two_active_keys"));
+}
+
+Status Batch::finish(const TimeMark& mark, std::uint64_t sequence_ceiling, bool key_set_changed) {
+  Status kept = keep_nodes(connection_, before_, frontier_.size());
+  if (!kept) return lost(std::move(kept).error());
+  const Digest root = frontier_.root();
+  {
+    // `size` is compared and set: a second writer would be noticed here at the latest.
+    Query head(connection_, kHead, frontier_.size(), root, mark.wall, mark.since_boot.count(), mark.boot_id,
+               sequence_ceiling, key_set_changed ? 1 : 0, before_);
+    RETURN_IF_ERROR(run(head, corrupt("the head was refused")));
+  }
+  if (connection_.changes() != 1) return lost(forked("another writer moved the ledger's head"));
+  Status committed = connection_.execute("COMMIT");
+  if (!committed) return lost(std::move(committed).error());
+  return ok();
+}
+
+}  // namespace countersign::ledger

@@ -1,0 +1,54 @@
+// One transaction of the ledger: items one after another, each under its own savepoint, then one COMMIT.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "common/result.h"
+#include "signer/ledger/sqlite_connection.h"
+#include "signer/ledger/sqlite_tree.h"
+#include "signer/ledger/store.h"
+#include "signer/log/merkle_tree.h"
+
+namespace countersign::ledger {
+
+class Batch {
+ public:
+  // `frontier` is the tree as committed. Nothing is begun yet.
+  Batch(Connection& connection, const log::Frontier& frontier)
+      : connection_(connection), before_(frontier.size()), frontier_(frontier) {}
+  ~Batch();  // rolls back unless finished
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+
+  Status begin();
+  // Refusals leave the transaction as it was; after any other failure failed() is true and the batch is lost.
+  Result<Committed> append(const Item& item);
+  // Appends its record of kind "key" and registers or moves the key. Refuses with Conflict: "key_changed" (another role
+  // or algorithm under the kid), "key_state" (keymgmt/lifecycle.h), "two_active_keys".
+  Status put_key(const keymgmt::PublishedKey& key, UtcTime at);
+  bool failed() const { return failed_; }
+  bool wrote() const { return frontier_.size() != before_; }
+
+  // Keeps head, time and sequence ceiling, and commits.
+  Status finish(const TimeMark& mark, std::uint64_t sequence_ceiling, bool key_set_changed);
+  const log::Frontier& frontier() const { return frontier_; }
+
+ private:
+  Status admit(const Item& item);
+  Status write(const Item& item, std::uint64_t index, const std::string& effects);
+  Status write_derived(const Item& item, std::uint64_t index);
+  Status write_event(const OutboxEvent& event);
+  // Runs `query`; a constraint that says no becomes `refusal`.
+  Status run(Query& query, const Error& refusal);
+  Error lost(Error error);
+
+  Connection& connection_;
+  const std::uint64_t before_;
+  log::Frontier frontier_;
+  Digest pending_leaf_;
+  bool failed_ = false;
+};
+
+}  // namespace countersign::ledger

@@ -1,0 +1,25 @@
+// Whether the stored records are the ones the tree commits to, and the derived tables what the records say.
+#pragma once
+
+#include <cstdint>
+
+#include "common/result.h"
+#include "signer/ledger/sqlite_connection.h"
+#include "signer/ledger/sqlite_tree.h"
+#include "signer/ledger/store.h"
+
+namespace countersign::ledger {
+
+// Application id, schema version and every table and index as they were created. Fails with Refused, reason
+// "ledger_version" or "ledger_corrupt".
+Status check_schema(Connection& connection);
+
+// Hashes the records [first, head.size) again, and compares redemptions, executions, decisions and keys that came with
+// them in both directions: what the records say is in the tables, and nothing else is. Fails with Refused, reason
+// "ledger_truncated", "ledger_forked" or "ledger_corrupt".
+Result<Verification> check_records(Connection& connection, const TreeHead& head, std::uint64_t first);
+
+// SQLite's own check of every page and index.
+Status check_pages(Connection& connection);
+
+}  // namespace countersign::ledger

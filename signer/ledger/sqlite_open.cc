@@ -1,0 +1,160 @@
+// How a ledger comes to be, and what is checked before one is believed.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "common/durable_file.h"
+#include "signer/ledger/findings.h"
+#include "signer/ledger/sqlite_integrity.h"
+#include "signer/ledger/sqlite_schema.h"
+#include "signer/ledger/sqlite_state.h"
+
+namespace countersign::ledger {
+namespace {
+
+constexpr const char* kFirstHead =
+    "INSERT INTO meta(id, size, root, sequence_ceiling, key_set_version) VALUES(1, 0, ?, 1, 0)";
+constexpr const char* kJournal = "PRAGMA journal_mode";
+
+std::string lock_path(const std::string& path) {
+  return path + ".lock";
+}
+
+Error failed(const std::string& act, const std::string& path) {
+  return Error{ErrorCode::Unavailable, "cannot " + act + " " + path + ": " + std::strerror(errno),
+               errno == ENOSPC ? "ledger_full" : "ledger_failed"};
+}
+
+std::string folder_of(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
+// Settings of a connection are not stored in the file. The cache holds the upper pages of every index; a checkpoint
+// each 2,000 pages keeps the WAL near 8 MiB.
+Status configure(Connection& connection) {
+  return connection.execute(
+      "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; "
+      "PRAGMA wal_autocheckpoint = 2000; PRAGMA cell_size_check = ON;");
+}
+
+Status write_first(const std::string& path) {
+  ASSIGN_OR_RETURN(Connection connection, Connection::open(path, Connection::Access::ReadWrite));
+  RETURN_IF_ERROR(connection.execute("PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"));
+  RETURN_IF_ERROR(connection.execute("BEGIN IMMEDIATE"));
+  const std::string marks = "PRAGMA application_id = " + std::to_string(kApplicationId) +
+                            "; PRAGMA user_version = " + std::to_string(kSchemaVersion) + ";";
+  RETURN_IF_ERROR(connection.execute(marks.c_str()));
+  RETURN_IF_ERROR(connection.execute(kSchema));
+  const Digest root = log::empty_root();
+  RETURN_IF_ERROR(Query(connection, kFirstHead, root).run());
+  return connection.execute("COMMIT");
+}
+
+// The size a SQLite file gives itself in its header (file format §1.3.7-8), 0 where there is no header.
+std::uint64_t size_by_header(const std::string& path) {
+  std::uint8_t header[32] = {};
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const ssize_t got = file < 0 ? -1 : pread(file, header, sizeof header, 0);
+  if (file >= 0) close(file);
+  if (got != static_cast<ssize_t>(sizeof header)) return 0;
+  const std::uint64_t page = header[16] == 0 && header[17] == 1
+                                 ? std::uint64_t{65536}
+                                 : static_cast<std::uint64_t>(header[16]) << 8 | header[17];
+  std::uint64_t pages = 0;
+  for (int i = 28; i < 32; ++i) pages = pages << 8 | header[i];
+  return page * pages;
+}
+
+// SQLite calls a file that ends too early corrupt as well; operators look for different causes. Only asked after the
+// connections are closed: closing any other descriptor of the file would drop their locks.
+Error classified(Error error, const std::string& path) {
+  if (error.reason != "ledger_corrupt") return error;
+  struct stat found {};
+  const bool known = stat(path.c_str(), &found) == 0;
+  const auto size = known ? static_cast<std::uint64_t>(found.st_size) : 0;
+  if (size < sizeof(std::uint8_t[512]) || size < size_by_header(path)) {
+    return truncated(path + " ends after " + std::to_string(size) + " bytes");
+  }
+  return corrupt(std::move(error.detail));
+}
+
+Status check_file(const std::string& path) {
+  struct stat found {};
+  if (lstat(path.c_str(), &found) != 0) {
+    if (errno != ENOENT) return failed("look at", path);
+    return Error{ErrorCode::Unavailable, "there is no ledger at " + path, "ledger_missing",
+                 "A missing ledger is never replaced by an empty one: put it back, or restore a backup with "
+                 "`countersign ledger restore`. Only a new appliance makes one, with `countersignd init`."};
+  }
+  if (!S_ISREG(found.st_mode)) return corrupt(path + " is not a regular file");
+  if ((found.st_mode & 077) != 0) {
+    return Error{ErrorCode::Refused, path + " is open to others than its owner", "ledger_exposed",
+                 "Find out who could write it; then chmod 600 " + path};
+  }
+  if (found.st_size == 0) return truncated(path + " is empty");
+  return ok();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::create(const std::string& path, const Clock& clock,
+                                                         SqliteOptions options) {
+  struct stat found {};
+  const Error exists{ErrorCode::Conflict, "there is a ledger at " + path + " already", "ledger_exists",
+                     "A ledger is never overwritten. Move it away if this is to be another appliance."};
+  if (lstat(path.c_str(), &found) == 0) return exists;
+  // Made under another name: a crash on the way leaves no half ledger at `path`.
+  const std::string making = path + ".making";
+  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) unlink((making + suffix).c_str());
+  const int file = ::open(making.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (file < 0) return failed("create", making);
+  const Status written = write_first(making);
+  const bool synced = fsync(file) == 0;
+  close(file);
+  RETURN_IF_ERROR(written);
+  if (!synced) return failed("sync", making);
+  if (renameat2(AT_FDCWD, making.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) != 0) {
+    if (errno == EEXIST) return exists;
+    return failed("put in place", path);
+  }
+  RETURN_IF_ERROR(sync_directory(folder_of(path)));
+  return open(path, clock, std::move(options));
+}
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path, const Clock& clock,
+                                                       SqliteOptions options) {
+  RETURN_IF_ERROR(check_file(path));
+  ASSIGN_OR_RETURN(LockFile lock, LockFile::take(lock_path(path)));
+  const auto checked = [&]() -> Result<std::unique_ptr<State>> {
+    ASSIGN_OR_RETURN(Connection writer, Connection::open(path, Connection::Access::ReadWrite));
+    RETURN_IF_ERROR(configure(writer));
+    RETURN_IF_ERROR(check_schema(writer));
+    {
+      Query journal(writer, kJournal);
+      if (!journal.next() || journal.text(0) != "wal") return corrupt("the ledger is not in WAL mode");
+    }
+    ASSIGN_OR_RETURN(const Meta meta, read_meta(writer));
+    ASSIGN_OR_RETURN(log::Frontier frontier, check_tree(writer, meta.head));
+    const std::uint64_t first = meta.head.size - std::min(meta.head.size, options.rehash);
+    ASSIGN_OR_RETURN([[maybe_unused]] const Verification seen, check_records(writer, meta.head, first));
+    ASSIGN_OR_RETURN(Connection reader, Connection::open(path, Connection::Access::ReadOnly));
+    RETURN_IF_ERROR(reader.execute("PRAGMA cache_size = -4096; PRAGMA query_only = ON;"));
+    return std::make_unique<State>(path, clock, options, std::move(lock), std::move(writer), std::move(reader), meta,
+                                   std::move(frontier));
+  };
+  auto state = checked();
+  if (!state) return classified(std::move(state).error(), path);
+  std::unique_ptr<SqliteStore> store(new SqliteStore(*std::move(state)));
+  // Also proves that the ledger can be written.
+  ASSIGN_OR_RETURN([[maybe_unused]] const std::uint64_t sequence, store->next_sequence());
+  return store;
+}
+
+}  // namespace countersign::ledger

@@ -1,0 +1,231 @@
+// All reading of the ledger: over the reading connection, which sees what is committed and never waits for a sync.
+#include <algorithm>
+
+#include "signer/ledger/findings.h"
+#include "signer/ledger/key_row.h"
+#include "signer/ledger/leaf.h"
+#include "signer/ledger/sqlite_state.h"
+
+namespace countersign::ledger {
+namespace {
+
+#define COUNTERSIGN_DECISION_COLUMNS \
+  "SELECT d.idx, d.at, d.peer_uid, r.effects FROM decisions d JOIN records r ON r.idx = d.idx "
+constexpr const char* kLatest =
+    COUNTERSIGN_DECISION_COLUMNS "WHERE d.intent = ? AND d.policy = ? ORDER BY d.idx DESC LIMIT 1";
+constexpr const char* kLatestRequired = COUNTERSIGN_DECISION_COLUMNS
+    "WHERE d.intent = ? AND d.policy = ? AND d.verdict = 'require_approval' AND d.at >= ? ORDER BY d.idx DESC LIMIT 1";
+constexpr const char* kPending = COUNTERSIGN_DECISION_COLUMNS
+    "WHERE d.verdict = 'require_approval' AND d.at >= ? AND NOT EXISTS(SELECT 1 FROM decisions n "
+    "WHERE n.intent = d.intent AND n.policy = d.policy AND n.idx > d.idx) ORDER BY d.idx DESC LIMIT ?";
+#undef COUNTERSIGN_DECISION_COLUMNS
+constexpr const char* kRecord =
+    "SELECT r.leaf, r.effects, r.body, l.hash FROM records r JOIN leaves l ON l.idx = r.idx WHERE r.idx = ?";
+constexpr const char* kLeafHashes = "SELECT hash FROM leaves WHERE idx >= ? ORDER BY idx LIMIT ?";
+constexpr const char* kIntent = "SELECT json FROM intents WHERE intent = ?";
+constexpr const char* kAnswer = "SELECT request_digest, answer FROM idempotency WHERE peer_uid = ? AND key = ?";
+constexpr const char* kRedeemed = "SELECT 1 FROM redemptions WHERE token_id = ?";
+constexpr const char* kMinted =
+    "SELECT token_id, token_digest, approver_key, created_at, expires_at FROM minted WHERE intent = ? AND policy = ? "
+    "ORDER BY idx";
+constexpr const char* kTrace = "SELECT idx FROM decisions WHERE trace = ? ORDER BY idx LIMIT 1";
+constexpr const char* kKeys = "SELECT r.body FROM keys k JOIN records r ON r.idx = k.idx ORDER BY k.rowid";
+constexpr const char* kDue =
+    "SELECT id, event, dedupe_key, at, body, window_ends, count, attempts FROM outbox WHERE due <= ? "
+    "ORDER BY id LIMIT ?";
+
+Error not_there(const std::string& what) {
+  return Error{ErrorCode::NotFound, what + " lies beyond the ledger's end"};
+}
+
+Result<Decision> decision_in(const Query& row) {
+  ASSIGN_OR_RETURN(std::optional<Decision> decision, decision_of(row.text(3)));
+  if (!decision) return corrupt("record " + std::to_string(row.number(0)) + " has no decision");
+  decision->log_index = row.number(0);
+  decision->at = row.time(1);
+  decision->peer_uid = static_cast<std::uint32_t>(row.integer(2));
+  return *std::move(decision);
+}
+
+Result<std::optional<Decision>> one_decision(Query& row) {
+  if (!row.next()) {
+    if (!row.good()) return row.failure("read the decisions");
+    return std::optional<Decision>();
+  }
+  ASSIGN_OR_RETURN(Decision decision, decision_in(row));
+  return std::optional<Decision>(std::move(decision));
+}
+
+}  // namespace
+
+Result<Digest> SqliteStore::root_at(std::uint64_t size) const {
+  const TreeHead now = head();
+  if (size == now.size) return now.root;
+  if (size > now.size) return not_there("size " + std::to_string(size));
+  const std::lock_guard lock(state_->reading);
+  return log::root_of(size, TableNodes(state_->reader));
+}
+
+Result<StoredRecord> SqliteStore::record(std::uint64_t index) const {
+  if (index >= head().size) return not_there("record " + std::to_string(index));
+  const std::lock_guard lock(state_->reading);
+  Query row(state_->reader, kRecord, index);
+  if (!row.next()) {
+    if (!row.good()) return row.failure("read a record");
+    return truncated("record " + std::to_string(index) + " is missing");
+  }
+  StoredRecord stored;
+  stored.index = index;
+  stored.leaf = row.text(0);
+  stored.effects = row.text(1);
+  const std::string_view body = row.text(2);
+  if (log::leaf_hash(view_of(stored.leaf)) != row.digest(3) || !commits_to(stored.leaf, index, body, stored.effects)) {
+    return forked("record " + std::to_string(index) + " is not the one whose hash is in the tree");
+  }
+  ASSIGN_OR_RETURN(stored.record, record_of(stored.leaf));
+  stored.record.body = body;
+  return stored;
+}
+
+Result<std::vector<Digest>> SqliteStore::leaf_hashes(std::uint64_t first, std::size_t limit) const {
+  std::vector<Digest> hashes;
+  const std::lock_guard lock(state_->reading);
+  Query rows(state_->reader, kLeafHashes, first, limit);
+  while (rows.next()) hashes.push_back(rows.digest(0));
+  if (!rows.good()) return rows.failure("read the tree");
+  return hashes;
+}
+
+Result<std::vector<Digest>> SqliteStore::inclusion_proof(std::uint64_t index, std::uint64_t size) const {
+  if (size > head().size) return not_there("size " + std::to_string(size));
+  const std::lock_guard lock(state_->reading);
+  return log::inclusion_proof(index, size, TableNodes(state_->reader));
+}
+
+Result<std::vector<Digest>> SqliteStore::consistency_proof(std::uint64_t first, std::uint64_t second) const {
+  if (second > head().size) return not_there("size " + std::to_string(second));
+  const std::lock_guard lock(state_->reading);
+  return log::consistency_proof(first, second, TableNodes(state_->reader));
+}
+
+Result<std::optional<Decision>> SqliteStore::latest_decision(const Digest& intent, const Digest& policy) const {
+  const std::lock_guard lock(state_->reading);
+  Query row(state_->reader, kLatest, intent, policy);
+  return one_decision(row);
+}
+
+Result<std::optional<Decision>> SqliteStore::latest_required(const Digest& intent, const Digest& policy,
+                                                             UtcTime since) const {
+  const std::lock_guard lock(state_->reading);
+  Query row(state_->reader, kLatestRequired, intent, policy, since);
+  return one_decision(row);
+}
+
+Result<std::vector<Decision>> SqliteStore::pending(UtcTime since, std::size_t limit) const {
+  std::vector<Decision> decisions;
+  const std::lock_guard lock(state_->reading);
+  Query rows(state_->reader, kPending, since, limit);
+  while (rows.next()) {
+    ASSIGN_OR_RETURN(Decision decision, decision_in(rows));
+    decisions.push_back(std::move(decision));
+  }
+  if (!rows.good()) return rows.failure("read the decisions");
+  return decisions;
+}
+
+Result<std::optional<std::string>> SqliteStore::intent_document(const Digest& intent) const {
+  const std::lock_guard lock(state_->reading);
+  Query row(state_->reader, kIntent, intent);
+  if (row.next()) return std::optional<std::string>(row.text(0));
+  if (!row.good()) return row.failure("read an intent");
+  return std::optional<std::string>();
+}
+
+Result<std::optional<std::string>> SqliteStore::answer_for(const IdempotencyKey& key) const {
+  const std::lock_guard lock(state_->reading);
+  Query row(state_->reader, kAnswer, key.peer_uid, key.key);
+  if (!row.next()) {
+    if (!row.good()) return row.failure("read an answer");
+    return std::optional<std::string>();
+  }
+  if (row.digest(0) != key.request_digest) {
+    return Error{ErrorCode::Conflict, "the idempotency key was used for another request", "idempotency_mismatch"};
+  }
+  return std::optional<std::string>(row.text(1));
+}
+
+Result<bool> SqliteStore::redeemed(const std::string& token_id) const {
+  const std::lock_guard lock(state_->reading);
+  Query row(state_->reader, kRedeemed, token_id);
+  const bool found = row.next();
+  if (!row.good()) return row.failure("read the redemptions");
+  return found;
+}
+
+Result<std::vector<MintedToken>> SqliteStore::minted(const Digest& intent, const Digest& policy) const {
+  std::vector<MintedToken> tokens;
+  const std::lock_guard lock(state_->reading);
+  Query rows(state_->reader, kMinted, intent, policy);
+  while (rows.next()) {
+    tokens.push_back(MintedToken{.token_id = std::string(rows.text(0)),
+                                 .token_digest = rows.digest(1),
+                                 .intent_digest = intent,
+                                 .policy_digest = policy,
+                                 .approver_key = std::string(rows.text(2)),
+                                 .created_at = rows.time(3),
+                                 .expires_at = rows.time(4)});
+  }
+  if (!rows.good()) return rows.failure("read the minted tokens");
+  return tokens;
+}
+
+Result<std::optional<std::uint64_t>> SqliteStore::index_of_trace(const Digest& trace_digest) const {
+  const std::lock_guard lock(state_->reading);
+  Query row(state_->reader, kTrace, trace_digest);
+  if (row.next()) return std::optional<std::uint64_t>(row.number(0));
+  if (!row.good()) return row.failure("read the decisions");
+  return std::optional<std::uint64_t>();
+}
+
+Result<std::vector<keymgmt::PublishedKey>> SqliteStore::keys() const {
+  std::vector<keymgmt::PublishedKey> keys;
+  const std::lock_guard lock(state_->reading);
+  Query rows(state_->reader, kKeys);
+  while (rows.next()) {
+    ASSIGN_OR_RETURN(keymgmt::PublishedKey key, key_of(rows.text(0)));
+    keys.push_back(std::move(key));
+  }
+  if (!rows.good()) return rows.failure("read the keys");
+  std::stable_sort(keys.begin(), keys.end(),
+                   [](const keymgmt::PublishedKey& a, const keymgmt::PublishedKey& b) { return a.role < b.role; });
+  return keys;
+}
+
+Result<std::uint64_t> SqliteStore::key_set_version() const {
+  const std::lock_guard lock(state_->reading);
+  ASSIGN_OR_RETURN(const Meta meta, read_meta(state_->reader));
+  return meta.key_set_version;
+}
+
+Result<std::vector<OutboxRow>> SqliteStore::outbox(std::size_t limit) const {
+  std::vector<OutboxRow> due;
+  const std::lock_guard lock(state_->reading);
+  Query rows(state_->reader, kDue, state_->clock.now(), limit);
+  while (rows.next()) {
+    OutboxRow row;
+    row.id = rows.number(0);
+    row.event.event = rows.text(1);
+    row.event.dedupe_key = rows.text(2);
+    row.event.at = rows.time(3);
+    row.event.body = rows.text(4);
+    row.event.window = rows.time(5) - row.event.at;
+    row.count = rows.number(6);
+    row.attempts = rows.number(7);
+    state_->handed_out[row.id] = row.count;
+    due.push_back(std::move(row));
+  }
+  if (!rows.good()) return rows.failure("read the outbox");
+  return due;
+}
+
+}  // namespace countersign::ledger

@@ -1,0 +1,63 @@
+// What SqliteStore holds: two connections, the tree's frontier, and the locks between them.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "signer/ledger/lock_file.h"
+#include "signer/ledger/sqlite_batch.h"
+#include "signer/ledger/sqlite_connection.h"
+#include "signer/ledger/sqlite_store.h"
+#include "signer/ledger/sqlite_tree.h"
+#include "signer/ledger/time_guard.h"
+#include "signer/log/merkle_tree.h"
+
+namespace countersign::ledger {
+
+struct SqliteStore::State {
+  State(std::string path_of_file, const Clock& clock_of_store, const SqliteOptions& options, LockFile lock_of_file,
+        Connection writing_connection, Connection reading_connection, const Meta& meta, log::Frontier tree)
+      : path(std::move(path_of_file)),
+        clock(clock_of_store),
+        lock(std::move(lock_of_file)),
+        guard(clock_of_store, options.clock_step, meta.mark, options.boot_id),
+        writer(std::move(writing_connection)),
+        frontier(std::move(tree)),
+        reader(std::move(reading_connection)),
+        head(meta.head),
+        sequence(meta.sequence_ceiling),
+        sequence_ceiling(meta.sequence_ceiling) {}
+
+  // Ends a transaction that failed. `failure` becomes ledger_full where the disk is full and the head on disk is the
+  // one before; otherwise the store is poisoned. Requires `writing`.
+  Error abandon(const Error& failure);
+  Error poisoned_error() const;
+  // Takes over what a finished batch committed. Requires `writing`.
+  void adopt(const Batch& batch, std::uint64_t new_ceiling);
+  // The ceiling to keep with the next commit: raised while half a block is left, so that next_sequence never waits.
+  std::uint64_t wanted_ceiling() const;
+
+  const std::string path;
+  const Clock& clock;
+  const LockFile lock;
+  TimeGuard guard;
+
+  std::mutex writing;
+  Connection writer;       // guarded by writing
+  log::Frontier frontier;  // guarded by writing
+
+  mutable std::mutex reading;
+  mutable Connection reader;                                  // guarded by reading
+  mutable std::map<std::uint64_t, std::uint64_t> handed_out;  // counts given by outbox(), by id; guarded by reading
+
+  mutable std::mutex heading;
+  TreeHead head;  // guarded by heading
+
+  std::atomic<std::uint64_t> sequence;
+  std::atomic<std::uint64_t> sequence_ceiling;
+  std::atomic<bool> poisoned = false;
+};
+
+}  // namespace countersign::ledger

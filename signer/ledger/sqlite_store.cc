@@ -1,0 +1,206 @@
+#include "signer/ledger/sqlite_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "signer/ledger/findings.h"
+#include "signer/ledger/key_row.h"
+#include "signer/ledger/sqlite_integrity.h"
+#include "signer/ledger/sqlite_state.h"
+
+namespace countersign::ledger {
+namespace {
+
+constexpr std::uint64_t kSequenceBlock = 4096;
+constexpr std::chrono::nanoseconds kLongestDelay = std::chrono::minutes(5);
+constexpr std::uint64_t kMostDoublings = 9;  // 2^9 s is past kLongestDelay
+
+constexpr const char* kReserve = "UPDATE meta SET sequence_ceiling = ? WHERE id = 1 AND sequence_ceiling < ?";
+constexpr const char* kTold =
+    "UPDATE outbox SET count = max(count - ?1, 0), attempts = 0, "
+    "due = CASE WHEN count > ?1 THEN max(window_ends, ?2) END WHERE id = ?3";
+constexpr const char* kNotTold = "UPDATE outbox SET attempts = attempts + 1, due = ? WHERE id = ?";
+constexpr const char* kAttempts = "SELECT attempts, count FROM outbox WHERE id = ?";
+constexpr const char* kForget = "DELETE FROM outbox WHERE due IS NULL AND (dedupe_key IS NULL OR window_ends <= ?)";
+
+}  // namespace
+
+Error SqliteStore::State::poisoned_error() const {
+  return Error{ErrorCode::Unavailable, "an earlier write to the ledger failed, so what is on disk is unknown",
+               "ledger_poisoned", "Restart the appliance: it reads the ledger from disk and goes on."};
+}
+
+Error SqliteStore::State::abandon(const Error& failure) {
+  if (writer.in_transaction() && !writer.execute("ROLLBACK")) {
+    poisoned = true;
+    return poisoned_error();
+  }
+  if (failure.reason == "ledger_full") {
+    const Result<Meta> meta = read_meta(writer);
+    if (meta && meta->head.size == frontier.size() && meta->head.root == frontier.root()) return failure;
+  }
+  poisoned = true;
+  Error error = poisoned_error();
+  error.detail += " (" + failure.detail + ")";
+  return error;
+}
+
+std::uint64_t SqliteStore::State::wanted_ceiling() const {
+  const std::uint64_t ceiling = sequence_ceiling.load();
+  return sequence.load() + kSequenceBlock / 2 < ceiling ? ceiling : ceiling + kSequenceBlock;
+}
+
+void SqliteStore::State::adopt(const Batch& batch, std::uint64_t new_ceiling) {
+  frontier = batch.frontier();
+  sequence_ceiling = new_ceiling;
+  const std::lock_guard lock_head(heading);
+  head = TreeHead{frontier.size(), frontier.root()};
+}
+
+SqliteStore::SqliteStore(std::unique_ptr<State> state) : state_(std::move(state)) {}
+SqliteStore::~SqliteStore() = default;
+
+Result<std::vector<Result<Committed>>> SqliteStore::commit(std::span<const Item> items) {
+  State& state = *state_;
+  const std::lock_guard lock(state.writing);
+  if (state.poisoned) return state.poisoned_error();
+  const Status clock = state.guard.check();
+  Batch batch(state.writer, state.frontier);
+  Status begun = batch.begin();
+  if (!begun) return state.abandon(begun.error());
+  std::vector<Result<Committed>> outcomes;
+  outcomes.reserve(items.size());
+  for (const Item& item : items) {
+    // Refusals and the reset itself are still recorded while the clock is not believed.
+    if (!clock && item.record.kind == "signed") {
+      outcomes.emplace_back(clock.error());
+      continue;
+    }
+    outcomes.push_back(batch.append(item));
+    if (batch.failed()) return state.abandon(outcomes.back().error());
+  }
+  if (!batch.wrote()) return outcomes;
+  const std::uint64_t ceiling = state.wanted_ceiling();
+  const Status finished = batch.finish(state.guard.mark(), ceiling, false);
+  if (!finished) return state.abandon(finished.error());
+  state.adopt(batch, ceiling);
+  return outcomes;
+}
+
+Status SqliteStore::put_keys(std::span<const keymgmt::PublishedKey> keys, UtcTime at) {
+  State& state = *state_;
+  ASSIGN_OR_RETURN(const std::vector<keymgmt::PublishedKey> known, this->keys());
+  std::vector<const keymgmt::PublishedKey*> changed;
+  for (const keymgmt::PublishedKey& key : keys) {
+    const std::string body = key_body(key);
+    const bool same = std::any_of(known.begin(), known.end(),
+                                  [&](const keymgmt::PublishedKey& other) { return key_body(other) == body; });
+    if (!same) changed.push_back(&key);
+  }
+  if (changed.empty()) return ok();
+  // The outgoing active key first: the constraint holds at every single step.
+  std::stable_partition(changed.begin(), changed.end(),
+                        [](const keymgmt::PublishedKey* key) { return key->state != keymgmt::KeyState::Active; });
+  const std::lock_guard lock(state.writing);
+  if (state.poisoned) return state.poisoned_error();
+  (void)state.guard.check();  // moves the mark if the clock is believed; keys may change in any case
+  Batch batch(state.writer, state.frontier);
+  Status begun = batch.begin();
+  if (!begun) return state.abandon(begun.error());
+  for (const keymgmt::PublishedKey* key : changed) {
+    Status put = batch.put_key(*key, at);
+    if (batch.failed()) return state.abandon(put.error());
+    if (!put) return put;
+  }
+  const std::uint64_t ceiling = state.wanted_ceiling();
+  const Status finished = batch.finish(state.guard.mark(), ceiling, true);
+  if (!finished) return state.abandon(finished.error());
+  state.adopt(batch, ceiling);
+  return ok();
+}
+
+Result<std::uint64_t> SqliteStore::next_sequence() {
+  State& state = *state_;
+  const std::uint64_t next = state.sequence.fetch_add(1);
+  if (next < state.sequence_ceiling) return next;
+  const std::lock_guard lock(state.writing);
+  if (next < state.sequence_ceiling) return next;  // another thread reserved meanwhile
+  if (state.poisoned) return state.poisoned_error();
+  const std::uint64_t ceiling = next + kSequenceBlock;
+  Status reserved = Query(state.writer, kReserve, ceiling, ceiling).run();
+  if (!reserved) return state.abandon(reserved.error());
+  state.sequence_ceiling = ceiling;
+  return next;
+}
+
+Status SqliteStore::told(std::uint64_t outbox_id, bool success, UtcTime at) {
+  State& state = *state_;
+  std::optional<std::uint64_t> handed_out;
+  {
+    const std::lock_guard lock(state.reading);
+    const auto found = state.handed_out.find(outbox_id);
+    if (found != state.handed_out.end()) {
+      handed_out = found->second;
+      state.handed_out.erase(found);
+    }
+  }
+  const std::lock_guard lock(state.writing);
+  if (state.poisoned) return state.poisoned_error();
+  std::uint64_t attempts = 0;
+  std::uint64_t count = 0;
+  {
+    Query row(state.writer, kAttempts, outbox_id);
+    if (!row.next()) {
+      if (!row.good()) return row.failure("read the outbox");
+      return Error{ErrorCode::NotFound, "no event " + std::to_string(outbox_id) + " is in the outbox"};
+    }
+    attempts = row.number(0);
+    count = row.number(1);
+  }
+  const auto update = [&]() -> Status {
+    RETURN_IF_ERROR(state.writer.execute("BEGIN IMMEDIATE"));
+    if (success) {
+      RETURN_IF_ERROR(Query(state.writer, kTold, std::min(handed_out.value_or(count), count), at, outbox_id).run());
+      RETURN_IF_ERROR(Query(state.writer, kForget, at).run());
+    } else {
+      const auto delay = std::chrono::seconds(std::int64_t{1} << std::min(attempts, kMostDoublings));
+      RETURN_IF_ERROR(
+          Query(state.writer, kNotTold, at + std::min<std::chrono::nanoseconds>(delay, kLongestDelay), outbox_id)
+              .run());
+    }
+    return state.writer.execute("COMMIT");
+  };
+  const Status updated = update();
+  if (!updated) return state.abandon(updated.error());
+  return ok();
+}
+
+TreeHead SqliteStore::head() const {
+  const std::lock_guard lock(state_->heading);
+  return state_->head;
+}
+
+Result<UtcTime> SqliteStore::high_water() const {
+  return state_->guard.mark().wall;
+}
+
+TimeGuard& SqliteStore::time_guard() {
+  return state_->guard;
+}
+
+bool SqliteStore::poisoned() const {
+  return state_->poisoned;
+}
+
+Result<Verification> SqliteStore::verify() const {
+  // A connection of its own: the check takes long and must not make a query wait. One read transaction is one state.
+  ASSIGN_OR_RETURN(Connection connection, Connection::open(state_->path, Connection::Access::ReadOnly));
+  RETURN_IF_ERROR(connection.execute("BEGIN"));
+  RETURN_IF_ERROR(check_schema(connection));
+  RETURN_IF_ERROR(check_pages(connection));
+  ASSIGN_OR_RETURN(const Meta meta, read_meta(connection));
+  ASSIGN_OR_RETURN([[maybe_unused]] const log::Frontier frontier, check_tree(connection, meta.head));
+  return check_records(connection, meta.head, 0);
+}
+
+}  // namespace countersign::ledger
