@@ -1,5 +1,6 @@
 // Key pairs that never leave their token: made from one fixed template, and used only after every attribute that keeps
-// them there was read back (docs/key-lifecycle.md, "Attribute profile").
+// them there was read back, and after a canary signature verified under the public half (the table is in
+// key_profile.cc).
 #pragma once
 
 #include <p11-kit/pkcs11.h>

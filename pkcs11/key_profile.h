@@ -1,5 +1,5 @@
-// The attribute profile of our key pairs, as tables (docs/key-lifecycle.md §6.1): what generation asks for and what
-// reading back demands.
+// The attribute profile of our key pairs, as tables: what generation asks for, what reading back demands, and why.
+// Where modules differ from it is written in docs/softhsm.md.
 #pragma once
 
 #include <p11-kit/pkcs11.h>
