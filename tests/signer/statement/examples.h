@@ -1,0 +1,98 @@
+// Statements to try things on.
+#pragma once
+
+#include <string>
+
+#include "signer/statement/statement.h"
+
+namespace countersign::statement {
+
+inline const UtcTime kNow = UtcTime::from_unix(1'800'000'000, 123'456'700);  // 2027-01-15T08:00:00.1234567Z
+inline constexpr std::string_view kTokenId = "00112233445566778899aabb";
+
+// What a gate sends: every kind of member, nested structures included.
+inline Json trace_fields() {
+  return *Json::parse(R"({
+    "created_at": "2026-06-08T21:14:00Z",
+    "correlation_id": "5c152e09c79575db0aeb87e0",
+    "tool_name": "db.drop_table",
+    "args_digest": "260aa02a40eec5bc8e7be32880c2d8d10b94d1ff2978fd56a26a11800038a4ad",
+    "intent_digest": "ba6e55d6b72308b34c24571bce1b2434ef7802df7def15a31826384bf3582e9c",
+    "policy_digest": "850f03880f107538e6ea675fe85706d4700249cd12596c483c3b1a93207e62e7",
+    "agent_id": "agent-1",
+    "agent_identity": {"lifecycle_states": ["approved"], "owner": "o", "issued_at": "2026-01-01T00:00:00Z",
+      "approved_at": "2026-01-01T22:00:00Z", "expires_at": "2027-01-01T00:00:00Z", "revoked": true},
+    "credential_ttl_seconds": 300,
+    "policy_id": "gait.gate.policy",
+    "policy_version": "1.0.0",
+    "verdict": "require_approval",
+    "script": true,
+    "step_count": 2,
+    "step_verdicts": [{"index": 0, "tool_name": "kb.read", "verdict": "allow", "reason_codes": ["matched_rule_r"]},
+      {"index": 1, "tool_name": "db.drop_table", "verdict": "require_approval", "matched_rule": "w"}],
+    "violations": ["approval_not_granted"],
+    "latency_ms": 0.07153200000000001,
+    "freeze_window": {"status": "inactive", "timezone": "UTC", "evaluated_at": "2026-06-15T12:00:00Z",
+      "window_start": "0001-01-01T00:00:00Z", "window_end": "0001-01-01T00:00:00Z"},
+    "relationship": {
+      "parent_ref": {"kind": "session", "id": "s1"},
+      "entity_refs": [{"kind": "agent", "id": "zoe@team.example"}, {"kind": "tool", "id": "db.drop_table"}],
+      "policy_ref": {"policy_id": "gait.gate.policy",
+        "policy_digest": "850f03880f107538e6ea675fe85706d4700249cd12596c483c3b1a93207e62e7"},
+      "agent_chain": [{"identity": "zoe@team.example", "role": "requester"}],
+      "edges": [{"kind": "calls", "from": {"kind": "agent", "id": "zoe@team.example"},
+        "to": {"kind": "tool", "id": "db.drop_table"}}],
+      "related_entity_ids": ["850f03880f107538e6ea675fe85706d4700249cd12596c483c3b1a93207e62e7", "db.drop_table",
+        "zoe@team.example"]
+    },
+    "countersign": {"requester": "zoe@team.example", "reason_codes": ["rule_w", "approval_token_missing"],
+      "matched_rule": "w", "required_approvals": 2, "distinct_approvers": true,
+      "required_scopes": ["tool:db.drop_table"], "destructive": true, "context_source": "envelope"}
+  })");
+}
+
+inline Json token_fields() {
+  return *Json::parse(R"({
+    "intent_digest": "ba6e55d6b72308b34c24571bce1b2434ef7802df7def15a31826384bf3582e9c",
+    "policy_digest": "850f03880f107538e6ea675fe85706d4700249cd12596c483c3b1a93207e62e7",
+    "approver_identity": "alice@approvers.example",
+    "reason_code": "change_ticket_604",
+    "scope": ["tool:db.drop_table", "phase:apply"],
+    "ttl_seconds": 3600,
+    "max_targets": 2
+  })");
+}
+
+inline Json audit_fields() {
+  return *Json::parse(R"({
+    "created_at": "2026-06-08T21:14:00Z",
+    "trace_id": "d2d3c76801c3449f111d9b91",
+    "tool_name": "db.drop_table",
+    "intent_digest": "ba6e55d6b72308b34c24571bce1b2434ef7802df7def15a31826384bf3582e9c",
+    "policy_digest": "850f03880f107538e6ea675fe85706d4700249cd12596c483c3b1a93207e62e7",
+    "required_approvals": 2,
+    "valid_approvals": 1,
+    "approved": false,
+    "approvers": ["alice@approvers.example"],
+    "entries": [{"token_id": "52615fffc7bae834c42bbfa7", "approver_identity": "alice@approvers.example",
+      "reason_code": "change_ticket_973", "scope": ["tool:db.drop_table"], "expires_at": "2076-11-09T04:22:57Z",
+      "valid": true}]
+  })");
+}
+
+inline Json fields_of(StatementType type) {
+  switch (type) {
+    case StatementType::Trace:
+      return trace_fields();
+    case StatementType::ApprovalToken:
+      return token_fields();
+    case StatementType::ApprovalAudit:
+      return audit_fields();
+  }
+  __builtin_unreachable();
+}
+
+inline constexpr StatementType kTypes[] = {StatementType::Trace, StatementType::ApprovalToken,
+                                           StatementType::ApprovalAudit};
+
+}  // namespace countersign::statement
