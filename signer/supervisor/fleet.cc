@@ -7,12 +7,14 @@
 #include <cstdio>
 
 #include "signer/channel/control.h"
+#include "signer/process/started_process.h"
 #include "signer/supervisor/journal.h"
-#include "signer/supervisor/started_process.h"
 #include "signer/supervisor/state_lock.h"
 
 namespace countersign::supervisor {
 namespace {
+
+using process::close_descriptor;
 
 using State = HolderSlot::State;
 using std::chrono::seconds;

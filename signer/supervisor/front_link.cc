@@ -7,24 +7,26 @@
 #include <csignal>
 
 #include "signer/channel/control.h"
+#include "signer/process/started_process.h"
 #include "signer/supervisor/journal.h"
-#include "signer/supervisor/started_process.h"
 
 namespace countersign::supervisor {
 namespace {
+
+using process::close_descriptor;
 
 constexpr std::size_t kMostWaiting = 1024;
 
 }  // namespace
 
 Status FrontLink::start(const std::vector<std::string>& argv, int configuration) {
-  ASSIGN_OR_RETURN(auto ends, socket_pair(SOCK_SEQPACKET));
-  Program front;
+  ASSIGN_OR_RETURN(auto ends, process::socket_pair(SOCK_SEQPACKET));
+  process::Program front;
   front.argv = argv;
   front.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"};
   front.descriptors = {ends.second, configuration};
   front.parent_death_signal = SIGKILL;
-  const Result<pid_t> pid = supervisor::start(front);
+  const Result<pid_t> pid = process::start(front);
   close_descriptor(ends.second);
   if (!pid) {
     close_descriptor(ends.first);

@@ -12,10 +12,12 @@
 #include "signer/channel/control.h"
 #include "signer/channel/holder_exit.h"
 #include "signer/config/holder_settings.h"
-#include "signer/supervisor/started_process.h"
+#include "signer/process/started_process.h"
 
 namespace countersign::supervisor {
 namespace {
+
+using process::close_descriptor;
 
 constexpr int kQuickTries = 10;
 
@@ -62,18 +64,18 @@ Status start_holder(HolderSlot& slot, const config::Config& config, const std::s
                     const std::vector<std::string>& more_environment, PinStore& pins) {
   const config::TokenConfig& token = *config.token(slot.token);
   ASSIGN_OR_RETURN(int pin, pins.open(token));
-  Result<std::pair<int, int>> control = socket_pair(SOCK_SEQPACKET);
-  Result<std::pair<int, int>> frames = socket_pair(SOCK_STREAM);
-  Program holder;
-  holder.argv = {program};
+  Result<std::pair<int, int>> control = process::socket_pair(SOCK_SEQPACKET);
+  Result<std::pair<int, int>> frames = process::socket_pair(SOCK_STREAM);
+  process::Program holder;
+  holder.argv = {program, "serve"};
   for (const auto& [name, value] : token.environment) holder.environment.push_back(name + "=" + value);
   holder.environment.insert(holder.environment.end(), more_environment.begin(), more_environment.end());
   pass_build_environment(holder.environment);
-  holder.parent_death_signal = SIGTERM;
+  holder.parent_death_signal = SIGTERM;  // which it blocks while an end could cost it its token
   Status started = !control ? Status(control.error()) : !frames ? Status(frames.error()) : ok();
   if (started) {
     holder.descriptors = {control->second, frames->second, pin};
-    const Result<pid_t> pid = start(holder);
+    const Result<pid_t> pid = process::start(holder);
     started = pid ? ok() : Status(pid.error());
     if (pid) slot.pid = *pid;
   }

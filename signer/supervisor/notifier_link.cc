@@ -4,29 +4,29 @@
 
 #include <csignal>
 
-#include "signer/supervisor/started_process.h"
+#include "signer/process/started_process.h"
 
 namespace countersign::supervisor {
 
 Status NotifierLink::start(const std::vector<std::string>& argv, int configuration) {
-  ASSIGN_OR_RETURN(auto control, socket_pair(SOCK_SEQPACKET));
-  Result<std::pair<int, int>> frames = socket_pair(SOCK_STREAM);
+  ASSIGN_OR_RETURN(auto control, process::socket_pair(SOCK_SEQPACKET));
+  Result<std::pair<int, int>> frames = process::socket_pair(SOCK_STREAM);
   Status started = frames ? ok() : Status(frames.error());
   if (started) {
-    Program notifier;
+    process::Program notifier;
     notifier.argv = argv;
     notifier.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"};
     notifier.descriptors = {control.second, configuration, frames->second};
     notifier.parent_death_signal = SIGKILL;
-    const Result<pid_t> pid = supervisor::start(notifier);
+    const Result<pid_t> pid = process::start(notifier);
     started = pid ? ok() : Status(pid.error());
     if (pid) pid_ = *pid;
-    close_descriptor(frames->second);
+    process::close_descriptor(frames->second);
   }
-  close_descriptor(control.second);
+  process::close_descriptor(control.second);
   if (!started) {
-    close_descriptor(control.first);
-    if (frames) close_descriptor(frames->first);
+    process::close_descriptor(control.first);
+    if (frames) process::close_descriptor(frames->first);
     return started;
   }
   control_ = control.first;
@@ -45,8 +45,8 @@ void NotifierLink::pass_on(FrontLink& front) {
 }
 
 void NotifierLink::close() {
-  close_descriptor(control_);
-  close_descriptor(frames_);
+  process::close_descriptor(control_);
+  process::close_descriptor(frames_);
 }
 
 }  // namespace countersign::supervisor

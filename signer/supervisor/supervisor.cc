@@ -15,15 +15,17 @@
 #include <optional>
 
 #include "signer/confinement/confinement.h"
+#include "signer/process/started_process.h"
 #include "signer/supervisor/fleet.h"
 #include "signer/supervisor/front_link.h"
 #include "signer/supervisor/journal.h"
 #include "signer/supervisor/notifier_link.h"
-#include "signer/supervisor/started_process.h"
 #include "signer/supervisor/state_lock.h"
 
 namespace countersign::supervisor {
 namespace {
+
+using process::close_descriptor;
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;

@@ -1,4 +1,4 @@
-#include "signer/supervisor/started_process.h"
+#include "signer/process/started_process.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -11,7 +11,7 @@
 #include <csignal>
 #include <cstring>
 
-namespace countersign::supervisor {
+namespace countersign::process {
 namespace {
 
 constexpr int kFirst = 3;
@@ -23,9 +23,10 @@ constexpr int kNotFound = 127;
   setsid();
   if (program.parent_death_signal != 0) prctl(PR_SET_PDEATHSIG, program.parent_death_signal);
   if (getppid() != parent) _exit(kNotFound);  // it died before the line above
-  const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0) _exit(kNotFound);
+  const int input = program.input >= 0 ? program.input : open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (input < 0 || dup2(input, STDIN_FILENO) < 0) _exit(kNotFound);
   if (program.output >= 0 && dup2(program.output, STDOUT_FILENO) < 0) _exit(kNotFound);
+  if (program.error >= 0 && dup2(program.error, STDERR_FILENO) < 0) _exit(kNotFound);
   // First out of the way, so that no target overwrites a source that is still needed.
   const int clear = kFirst + static_cast<int>(moved.size());
   for (int& descriptor : moved) {
@@ -73,9 +74,13 @@ Result<std::pair<int, int>> socket_pair(int type) {
   return std::pair(ends[0], ends[1]);
 }
 
+int descriptor_of(pid_t pid) {
+  return static_cast<int>(syscall(SYS_pidfd_open, pid, 0U));
+}
+
 void close_descriptor(int& descriptor) {
   if (descriptor >= 0) close(descriptor);
   descriptor = -1;
 }
 
-}  // namespace countersign::supervisor
+}  // namespace countersign::process
