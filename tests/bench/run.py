@@ -13,130 +13,27 @@ import os
 import pathlib
 import resource
 import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
-ROLES = ("approval", "trace", "release")
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+from appliance import SOFTHSM, Appliance, trace_request  # noqa: E402
 
 
-class Appliance:
-    """One countersignd on tokens of its own, one token directory a role."""
-
+class MeasuredAppliance(Appliance):
     def __init__(self, build, folder, algorithm, trace_holders):
-        self.bin = build / "bin"
-        self.folder = folder
-        self.algorithm = algorithm
-        folder.mkdir(parents=True)
-        tokens, roles = "", ""
-        for role in ROLES:
-            (folder / role).mkdir()
-            tokens += (f"  {role}:\n    module: {SOFTHSM}\n    environment: {{SOFTHSM2_CONF: {folder}/{role}/softhsm2.conf}}\n"
-                       f"    label: bench-{role}\n    pin: {{file: {folder}/{role}/pin}}\n")
-            holders = trace_holders if role == "trace" else 1
-            roles += f"  {role}: {{token: {role}, algorithm: {algorithm}, holders: {holders}}}\n"
-        self.config = folder / "countersign.yaml"
-        self.config.write_text(
-            f"state: {folder}/state\n"
-            f"sockets: {{sign: {folder}/sign.sock, admin: {folder}/admin.sock, public: {folder}/public.sock}}\n"
-            f"tokens:\n{tokens}roles:\n{roles}"
-            f"peers:\n  - {{uid: {os.getuid()}, may: [sign:trace, verify, keys, decisions, requests, nonce, executed, metrics, status]}}\n"
-            f"publication: {{directory: {folder}/published}}\n"
-            "limits: {requests_per_second: 1000000, burst: 1000000, in_flight: 4096, connections: 2048}\n"
-            "trial: true\n")
-        subprocess.run([self.bin / "countersignd", "init", "--config", self.config], check=True,
-                       stdout=subprocess.DEVNULL)
-        self.process = None
-
-    def start(self):
-        """Starts it and returns the milliseconds until every role could sign."""
-        begin = time.monotonic()
-        self.process = subprocess.Popen([self.bin / "countersignd", "--config", self.config],
-                                        stdout=subprocess.DEVNULL, stderr=open(self.folder / "log", "ab"),
-                                        start_new_session=True)
-        while time.monotonic() - begin < 30:
-            if self.process.poll() is not None:
-                sys.exit("countersignd ended at start:\n" + (self.folder / "log").read_text()[-2000:])
-            if self.get("/readyz").startswith(b"HTTP/1.1 200"):
-                return (time.monotonic() - begin) * 1000
-            time.sleep(0.002)
-        sys.exit("countersignd is not ready after 30 s")
-
-    def get(self, target):
-        try:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(5)
-                connection.connect(str(self.folder / "sign.sock"))
-                connection.sendall(f"GET {target} HTTP/1.1\r\nHost: signer\r\n\r\n".encode())
-                return connection.recv(65536)
-        except OSError:
-            return b""
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
-
-    def children(self):
-        """pid → what it is, of the front and the trace holders: the processes that work on a trace signature."""
-        found = {}
-        for entry in pathlib.Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                words = (entry / "cmdline").read_bytes().decode().split("\0")
-            except OSError:
-                continue
-            if parent == self.process.pid:
-                found[int(entry.name)] = " ".join(words)
-        return found
-
-    def cpu(self):
-        """CPU seconds used so far by front and holders (all threads), from the scheduler's own nanoseconds."""
-        total = 0
-        for pid in self.children():
-            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-                total += int((task / "schedstat").read_text().split()[0])
-        return total / 1e9
-
-    def front(self):
-        return next(pid for pid, words in self.children().items() if "--front" in words)
+        super().__init__(build / "bin", folder, algorithm=algorithm, holders=trace_holders,
+                         extra="limits: {requests_per_second: 1000000, burst: 1000000, in_flight: 4096}\n")
+        self.init()
 
     def raw_arguments(self):
-        return SOFTHSM, "bench-trace", self.folder / "trace" / "pin", "trace-", self.algorithm
+        return SOFTHSM, "test-trace", self.folder / "trace" / "pin", "trace-", self.algorithm
 
     def raw_environment(self):
         return {**os.environ, "SOFTHSM2_CONF": str(self.folder / "trace" / "softhsm2.conf")}
-
-
-def trace_request():
-    """A trace as gate services ask for it thousands of times a second: an allow, about 2 KB signed."""
-    digest = "1f8affbdf255cf2596e8b9857c07f02fa8d0300b3cf4d5bf" + "@" * 16
-    policy = "482a34a80e02e7cbe523d30aa8d5024c9aeaf008263cb76964e2f99881cbc473"
-    entity = [{"kind": "agent", "id": "deployer@team.example"}, {"kind": "policy", "id": policy},
-              {"kind": "tool", "id": "db.save"}]
-    return {
-        "type": "trace",
-        "statement": {
-            "created_at": "2026-06-08T21:14:00Z", "correlation_id": "e58cf08920e32788c8eafd16", "tool_name": "db.save",
-            "args_digest": "d5518115205754eb42bf52a8debd17f67081de19e4d65ccf0b4b38c247988d5b", "intent_digest": digest,
-            "policy_digest": policy, "policy_id": "gait.gate.policy", "policy_version": "1.0.0", "verdict": "allow",
-            "relationship": {
-                "entity_refs": entity,
-                "policy_ref": {"policy_id": "gait.gate.policy", "policy_version": "1.0.0", "policy_digest": policy},
-                "agent_chain": [{"identity": "deployer@team.example", "role": "requester"}],
-                "edges": [{"kind": "calls", "from": entity[0], "to": entity[2]},
-                          {"kind": "governed_by", "from": entity[2], "to": entity[1]}],
-                "related_entity_ids": [policy, "db.save", "deployer@team.example"]},
-            "countersign": {"requester": "deployer@team.example", "reason_codes": ["matched_rule_reads"],
-                            "matched_rule": "reads", "required_approvals": 0, "distinct_approvers": False,
-                            "required_scopes": ["tool:db.save"], "destructive": False}},
-    }
 
 
 def run(arguments, **keywords):
@@ -170,10 +67,10 @@ class Figures:
 
 def measure_throughput(build, folder, options, figures, algorithm, holders):
     name = f"{algorithm} {holders} holder{'s' if holders > 1 else ''}"
-    appliance = Appliance(build, folder / f"{algorithm}-{holders}", algorithm, holders)
+    appliance = MeasuredAppliance(build, folder / f"{algorithm}-{holders}", algorithm, holders)
     single = appliance.folder / "single.json"
     batch = appliance.folder / "batch.json"
-    request = trace_request()
+    request = trace_request("1f8affbdf255cf2596e8b9857c07f02fa8d0300b3cf4d5bf" + "@" * 16)
     single.write_text(json.dumps(request, separators=(",", ":")))
     batch.write_text(json.dumps({"requests": [request] * 16}, separators=(",", ":")))
     appliance.start()
@@ -269,7 +166,7 @@ def measure_p11_kit(build, appliance, environment, options):
         return None
     name = str(appliance.folder / "p11-kit.sock")
     server = subprocess.Popen(["p11-kit", "server", "--foreground", "--provider", SOFTHSM, "--name", name,
-                               "pkcs11:token=bench-trace"], env=environment, stdout=subprocess.DEVNULL,
+                               "pkcs11:token=test-trace"], env=environment, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 10
@@ -313,7 +210,7 @@ def measure_ssh_agent(build, appliance, environment, options):
 
 
 def measure_gate_eval(build, folder, options, figures):
-    appliance = Appliance(build, folder / "gate", "ed25519", 1)
+    appliance = MeasuredAppliance(build, folder / "gate", "ed25519", 1)
     appliance.start()
     source = pathlib.Path(__file__).resolve().parent
     arguments = [build / "bin/countersign", "gate", "eval", "--policy", source / "policy.yaml", "--intent",

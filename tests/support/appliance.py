@@ -1,0 +1,254 @@
+"""A whole appliance in a folder of its own, for tests and measurements that look at it from outside: real programs, real
+SoftHSM tokens, real sockets. Nothing here knows the product's insides beyond its configuration and its HTTP interface."""
+import http.client
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
+ROLES = ("approval", "trace", "release")
+POLICY = "482a34a80e02e7cbe523d30aa8d5024c9aeaf008263cb76964e2f99881cbc473"
+EVERYTHING = "sign:trace, sign:approval, verify, nonce, decisions, requests, executed, metrics, admin:status"
+
+
+class Refused(Exception):
+    """An answer that is an error: `status`, and the error's members."""
+
+    def __init__(self, status, error):
+        super().__init__(f"{status} {error}")
+        self.status = status
+        self.error = error
+        self.code = error.get("code", "")
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout=30):
+        super().__init__("signer", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self.path))
+
+
+class Signer:
+    """One kept-alive connection to sign.sock. Not for several threads at once."""
+
+    def __init__(self, path, timeout=30):
+        self.connection = UnixConnection(path, timeout)
+
+    def call(self, method, target, body=None):
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        try:
+            self.connection.request(method, target, json.dumps(body) if body is not None else None, headers)
+            answer = self.connection.getresponse()
+            text = answer.read()
+        except (OSError, http.client.HTTPException):
+            self.connection.close()
+            raise
+        parsed = json.loads(text) if text[:1] in (b"{", b"[") else text.decode()
+        if answer.status != 200:
+            raise Refused(answer.status, parsed["error"] if isinstance(parsed, dict) else {"message": parsed})
+        return parsed
+
+    def sign(self, request):
+        return self.call("POST", "/v1/sign", request)
+
+
+class Appliance:
+    """countersignd on tokens of its own. `holders`, `algorithm` are those of the trace role; `one_token` puts every role in one."""
+
+    def __init__(self, programs, folder, algorithm="ed25519", holders=1, one_token=False, module=SOFTHSM, environment="",
+                 extra="", state=None, approvers=0):
+        self.bin = pathlib.Path(programs)
+        self.folder = pathlib.Path(folder)
+        self.algorithm = algorithm
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.state = pathlib.Path(state) if state else self.folder / "state"
+        self.approvers = [self._make_approver(i) for i in range(approvers)]
+        tokens, roles = "", ""
+        names = ("all",) if one_token else ROLES
+        for name in names:
+            (self.folder / name).mkdir(exist_ok=True)
+            tokens += (f"  {name}:\n    module: {module}\n"
+                       f"    environment: {{SOFTHSM2_CONF: {self.folder}/{name}/softhsm2.conf{environment}}}\n"
+                       f"    label: test-{name}\n    pin: {{file: {self.folder}/{name}/pin}}\n")
+        for role in ROLES:
+            roles += (f"  {role}: {{token: {'all' if one_token else role}, algorithm: {algorithm}, "
+                      f"holders: {holders if role == 'trace' else 1}}}\n")
+        roster = "".join(
+            f"  - identity: {a['identity']}\n    proof: {{ssh_key: \"{a['public']}\"}}\n    scopes: [\"tool:*\", \"phase:apply\", "
+            f"\"destructive:apply\"]\n" for a in self.approvers)
+        self.config = self.folder / "countersign.yaml"
+        self.config.write_text(
+            f"state: {self.state}\n"
+            f"sockets: {{sign: {self.folder}/sign.sock, admin: {self.folder}/admin.sock, public: {self.folder}/public.sock}}\n"
+            f"tokens:\n{tokens}roles:\n{roles}"
+            f"peers:\n  - {{uid: {os.getuid()}, may: [{EVERYTHING}]}}\n"
+            + (f"approvers:\n{roster}" if roster else "")
+            + f"security_owner: {{notify: [{{file: {self.folder}/notices.jsonl}}]}}\n"
+            f"publication: {{directory: {self.folder}/published}}\n"
+            "trial: true\n" + extra)
+        self.process = None
+
+    def _make_approver(self, number):
+        key = self.folder / f"approver-{number}"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test-only", "-f", str(key)], check=True)
+        return {"identity": f"approver{number}@company.example", "key": str(key),
+                "public": pathlib.Path(str(key) + ".pub").read_text().strip()}
+
+    def init(self):
+        done = subprocess.run([self.bin / "countersignd", "init", "--config", self.config], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError("init failed: " + done.stdout + done.stderr)
+        return self
+
+    def log(self):
+        path = self.folder / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def launch(self, **keywords):
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen([self.bin / "countersignd", "--config", self.config], stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, start_new_session=True, **keywords)
+        return self
+
+    def start(self, within=30):
+        """Starts it and returns the milliseconds until every role could sign."""
+        begin = time.monotonic()
+        self.launch()
+        self.wait_ready(within)
+        return (time.monotonic() - begin) * 1000
+
+    def wait_ready(self, within=30):
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"countersignd ended with {self.process.returncode}:\n" + self.log()[-3000:])
+            if self.ready():
+                return
+            time.sleep(0.002)  # polls a condition; nothing depends on how long
+        raise RuntimeError(f"countersignd is not ready after {within} s:\n" + self.log()[-3000:])
+
+    def ready(self):
+        try:
+            Signer(self.folder / "sign.sock", timeout=10).call("GET", "/readyz")
+            return True
+        except (OSError, http.client.HTTPException, Refused):
+            return False
+
+    def signer(self, timeout=30):
+        return Signer(self.folder / "sign.sock", timeout)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def children(self):
+        """pid → command line of the supervisor's children."""
+        found = {}
+        for entry in pathlib.Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                words = (entry / "cmdline").read_bytes().decode().split("\0")
+            except OSError:
+                continue
+            if parent == self.process.pid:
+                found[int(entry.name)] = " ".join(words)
+        return found
+
+    def front(self):
+        return next(pid for pid, words in self.children().items() if "--front" in words)
+
+    def holders(self):
+        return [pid for pid, words in self.children().items() if "countersign-holder" in words]
+
+    def cpu(self):
+        """CPU seconds used so far by front, holders and notifier, from the scheduler's own nanoseconds."""
+        total = 0
+        for pid in self.children():
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                total += int((task / "schedstat").read_text().split()[0])
+        return total / 1e9
+
+    def approve(self, approver, decision, scopes, ttl="10m"):
+        """Mints a token with the real command, as an approver does. Returns the token's document."""
+        arguments = [self.bin / "countersign", "approve", "--signer", self.folder / "sign.sock", "--intent-digest",
+                     decision["intent_digest"], "--policy-digest", decision["policy_digest"], "--ttl", ttl, "--scope",
+                     ",".join(scopes), "--approver", approver["identity"], "--reason-code", "test", "--ssh-key",
+                     approver["key"], "--out", self.folder / f"token-{os.urandom(6).hex()}.json", "--json"]
+        done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError("approve failed: " + done.stdout + done.stderr)
+        return json.loads(pathlib.Path(json.loads(done.stdout)["token_path"]).read_text())
+
+
+def trace_request(intent_digest, verdict="allow", required=0, scopes=("tool:db.save",), redeem=(), destructive=False):
+    """A trace as gate services ask for it thousands of times a second: about 2 KB signed."""
+    entities = [{"kind": "agent", "id": "deployer@team.example"}, {"kind": "policy", "id": POLICY},
+                {"kind": "tool", "id": "db.save"}]
+    request = {
+        "type": "trace",
+        "statement": {
+            "created_at": "2026-06-08T21:14:00Z", "correlation_id": "e58cf08920e32788c8eafd16", "tool_name": "db.save",
+            "args_digest": "d5518115205754eb42bf52a8debd17f67081de19e4d65ccf0b4b38c247988d5b", "intent_digest": intent_digest,
+            "policy_digest": POLICY, "policy_id": "gait.gate.policy", "policy_version": "1.0.0", "verdict": verdict,
+            "relationship": {
+                "entity_refs": entities,
+                "policy_ref": {"policy_id": "gait.gate.policy", "policy_version": "1.0.0", "policy_digest": POLICY},
+                "agent_chain": [{"identity": "deployer@team.example", "role": "requester"}],
+                "edges": [{"kind": "calls", "from": entities[0], "to": entities[2]},
+                          {"kind": "governed_by", "from": entities[2], "to": entities[1]}],
+                "related_entity_ids": [POLICY, "db.save", "deployer@team.example"]},
+            "countersign": {"requester": "deployer@team.example", "reason_codes": ["matched_rule_writes"],
+                            "matched_rule": "writes", "required_approvals": required, "distinct_approvers": required > 1,
+                            "required_scopes": list(scopes), "destructive": destructive}},
+    }
+    if redeem:
+        request["redeem"] = list(redeem)
+    return request
+
+
+class Load:
+    """Threads that ask for signatures until told to stop; keeps every acknowledged answer and every coded refusal."""
+
+    def __init__(self, appliance, threads=3):
+        self.appliance = appliance
+        self.acknowledged = []  # (log_index, signed_digest)
+        self.refusals = {}      # code → how often
+        self.broken = 0         # the connection went away: the front was killed
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self):
+        signer = self.appliance.signer(timeout=20)
+        while not self._stop.is_set():
+            try:
+                answer = signer.sign(trace_request(os.urandom(32).hex()))
+                with self._lock:
+                    self.acknowledged.append((answer["log_index"], answer["statement"]["signature"]["signed_digest"]))
+            except Refused as refusal:
+                with self._lock:
+                    self.refusals[refusal.code] = self.refusals.get(refusal.code, 0) + 1
+            except (OSError, http.client.HTTPException):
+                self.broken += 1
+                signer = self.appliance.signer(timeout=20)
+                self._stop.wait(0.005)  # does not spin while nobody listens
+
+    def stop(self):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(60)
+            if thread.is_alive():
+                raise RuntimeError("a request was never answered")
