@@ -1,0 +1,20 @@
+// What is read is written and read again as the same value; the canonical form is a fixed point.
+#include <cstdlib>
+
+#include "common/json.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using countersign::Json;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  for (const bool gait : {false, true}) {
+    const auto json = Json::parse(text, Json::Limits{.gait = gait});
+    if (!json) continue;
+    const auto again = Json::parse(json->compact());
+    if (!again || !(*again == *json)) std::abort();
+    const std::string canonical = json->canonical();
+    const auto canonical_again = Json::parse(canonical);
+    if (!canonical_again || canonical_again->canonical() != canonical) std::abort();
+    if (!Json::parse(json->gait_file()) || !Json::parse(json->gait_line())) std::abort();
+  }
+  return 0;
+}
