@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
@@ -149,6 +150,14 @@ class Appliance:
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(30)
+
+    def recorded(self):
+        """log index → digest of what was recorded there, read from the ledger of a stopped appliance."""
+        ledger = sqlite3.connect(f"file:{self.state}/ledger.db?mode=ro", uri=True)
+        try:
+            return {index: json.loads(leaf)["body_digest"] for index, leaf in ledger.execute("SELECT idx, leaf FROM records")}
+        finally:
+            ledger.close()
 
     def children(self):
         """pid → command line of the supervisor's children."""

@@ -9,7 +9,6 @@ import pathlib
 import random
 import shutil
 import signal
-import sqlite3
 import sys
 import tempfile
 import threading
@@ -107,9 +106,7 @@ def main():
     assert status == 0, f"the supervisor ended with {status}"
     assert load.acknowledged, "the load was never served: this test saw nothing"
     assert redeemer.rounds > 0, "no token was ever redeemed: this test saw nothing"
-    ledger = sqlite3.connect(f"file:{appliance.state}/ledger.db?mode=ro", uri=True)
-    recorded = {index: bytes(digest).hex() for index, digest in
-                ledger.execute("SELECT log_index, body_digest FROM records")}
+    recorded = appliance.recorded()
     for index, digest in load.acknowledged:
         assert recorded.get(index) == digest, f"acknowledged signature {index} is not in the ledger"
     twice = {token: times for token, times in redeemer.redeemed.items() if times > 1}
