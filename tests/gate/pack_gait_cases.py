@@ -50,7 +50,7 @@ def main():
             files = {}
             for flag, value in zip(argv, argv[1:]):
                 if flag in INPUT_FLAGS:
-                    for name in value.split(","):
+                    for name in map(str.strip, value.split(",")):
                         held = stored(os.path.join(fixtures, folder, name))
                         if held:
                             files[name] = held
