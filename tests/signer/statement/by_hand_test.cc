@@ -64,6 +64,19 @@ TEST_F(ByHand, JqAndOpensslVerifyEveryType) {
   }
 }
 
+TEST_F(ByHand, TheDocumentationShowsTheseCommandsAndTheExample) {
+  const std::string page = *read_file(COUNTERSIGN_SOURCE "/docs/statements.md");
+  const std::string commands(kByHand.substr(kByHand.find('\n') + 1));
+  EXPECT_NE(page.find("```sh\n" + commands + "```"), std::string::npos);
+  const Json vector = *Json::parse(*read_file(COUNTERSIGN_VECTORS "/signed_statements.json"));
+  EXPECT_NE(page.find(vector.text("public_key")), std::string::npos);
+  for (const Json& row : vector.find("statements")->as_array()) {
+    if (row.text("type") != "trace") continue;
+    std::string shown = row.find("signed")->gait_file();
+    EXPECT_NE(page.find("```json\n" + shown + "```"), std::string::npos);
+  }
+}
+
 TEST_F(ByHand, JqAndOpensslRefuseWhatWasChangedOrAnotherKey) {
   for (const Algorithm algorithm : keymgmt::kAlgorithms) {
     const test::SoftwareKey key(algorithm);
