@@ -44,8 +44,8 @@ class TokenSession {
     return pkcs11::list_data_objects(*session_, label);
   }
 
-  // The token still is there and the same: serial number and an open login. Sign as well: SoftHSM notices a moved
-  // directory only then.
+  // The token still is there and the same one. Sign as well: SoftHSM notices a moved directory only then. While another
+  // process logs in, SoftHSM fails here falsely for a moment (token_failed): once is no reason to halt a role.
   Status check() const { return session_->check_serial(token_.serial); }
 
  private:

@@ -10,22 +10,6 @@ namespace {
 using enum Field::Kind;
 using enum Field::Presence;
 
-constexpr Field kToken[] = {{"schema_id", Text, Stamped},
-                            {"schema_version", Text, Stamped},
-                            {"created_at", Time, Stamped},
-                            {"producer_version", Text, Stamped},
-                            {"token_id", Text, Stamped},
-                            {"approver_identity", Text, Required},
-                            {"reason_code", Text, Required},
-                            {"intent_digest", HexDigest, Required},
-                            {"policy_digest", HexDigest, Required},
-                            {"delegation_binding_digest", HexDigest},
-                            {"scope", Texts, Required},
-                            {"max_targets", Integer},
-                            {"max_ops", Integer},
-                            {"expires_at", Time, Stamped},
-                            {"signature", Object, Sealed, nullptr}};
-
 constexpr Field kRequest[] = {{"approver_identity", Text, Required},
                               {"reason_code", Text, Required},
                               {"intent_digest", HexDigest, Required},
@@ -87,11 +71,21 @@ void set_text(Json& object, std::string_view name, std::string text) {
 }  // namespace
 
 const Structure& approval_token_structure() {
-  static const std::vector<Field> fields = [] {
-    std::vector<Field> out(std::begin(kToken), std::end(kToken));
-    out.back().shape = &signature_structure();
-    return out;
-  }();
+  static const Field fields[] = {{"schema_id", Text, Stamped},
+                                 {"schema_version", Text, Stamped},
+                                 {"created_at", Time, Stamped},
+                                 {"producer_version", Text, Stamped},
+                                 {"token_id", Text, Stamped},
+                                 {"approver_identity", Text, Required},
+                                 {"reason_code", Text, Required},
+                                 {"intent_digest", HexDigest, Required},
+                                 {"policy_digest", HexDigest, Required},
+                                 {"delegation_binding_digest", HexDigest},
+                                 {"scope", Texts, Required},
+                                 {"max_targets", Integer},
+                                 {"max_ops", Integer},
+                                 {"expires_at", Time, Stamped},
+                                 {"signature", Object, Sealed, &signature_structure()}};
   static const Structure structure{fields};
   return structure;
 }
@@ -125,7 +119,7 @@ Result<StampedDocument> stamped(const ApprovalTokenFields& token, const Stamp& s
   }
   const UtcTime created_at = stamp.now.whole_seconds();
   Json::Object out;
-  out.reserve(std::size(kToken));
+  out.reserve(approval_token_structure().fields.size());
   out.emplace_back("schema_id", row_of(StatementType::ApprovalToken).schema_id);
   out.emplace_back("schema_version", kSchemaVersion);
   out.emplace_back("created_at", created_at.rfc3339());

@@ -93,10 +93,10 @@ Result<Statement> Statement::parse(StatementType type, Json fields) {
   return out;
 }
 
-Result<UnsignedDocument> Statement::rebuild(const Stamp& stamp) const {
+Result<UnsignedDocument> Statement::rebuild_from_own(const Stamp& stamp) {
   // The three types are exclusive: parse set exactly one.
   if (trace_) {
-    StampedDocument made = stamped(*trace_, stamp);
+    StampedDocument made = stamped(std::move(*trace_), stamp);
     return UnsignedDocument(std::move(made.document), made.signed_digest);
   }
   if (token_) {

@@ -116,9 +116,11 @@ class Statement {
   const ApprovalTokenFields* approval_token() const { return token_ ? &*token_ : nullptr; }
 
   // Fails with Invalid only where the stamp does not fit (an empty token id for a token).
-  Result<UnsignedDocument> rebuild(const Stamp& stamp) const;
+  Result<UnsignedDocument> rebuild(const Stamp& stamp) const& { return Statement(*this).rebuild_from_own(stamp); }
+  Result<UnsignedDocument> rebuild(const Stamp& stamp) && { return rebuild_from_own(stamp); }  // without a copy
 
  private:
+  Result<UnsignedDocument> rebuild_from_own(const Stamp& stamp);  // leaves nothing behind
   StatementType type_ = StatementType::Trace;
   std::optional<TraceFields> trace_;
   std::optional<ApprovalTokenFields> token_;

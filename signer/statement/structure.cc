@@ -11,6 +11,7 @@ namespace countersign::statement {
 namespace {
 
 constexpr std::size_t kMostFields = 80;
+constexpr std::size_t kWholeSecondsUtc = std::string_view("2006-01-02T15:04:05Z").size();
 constexpr std::string_view kDelete = "\x7f";
 constexpr std::string_view kLongS = "\xc5\xbf";  // U+017F, which Go folds to s
 
@@ -171,7 +172,7 @@ class Reader {
         }
         return text(field, std::move(given));
       case Field::Kind::Time:
-        return time(field, given);
+        return time(field, std::move(given));
       case Field::Kind::Integer:
         if (!given.is_integer() || (strict_ && std::abs(given.as_double()) > static_cast<double>(kLargestInteger))) {
           return invalid(path_, field.name, "must be an integer below 2^53");
@@ -207,10 +208,11 @@ class Reader {
     return std::move(given);
   }
 
-  Result<Json> time(const Field& field, Json& given) const {
+  Result<Json> time(const Field& field, Json&& given) const {
     if (!given.is_string()) return invalid(path_, field.name, "must be an RFC 3339 time");
     const auto moment = UtcTime::parse(given.as_string());
     if (!moment) return invalid(path_, field.name, "must be an RFC 3339 time");
+    if (given.as_string().size() == kWholeSecondsUtc) return std::move(given);  // the form it would be given anyway
     return Json(strict_ ? moment->rfc3339() : as_go_writes(given.as_string()));
   }
 

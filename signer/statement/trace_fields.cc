@@ -300,20 +300,20 @@ Result<TraceFields> read_trace_fields(Json&& fields) {
   return out;
 }
 
-StampedDocument stamped(const TraceFields& trace, const Stamp& stamp) {
+StampedDocument stamped(TraceFields&& trace, const Stamp& stamp) {
   Json facts = to_json(trace.facts);
   facts.set("sequence", stamp.sequence);
   std::string related(kCountersignPrefix);
   related += facts.digest().hex();
 
-  const Json::Object& given = trace.fields.as_object();
+  Json::Object& given = trace.fields.as_object();
   const std::string id = trace_id(trace.policy_digest, trace.intent_digest, trace.verdict);
   const std::string observed_at = stamp.now.rfc3339();
   Json::Object out;
   out.reserve(given.size() + kAddedMembers);
   out.emplace_back("schema_id", row_of(StatementType::Trace).schema_id);
   out.emplace_back("schema_version", kSchemaVersion);
-  out.push_back(given.front());  // created_at
+  out.push_back(std::move(given.front()));  // created_at
   out.emplace_back("observed_at", observed_at);
   out.emplace_back("producer_version", COUNTERSIGN_VERSION);
   out.emplace_back("trace_id", id);
@@ -322,12 +322,13 @@ StampedDocument stamped(const TraceFields& trace, const Stamp& stamp) {
   for (auto member = given.begin() + 1; member != given.end(); ++member) {
     // Without a relationship of the caller's, ours stands where gait writes it.
     if (!related_added && (member->first == "relationship" || member->first == "skill_provenance")) {
-      out.emplace_back("relationship", member->first == "relationship" ? member->second : Json(Json::Object{}));
+      out.emplace_back("relationship",
+                       member->first == "relationship" ? std::move(member->second) : Json(Json::Object{}));
       add_related_id(out.back().second, std::move(related));
       related_added = true;
       if (member->first == "relationship") continue;
     }
-    out.push_back(*member);
+    out.push_back(std::move(*member));
   }
   if (!related_added) {
     out.emplace_back("relationship", Json(Json::Object{}));

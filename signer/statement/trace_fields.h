@@ -25,6 +25,6 @@ struct StampedDocument {
   Json document;  // without `signature`
   Digest signed_digest;
 };
-StampedDocument stamped(const TraceFields& trace, const Stamp& stamp);
+StampedDocument stamped(TraceFields&& trace, const Stamp& stamp);
 
 }  // namespace countersign::statement

@@ -25,9 +25,9 @@ class Keys : public OpenToken {
   // A pair from other templates than ours; `left_out` counts attributes at the end of the private one.
   CK_RV generate(KeyKind kind, Template& public_wanted, Template& private_wanted, CK_ULONG left_out = 0) {
     CK_MECHANISM mechanism{row_of(kind).generation, nullptr, 0};
-    return session()->functions().C_GenerateKeyPair(
-        session()->handle(), &mechanism, public_wanted.data(), public_wanted.size(), private_wanted.data(),
-        private_wanted.size() - left_out, &public_key_, &private_key_);
+    return session()->functions().C_GenerateKeyPair(session()->handle(), &mechanism, public_wanted.data(),
+                                                    public_wanted.size(), private_wanted.data(),
+                                                    private_wanted.size() - left_out, &public_key_, &private_key_);
   }
 
   std::optional<TokenSession> token_session_;

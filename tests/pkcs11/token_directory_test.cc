@@ -1,5 +1,6 @@
 #include "pkcs11/token_directory.h"
 
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -96,6 +97,29 @@ TEST_F(Guard, RestoresWhenTheLoginLeftTheFileEmpty) {
     EXPECT_TRUE(may_retry_start(after.error()));
   }
   EXPECT_OK(open());
+}
+
+TEST_F(Guard, RefusesToLogInWhenTheDiskIsNearlyFull) {
+  ASSERT_OK(open());
+  const std::string elsewhere = token_.folder() + "/elsewhere";
+  fs::rename(token_.tokens(), elsewhere);
+  fs::create_directory(token_.tokens());
+  if (mount("none", token_.tokens().c_str(), "tmpfs", 0, "size=1200k,mode=0700") != 0) {
+    GTEST_SKIP() << "not run: needs to mount a tmpfs";
+  }
+  fs::copy(elsewhere, token_.tokens(), fs::copy_options::recursive);
+  EXPECT_OK(open()) << "1 MiB is free";
+  std::ofstream(token_.tokens() + "/ballast") << std::string(256 * 1024, 'x');
+  const auto session = open();
+  EXPECT_FALSE(session);
+  if (!session) {
+    EXPECT_EQ(session.error().reason, kDiskNearlyFull);
+    EXPECT_EQ(session.error().code, ErrorCode::Unavailable);
+    EXPECT_FALSE(may_retry_start(session.error()));
+  }
+  fs::remove(token_.tokens() + "/ballast");
+  EXPECT_OK(open());
+  EXPECT_EQ(umount(token_.tokens().c_str()), 0);
 }
 
 TEST_F(Guard, CopiesTheWholeDirectoryBeforeAKeyIsMade) {

@@ -16,23 +16,24 @@
 
 namespace {
 
-#define FUNCTIONS(X)                                                                                                   \
-  X(C_Initialize)                                                                                                      \
-  X(C_Finalize) X(C_GetInfo) X(C_GetSlotList) X(C_GetSlotInfo) X(C_GetTokenInfo) X(C_GetMechanismList)                 \
-      X(C_GetMechanismInfo) X(C_InitToken) X(C_InitPIN) X(C_SetPIN) X(C_OpenSession) X(C_CloseSession)                 \
-          X(C_CloseAllSessions) X(C_GetSessionInfo) X(C_GetOperationState) X(C_SetOperationState) X(C_Login)           \
-              X(C_Logout) X(C_CreateObject) X(C_CopyObject) X(C_DestroyObject) X(C_GetObjectSize)                      \
-                  X(C_GetAttributeValue) X(C_SetAttributeValue) X(C_FindObjectsInit) X(C_FindObjects)                  \
-                      X(C_FindObjectsFinal) X(C_EncryptInit) X(C_Encrypt) X(C_EncryptUpdate) X(C_EncryptFinal)         \
-                          X(C_DecryptInit) X(C_Decrypt) X(C_DecryptUpdate) X(C_DecryptFinal) X(C_DigestInit)           \
-                              X(C_Digest) X(C_DigestUpdate) X(C_DigestKey) X(C_DigestFinal) X(C_SignInit) X(C_Sign)    \
-                                  X(C_SignUpdate) X(C_SignFinal) X(C_SignRecoverInit) X(C_SignRecover) X(C_VerifyInit) \
-                                      X(C_Verify) X(C_VerifyUpdate) X(C_VerifyFinal) X(C_VerifyRecoverInit)            \
-                                          X(C_VerifyRecover) X(C_DigestEncryptUpdate) X(C_DecryptDigestUpdate)         \
-                                              X(C_SignEncryptUpdate) X(C_DecryptVerifyUpdate) X(C_GenerateKey)         \
-                                                  X(C_GenerateKeyPair) X(C_WrapKey) X(C_UnwrapKey) X(C_DeriveKey)      \
-                                                      X(C_SeedRandom) X(C_GenerateRandom) X(C_GetFunctionStatus)       \
-                                                          X(C_CancelFunction) X(C_WaitForSlotEvent)
+#define FUNCTIONS(X)                                                                                                  \
+  X(C_Initialize)                                                                                                     \
+  X(C_Finalize)                                                                                                       \
+  X(C_GetInfo) X(C_GetSlotList) X(C_GetSlotInfo) X(C_GetTokenInfo) X(C_GetMechanismList) X(C_GetMechanismInfo)        \
+      X(C_InitToken) X(C_InitPIN) X(C_SetPIN) X(C_OpenSession) X(C_CloseSession) X(C_CloseAllSessions)                \
+          X(C_GetSessionInfo) X(C_GetOperationState) X(C_SetOperationState) X(C_Login) X(C_Logout) X(C_CreateObject)  \
+              X(C_CopyObject) X(C_DestroyObject) X(C_GetObjectSize) X(C_GetAttributeValue) X(C_SetAttributeValue)     \
+                  X(C_FindObjectsInit) X(C_FindObjects) X(C_FindObjectsFinal) X(C_EncryptInit) X(C_Encrypt)           \
+                      X(C_EncryptUpdate) X(C_EncryptFinal) X(C_DecryptInit) X(C_Decrypt) X(C_DecryptUpdate)           \
+                          X(C_DecryptFinal) X(C_DigestInit) X(C_Digest) X(C_DigestUpdate) X(C_DigestKey)              \
+                              X(C_DigestFinal) X(C_SignInit) X(C_Sign) X(C_SignUpdate) X(C_SignFinal)                 \
+                                  X(C_SignRecoverInit) X(C_SignRecover) X(C_VerifyInit) X(C_Verify) X(C_VerifyUpdate) \
+                                      X(C_VerifyFinal) X(C_VerifyRecoverInit) X(C_VerifyRecover)                      \
+                                          X(C_DigestEncryptUpdate) X(C_DecryptDigestUpdate) X(C_SignEncryptUpdate)    \
+                                              X(C_DecryptVerifyUpdate) X(C_GenerateKey) X(C_GenerateKeyPair)          \
+                                                  X(C_WrapKey) X(C_UnwrapKey) X(C_DeriveKey) X(C_SeedRandom)          \
+                                                      X(C_GenerateRandom) X(C_GetFunctionStatus) X(C_CancelFunction)  \
+                                                          X(C_WaitForSlotEvent)
 
 enum Index : std::size_t {
 #define X(name) k##name,
@@ -128,8 +129,23 @@ std::optional<Effect> next_effect(Index index, std::string_view function) {
   return steered ? steered : effect_of(state().rules, function, call);
 }
 
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+void read_environment() {
+  State& the_state = state();
+  const std::lock_guard guard(the_state.lock);
+  the_state.rules = environment("FAULT_PKCS11_RULES");
+  the_state.control = environment("FAULT_PKCS11_CONTROL");
+  the_state.log = environment("FAULT_PKCS11_LOG");
+  the_state.calls = {};
+}
+
 template <typename Call>
 CK_RV faulty(Index index, std::string_view function, Call real) {
+  if (index == kC_Initialize) read_environment();
   const std::optional<Effect> effect = next_effect(index, function);
   if (!effect) return real();
   switch (effect->kind) {
@@ -165,20 +181,12 @@ struct Wrapper<index, member> {
   }
 };
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
 CK_FUNCTION_LIST* load() {
   State& the_state = state();
   void* library = dlopen(environment("FAULT_PKCS11_MODULE").c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return nullptr;
   const auto get_list = reinterpret_cast<CK_C_GetFunctionList>(dlsym(library, "C_GetFunctionList"));
   if (get_list == nullptr || get_list(&the_state.real) != CKR_OK) return nullptr;
-  the_state.rules = environment("FAULT_PKCS11_RULES");
-  the_state.control = environment("FAULT_PKCS11_CONTROL");
-  the_state.log = environment("FAULT_PKCS11_LOG");
   the_state.wrapped = *the_state.real;
 #define X(name) the_state.wrapped.name = &Wrapper<k##name, &CK_FUNCTION_LIST::name>::call;
   FUNCTIONS(X)

@@ -1,8 +1,8 @@
 // A PKCS#11 module that passes every call on to a real one, except where a rule says otherwise. Test-only.
 //
-// It is steered by the environment:
+// It is steered by the environment, which C_Initialize reads (call numbers start there too):
 //   FAULT_PKCS11_MODULE   path of the real module; without it C_GetFunctionList fails
-//   FAULT_PKCS11_RULES    rules, read once
+//   FAULT_PKCS11_RULES    rules
 //   FAULT_PKCS11_CONTROL  path of a file of rules, read again at each call: a test can switch faults on while a program
 //                         runs; a missing file has no rules
 //   FAULT_PKCS11_LOG      path of a file that gets one line per call, the function's name
@@ -11,7 +11,8 @@
 // those of the control file before those of the environment:
 //   FUNCTION[@CALL[+]]=EFFECT
 //     FUNCTION  a Cryptoki name (C_Sign) or * for every function but C_GetFunctionList
-//     CALL      the number of the call to that function in this process, from 1; with `+` that call and all later ones;
+//     CALL      the number of the call to that function since C_Initialize, from 1; with `+` that call and all later
+//     ones;
 //               without it every call
 //     EFFECT    0x30       gives that CK_RV without calling the real module
 //               after:0x30 calls the real module and then gives that CK_RV
@@ -22,7 +23,6 @@
 
 #include <map>
 #include <string>
-#include <vector>
 
 namespace countersign::test {
 
