@@ -31,6 +31,7 @@ package(double-conversion double-conversion::double-conversion)
 package(prometheus prometheus-cpp::core)
 package(boost Boost::headers Threads::Threads)
 package(sqlite3 PkgConfig::SQLITE)
+add_library(CLI11 INTERFACE IMPORTED GLOBAL)
 
 # Cryptoki declarations only; nothing of p11-kit is linked.
 add_library(p11-kit-headers INTERFACE IMPORTED GLOBAL)
