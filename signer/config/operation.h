@@ -28,7 +28,6 @@ enum class Operation {
   AdminCeremonies,
   AdminAcks,
   AdminStatus,
-  AdminTime,  // believe the clock again after a step
 };
 
 enum class Socket { Sign, Admin, Public };

@@ -158,12 +158,13 @@ Result<std::string> effects_of(const Item& item) {
   return out;
 }
 
-Result<std::string> leaf_of(const Record& record, std::uint64_t index, std::string_view effects) {
+Result<std::string> leaf_of(const Record& record, const Digest& content_digest, std::uint64_t index,
+                            std::string_view effects) {
   std::string out;
   out.reserve(640);
   RETURN_IF_ERROR(append_member(out, R"({"at":)", record.at.rfc3339()));
   append_member(out, R"(,"body_digest":)", record.body_digest);
-  append_member(out, R"(,"content_digest":)", sha256(record.body));
+  append_member(out, R"(,"content_digest":)", content_digest);
   if (!effects.empty()) append_member(out, R"(,"effects_digest":)", sha256(effects));
   out += R"(,"index":)";
   out += std::to_string(index);
@@ -177,31 +178,6 @@ Result<std::string> leaf_of(const Record& record, std::uint64_t index, std::stri
   RETURN_IF_ERROR(append_member(out, R"(,"type":)", record.type));
   out += '}';
   return out;
-}
-
-Result<Record> record_of(std::string_view leaf) {
-  ASSIGN_OR_RETURN(const Json json, stored_json(leaf));
-  const Json* uid = json.find("peer_uid");
-  if (uid == nullptr || !uid->is_integer()) return damaged("leaf");
-  Record record;
-  record.kind = json.text("kind");
-  ASSIGN_OR_RETURN(record.at, UtcTime::parse(json.text("at")));
-  record.type = json.text("type");
-  record.role = json.text("role");
-  record.kid = json.text("kid");
-  ASSIGN_OR_RETURN(record.body_digest, Digest::parse(json.text("body_digest")));
-  ASSIGN_OR_RETURN(record.signature_digest, Digest::parse(json.text("signature_digest")));
-  record.peer_uid = static_cast<std::uint32_t>(uid->as_integer());
-  record.request_id = json.text("request_id");
-  return record;
-}
-
-bool commits_to(std::string_view leaf, std::uint64_t index, std::string_view body, std::string_view effects) {
-  std::string member;
-  append_member(member, R"(,"content_digest":)", sha256(body));
-  if (!effects.empty()) append_member(member, R"(,"effects_digest":)", sha256(effects));
-  member += R"(,"index":)" + std::to_string(index) + R"(,"kid":)";
-  return leaf.find(member) != std::string_view::npos;
 }
 
 Result<std::optional<Decision>> decision_of(std::string_view effects) {
@@ -218,6 +194,22 @@ Result<std::optional<Decision>> decision_of(std::string_view effects) {
   decision.verdict = *verdict;
   ASSIGN_OR_RETURN(decision.facts, facts_of(member->find("facts")));
   return std::optional<Decision>(std::move(decision));
+}
+
+Result<std::optional<MintedToken>> minted_of(std::string_view effects) {
+  if (effects.empty()) return std::optional<MintedToken>();
+  ASSIGN_OR_RETURN(const Json json, stored_json(effects));
+  const Json* member = json.find("minted");
+  if (member == nullptr) return std::optional<MintedToken>();
+  MintedToken token;
+  token.token_id = member->text("token_id");
+  token.approver_key = member->text("approver_key");
+  ASSIGN_OR_RETURN(token.token_digest, Digest::parse(member->text("token_digest")));
+  ASSIGN_OR_RETURN(token.intent_digest, Digest::parse(member->text("intent_digest")));
+  ASSIGN_OR_RETURN(token.policy_digest, Digest::parse(member->text("policy_digest")));
+  ASSIGN_OR_RETURN(token.created_at, UtcTime::parse(member->text("created_at")));
+  ASSIGN_OR_RETURN(token.expires_at, UtcTime::parse(member->text("expires_at")));
+  return std::optional<MintedToken>(std::move(token));
 }
 
 Result<SingleUses> single_uses_of(std::string_view effects) {

@@ -16,18 +16,16 @@ namespace countersign::ledger {
 Result<std::string> effects_of(const Item& item);
 
 // {"at","body_digest","content_digest",["effects_digest",]"index","kid","kind","peer_uid","request_id","role",
-// "signature_digest","type"}: RFC 8785 canonical form. Fails with Invalid on bad UTF-8.
-Result<std::string> leaf_of(const Record& record, std::uint64_t index, std::string_view effects);
-
-// The record of a leaf, without its body. Fails with Invalid on anything that leaf_of does not make.
-Result<Record> record_of(std::string_view leaf);
-
-// Whether `leaf` is at `index` and commits to exactly these bytes. Looks for the members as they are written: a quote
-// inside a JSON string is escaped, so no value can look like a member.
-bool commits_to(std::string_view leaf, std::uint64_t index, std::string_view body, std::string_view effects);
+// "signature_digest","type"}: RFC 8785 canonical form. `content_digest` is SHA-256 of the body's bytes; record.body is
+// not looked at. Fails with Invalid on bad UTF-8.
+Result<std::string> leaf_of(const Record& record, const Digest& content_digest, std::uint64_t index,
+                            std::string_view effects);
 
 // The decision in `effects`, if there is one; `at`, `peer_uid` and `log_index` are the record's.
 Result<std::optional<Decision>> decision_of(std::string_view effects);
+
+// The token in `effects`, if one was minted. Fails with Invalid on anything that effects_of does not make.
+Result<std::optional<MintedToken>> minted_of(std::string_view effects);
 
 // How the member of a decision begins in `effects`: enough to compare a row with it without parsing.
 std::string decision_prefix(const Digest& intent, const Digest& policy, const Digest& trace,

@@ -1,10 +1,12 @@
 #include "signer/ledger/sqlite_batch.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "signer/ledger/findings.h"
 #include "signer/ledger/key_row.h"
 #include "signer/ledger/leaf.h"
+#include "signer/ledger/record_row.h"
 
 namespace countersign::ledger {
 namespace {
@@ -20,17 +22,15 @@ constexpr const char* kRequiredSince =
 constexpr const char* kLatestVerdict =
     "SELECT verdict = 'require_approval' AND at >= ? FROM decisions WHERE intent = ? AND policy = ? "
     "ORDER BY idx DESC LIMIT 1";
-constexpr const char* kRecord = "INSERT INTO records(idx, leaf, effects, body) VALUES(?, ?, ?, ?)";
 constexpr const char* kLeaf = "INSERT INTO leaves(idx, hash) VALUES(?, ?)";
 constexpr const char* kRedeem = "INSERT INTO redemptions(token_id, token_digest, idx) VALUES(?, ?, ?)";
 constexpr const char* kExecute = "INSERT INTO executions(trace, idx) VALUES(?, ?)";
 constexpr const char* kDecide =
     "INSERT INTO decisions(idx, intent, policy, verdict, at, peer_uid, trace) VALUES(?, ?, ?, ?, ?, ?, ?)";
-constexpr const char* kIntent = "INSERT INTO intents(intent, json) VALUES(?, ?) ON CONFLICT DO NOTHING";
-constexpr const char* kMint =
-    "INSERT INTO minted(token_id, token_digest, intent, policy, approver_key, created_at, expires_at, idx) "
-    "VALUES(?, ?, ?, ?, ?, ?, ?, ?)";
-constexpr const char* kAnswer = "INSERT INTO idempotency(peer_uid, key, request_digest, answer) VALUES(?, ?, ?, ?)";
+constexpr const char* kIntent = "INSERT INTO intents(intent, json, checksum) VALUES(?, ?, ?) ON CONFLICT DO NOTHING";
+constexpr const char* kMint = "INSERT INTO minted(token_id, token_digest, intent, policy, idx) VALUES(?, ?, ?, ?, ?)";
+constexpr const char* kAnswer =
+    "INSERT INTO idempotency(peer_uid, key, request_digest, answer, checksum) VALUES(?, ?, ?, ?, ?)";
 // One row for a dedupe key: what comes inside its window is counted and told at the window's end.
 constexpr const char* kEvent =
     "INSERT INTO outbox(event, dedupe_key, at, body, window_ends, count, attempts, due) "
@@ -43,10 +43,6 @@ constexpr const char* kKnownKey = "SELECT role, algorithm, state FROM keys WHERE
 constexpr const char* kPutKey =
     "INSERT INTO keys(kid, role, algorithm, state, idx) VALUES(?, ?, ?, ?, ?) "
     "ON CONFLICT(kid) DO UPDATE SET state = excluded.state, idx = excluded.idx";
-constexpr const char* kHead =
-    "UPDATE meta SET size = ?, root = ?, high_water = ?, since_boot = ?, boot_id = ?, "
-    "sequence_ceiling = max(sequence_ceiling, ?), key_set_version = key_set_version + ? WHERE id = 1 AND size = ?";
-
 std::string with_index(std::string answer, std::uint64_t index) {
   const std::string text = std::to_string(index);
   for (std::size_t at = answer.find(kIndexPlace); at != std::string::npos; at = answer.find(kIndexPlace, at)) {
@@ -145,12 +141,18 @@ Result<Committed> Batch::append(const Item& item) {
 }
 
 Status Batch::write(const Item& item, std::uint64_t index, const std::string& effects) {
-  ASSIGN_OR_RETURN(const std::string leaf, leaf_of(item.record, index, effects));
+  const Record& record = item.record;
+  if (time_of(column_of(record.at)) != record.at) {
+    return Error{ErrorCode::Invalid, "a record's time lies between 1678 and 2262, not " + record.at.rfc3339()};
+  }
+  ASSIGN_OR_RETURN(const std::string leaf, leaf_of(record, sha256(record.body), index, effects));
   pending_leaf_ = log::leaf_hash(view_of(leaf));
   const Error occupied = corrupt("record " + std::to_string(index) + " exists already");
-  Query record(connection_, kRecord, index, leaf, effects, view_of(item.record.body));
+  Query row(connection_, kInsertRecord, index, record.at, record.kind, record.type, record.role, record.kid,
+            record.body_digest, record.signature_digest, record.peer_uid, record.request_id, effects,
+            view_of(record.body));
   Query hash(connection_, kLeaf, index, pending_leaf_);
-  for (Query* query : {&record, &hash}) {
+  for (Query* query : {&row, &hash}) {
     const Status inserted = run(*query, occupied);
     if (!inserted) return lost(inserted.error());
   }
@@ -174,19 +176,20 @@ Status Batch::write_derived(const Item& item, std::uint64_t index) {
     RETURN_IF_ERROR(run(decide, conflict("this record has a decision already", "decision_exists")));
   }
   if (item.intent) {
-    Query intent(connection_, kIntent, item.intent->intent_digest, item.intent->json);
+    const Digest checksum = sha256(item.intent->json);
+    Query intent(connection_, kIntent, item.intent->intent_digest, item.intent->json, checksum);
     RETURN_IF_ERROR(run(intent, conflict("this intent cannot be kept", "intent_refused")));
   }
   if (item.minted) {
     const MintedToken& token = *item.minted;
-    Query mint(connection_, kMint, token.token_id, token.token_digest, token.intent_digest, token.policy_digest,
-               token.approver_key, token.created_at, token.expires_at, index);
+    Query mint(connection_, kMint, token.token_id, token.token_digest, token.intent_digest, token.policy_digest, index);
     RETURN_IF_ERROR(run(mint, conflict("a token of this id was minted before", "token_exists")));
   }
   if (item.idempotency) {
     const std::string answer = with_index(item.answer, index);
+    const Digest checksum = sha256(answer);
     Query keep(connection_, kAnswer, item.idempotency->peer_uid, item.idempotency->key,
-               item.idempotency->request_digest, answer);
+               item.idempotency->request_digest, answer, checksum);
     RETURN_IF_ERROR(run(keep, conflict("the idempotency key has its answer already", "idempotency_repeated")));
   }
   for (const OutboxEvent& event : item.events) RETURN_IF_ERROR(write_event(event));
@@ -235,14 +238,15 @@ Status Batch::put_key(const keymgmt::PublishedKey& key, UtcTime at) {
 Status Batch::finish(const TimeMark& mark, std::uint64_t sequence_ceiling, bool key_set_changed) {
   Status kept = keep_nodes(connection_, before_, frontier_.size());
   if (!kept) return lost(std::move(kept).error());
-  const Digest root = frontier_.root();
-  {
-    // `size` is compared and set: a second writer would be noticed here at the latest.
-    Query head(connection_, kHead, frontier_.size(), root, mark.wall, mark.since_boot.count(), mark.boot_id,
-               sequence_ceiling, key_set_changed ? 1 : 0, before_);
-    RETURN_IF_ERROR(run(head, corrupt("the head was refused")));
-  }
-  if (connection_.changes() != 1) return lost(forked("another writer moved the ledger's head"));
+  Result<Meta> meta = read_meta(connection_);
+  if (!meta) return lost(std::move(meta).error());
+  if (meta->head.size != before_) return lost(forked("another writer moved the ledger's head"));
+  meta->head = TreeHead{frontier_.size(), frontier_.root()};
+  meta->mark = mark;
+  meta->sequence_ceiling = std::max(meta->sequence_ceiling, sequence_ceiling);
+  if (key_set_changed) ++meta->key_set_version;
+  Status written = write_meta(connection_, *meta);
+  if (!written) return lost(std::move(written).error());
   Status committed = connection_.execute("COMMIT");
   if (!committed) return lost(std::move(committed).error());
   return ok();

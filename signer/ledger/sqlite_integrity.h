@@ -19,6 +19,10 @@ Status check_schema(Connection& connection);
 // "ledger_truncated", "ledger_forked" or "ledger_corrupt".
 Result<Verification> check_records(Connection& connection, const TreeHead& head, std::uint64_t first);
 
+// SQLite's check of the tables that are looked up by an index, where a damaged index would hide a row: a redemption, a
+// required approval. Not of records and leaves, which are compared with the tree.
+Status check_indices(Connection& connection);
+
 // SQLite's own check of every page and index.
 Status check_pages(Connection& connection);
 

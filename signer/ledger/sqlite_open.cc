@@ -18,8 +18,6 @@
 namespace countersign::ledger {
 namespace {
 
-constexpr const char* kFirstHead =
-    "INSERT INTO meta(id, size, root, sequence_ceiling, key_set_version) VALUES(1, 0, ?, 1, 0)";
 constexpr const char* kJournal = "PRAGMA journal_mode";
 
 std::string lock_path(const std::string& path) {
@@ -52,36 +50,38 @@ Status write_first(const std::string& path) {
                             "; PRAGMA user_version = " + std::to_string(kSchemaVersion) + ";";
   RETURN_IF_ERROR(connection.execute(marks.c_str()));
   RETURN_IF_ERROR(connection.execute(kSchema));
-  const Digest root = log::empty_root();
-  RETURN_IF_ERROR(Query(connection, kFirstHead, root).run());
+  RETURN_IF_ERROR(write_meta(connection, Meta{.head = {0, log::empty_root()}, .mark = {}, .sequence_ceiling = 1}));
   return connection.execute("COMMIT");
 }
 
-// The size a SQLite file gives itself in its header (file format §1.3.7-8), 0 where there is no header.
+// The size a SQLite file gives itself in its header (file format §1.3), 0 where there is no header.
 std::uint64_t size_by_header(const std::string& path) {
-  std::uint8_t header[32] = {};
+  constexpr std::string_view kMagic("SQLite format 3\0", 16);
+  std::string header(32, '\0');
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  const ssize_t got = file < 0 ? -1 : pread(file, header, sizeof header, 0);
+  const ssize_t got = file < 0 ? -1 : pread(file, header.data(), header.size(), 0);
   if (file >= 0) close(file);
-  if (got != static_cast<ssize_t>(sizeof header)) return 0;
-  const std::uint64_t page = header[16] == 0 && header[17] == 1
-                                 ? std::uint64_t{65536}
-                                 : static_cast<std::uint64_t>(header[16]) << 8 | header[17];
-  std::uint64_t pages = 0;
-  for (int i = 28; i < 32; ++i) pages = pages << 8 | header[i];
-  return page * pages;
+  if (got != static_cast<ssize_t>(header.size()) || !header.starts_with(kMagic)) return 0;
+  const auto number = [&header](std::size_t at, std::size_t bytes) {
+    std::uint64_t value = 0;
+    for (std::size_t i = 0; i < bytes; ++i) value = value << 8 | static_cast<unsigned char>(header[at + i]);
+    return value;
+  };
+  const std::uint64_t page = number(16, 2) == 1 ? 65536 : number(16, 2);
+  return page * number(28, 4);
 }
 
-// SQLite calls a file that ends too early corrupt as well; operators look for different causes. Only asked after the
-// connections are closed: closing any other descriptor of the file would drop their locks.
+// SQLite calls a file that ends too early corrupt as well, or reads zeroes at its end; operators look for different
+// causes. Only asked after the connections are closed: closing any other descriptor of the file would drop their locks.
 Error classified(Error error, const std::string& path) {
-  if (error.reason != "ledger_corrupt") return error;
+  if (error.reason != "ledger_corrupt" && error.reason != "ledger_forked") return error;
   struct stat found {};
   const bool known = stat(path.c_str(), &found) == 0;
   const auto size = known ? static_cast<std::uint64_t>(found.st_size) : 0;
   if (size < sizeof(std::uint8_t[512]) || size < size_by_header(path)) {
     return truncated(path + " ends after " + std::to_string(size) + " bytes");
   }
+  if (error.reason == "ledger_forked") return error;
   return corrupt(std::move(error.detail));
 }
 
@@ -142,6 +142,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path, 
     }
     ASSIGN_OR_RETURN(const Meta meta, read_meta(writer));
     ASSIGN_OR_RETURN(log::Frontier frontier, check_tree(writer, meta.head));
+    RETURN_IF_ERROR(check_indices(writer));
     const std::uint64_t first = meta.head.size - std::min(meta.head.size, options.rehash);
     ASSIGN_OR_RETURN([[maybe_unused]] const Verification seen, check_records(writer, meta.head, first));
     ASSIGN_OR_RETURN(Connection reader, Connection::open(path, Connection::Access::ReadOnly));

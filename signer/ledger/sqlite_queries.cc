@@ -4,6 +4,7 @@
 #include "signer/ledger/findings.h"
 #include "signer/ledger/key_row.h"
 #include "signer/ledger/leaf.h"
+#include "signer/ledger/record_row.h"
 #include "signer/ledger/sqlite_state.h"
 
 namespace countersign::ledger {
@@ -20,15 +21,15 @@ constexpr const char* kPending = COUNTERSIGN_DECISION_COLUMNS
     "WHERE n.intent = d.intent AND n.policy = d.policy AND n.idx > d.idx) ORDER BY d.idx DESC LIMIT ?";
 #undef COUNTERSIGN_DECISION_COLUMNS
 constexpr const char* kRecord =
-    "SELECT r.leaf, r.effects, r.body, l.hash FROM records r JOIN leaves l ON l.idx = r.idx WHERE r.idx = ?";
+    "SELECT " COUNTERSIGN_RECORD_COLUMNS ", l.hash FROM records r JOIN leaves l ON l.idx = r.idx WHERE r.idx = ?";
 constexpr const char* kLeafHashes = "SELECT hash FROM leaves WHERE idx >= ? ORDER BY idx LIMIT ?";
-constexpr const char* kIntent = "SELECT json FROM intents WHERE intent = ?";
-constexpr const char* kAnswer = "SELECT request_digest, answer FROM idempotency WHERE peer_uid = ? AND key = ?";
+constexpr const char* kIntent = "SELECT json, checksum FROM intents WHERE intent = ?";
+constexpr const char* kAnswer =
+    "SELECT request_digest, answer, checksum FROM idempotency WHERE peer_uid = ? AND key = ?";
 constexpr const char* kRedeemed = "SELECT 1 FROM redemptions WHERE token_id = ?";
 constexpr const char* kMinted =
-    "SELECT token_id, token_digest, approver_key, created_at, expires_at FROM minted WHERE intent = ? AND policy = ? "
-    "ORDER BY idx";
-constexpr const char* kTrace = "SELECT idx FROM decisions WHERE trace = ? ORDER BY idx LIMIT 1";
+    "SELECT r.effects FROM minted m JOIN records r ON r.idx = m.idx WHERE m.intent = ? AND m.policy = ? ORDER BY m.idx";
+constexpr const char* kTrace = "SELECT idx FROM decisions WHERE intent = ? AND trace = ? ORDER BY idx LIMIT 1";
 constexpr const char* kKeys = "SELECT r.body FROM keys k JOIN records r ON r.idx = k.idx ORDER BY k.rowid";
 constexpr const char* kDue =
     "SELECT id, event, dedupe_key, at, body, window_ends, count, attempts FROM outbox WHERE due <= ? "
@@ -76,14 +77,13 @@ Result<StoredRecord> SqliteStore::record(std::uint64_t index) const {
   }
   StoredRecord stored;
   stored.index = index;
-  stored.leaf = row.text(0);
-  stored.effects = row.text(1);
-  const std::string_view body = row.text(2);
-  if (log::leaf_hash(view_of(stored.leaf)) != row.digest(3) || !commits_to(stored.leaf, index, body, stored.effects)) {
+  stored.record = record_in(row);
+  stored.record.body = row.text(kBodyColumn);
+  stored.effects = row.text(kEffectsColumn);
+  ASSIGN_OR_RETURN(stored.leaf, leaf_of(stored.record, sha256(stored.record.body), index, stored.effects));
+  if (log::leaf_hash(view_of(stored.leaf)) != row.digest(kAfterRecord)) {
     return forked("record " + std::to_string(index) + " is not the one whose hash is in the tree");
   }
-  ASSIGN_OR_RETURN(stored.record, record_of(stored.leaf));
-  stored.record.body = body;
   return stored;
 }
 
@@ -136,7 +136,10 @@ Result<std::vector<Decision>> SqliteStore::pending(UtcTime since, std::size_t li
 Result<std::optional<std::string>> SqliteStore::intent_document(const Digest& intent) const {
   const std::lock_guard lock(state_->reading);
   Query row(state_->reader, kIntent, intent);
-  if (row.next()) return std::optional<std::string>(row.text(0));
+  if (row.next()) {
+    if (sha256(row.blob(0)) != row.digest(1)) return corrupt("an intent does not match its checksum");
+    return std::optional<std::string>(row.text(0));
+  }
   if (!row.good()) return row.failure("read an intent");
   return std::optional<std::string>();
 }
@@ -151,6 +154,7 @@ Result<std::optional<std::string>> SqliteStore::answer_for(const IdempotencyKey&
   if (row.digest(0) != key.request_digest) {
     return Error{ErrorCode::Conflict, "the idempotency key was used for another request", "idempotency_mismatch"};
   }
+  if (sha256(row.blob(1)) != row.digest(2)) return corrupt("an answer does not match its checksum");
   return std::optional<std::string>(row.text(1));
 }
 
@@ -167,21 +171,20 @@ Result<std::vector<MintedToken>> SqliteStore::minted(const Digest& intent, const
   const std::lock_guard lock(state_->reading);
   Query rows(state_->reader, kMinted, intent, policy);
   while (rows.next()) {
-    tokens.push_back(MintedToken{.token_id = std::string(rows.text(0)),
-                                 .token_digest = rows.digest(1),
-                                 .intent_digest = intent,
-                                 .policy_digest = policy,
-                                 .approver_key = std::string(rows.text(2)),
-                                 .created_at = rows.time(3),
-                                 .expires_at = rows.time(4)});
+    ASSIGN_OR_RETURN(const std::optional<MintedToken> token, minted_of(rows.text(0)));
+    if (!token || token->intent_digest != intent || token->policy_digest != policy) {
+      return corrupt("a minted token is not the one of its record");
+    }
+    tokens.push_back(*token);
   }
   if (!rows.good()) return rows.failure("read the minted tokens");
   return tokens;
 }
 
-Result<std::optional<std::uint64_t>> SqliteStore::index_of_trace(const Digest& trace_digest) const {
+Result<std::optional<std::uint64_t>> SqliteStore::index_of_trace(const Digest& intent,
+                                                                 const Digest& trace_digest) const {
   const std::lock_guard lock(state_->reading);
-  Query row(state_->reader, kTrace, trace_digest);
+  Query row(state_->reader, kTrace, intent, trace_digest);
   if (row.next()) return std::optional<std::uint64_t>(row.number(0));
   if (!row.good()) return row.failure("read the decisions");
   return std::optional<std::uint64_t>();

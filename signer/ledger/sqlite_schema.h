@@ -8,7 +8,10 @@ inline constexpr int kSchemaVersion = 1;
 
 // Columns named idx are the record's index. Bodies stand last in their row, and leaf hashes in a table of their own, so
 // that folding the tree does not read the documents. `nodes` keeps the roots of complete subtrees of 256, 65536, …
-// leaves: a root or a proof of any size then reads some hundred hashes.
+// leaves: a root or a proof of any size then reads some hundred hashes. A leaf's bytes are not stored, they are built
+// from the columns. `checksum` is SHA-256 over what no leaf commits to, compared at every reading.
+//
+// Each index on a digest costs a page written per row, more than the row itself: there are as few as can be.
 inline constexpr const char* kSchema = R"(
 CREATE TABLE meta(
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -18,11 +21,20 @@ CREATE TABLE meta(
   since_boot INTEGER,
   boot_id TEXT,
   sequence_ceiling INTEGER NOT NULL,
-  key_set_version INTEGER NOT NULL
+  key_set_version INTEGER NOT NULL,
+  checksum BLOB NOT NULL
 ) STRICT;
 CREATE TABLE records(
   idx INTEGER PRIMARY KEY,
-  leaf TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  type TEXT NOT NULL,
+  role TEXT NOT NULL,
+  kid TEXT NOT NULL,
+  body_digest BLOB NOT NULL,
+  signature_digest BLOB NOT NULL,
+  peer_uid INTEGER NOT NULL,
+  request_id TEXT NOT NULL,
   effects TEXT NOT NULL,
   body BLOB NOT NULL
 ) STRICT;
@@ -46,11 +58,11 @@ CREATE TABLE decisions(
   trace BLOB NOT NULL
 ) STRICT;
 CREATE INDEX decisions_by_intent ON decisions(intent);
-CREATE INDEX decisions_by_trace ON decisions(trace);
 CREATE INDEX decisions_required ON decisions(at) WHERE verdict = 'require_approval';
 CREATE TABLE intents(
   intent BLOB PRIMARY KEY,
-  json TEXT NOT NULL
+  json TEXT NOT NULL,
+  checksum BLOB NOT NULL
 ) STRICT;
 CREATE TABLE redemptions(
   token_id TEXT PRIMARY KEY,
@@ -66,9 +78,6 @@ CREATE TABLE minted(
   token_digest BLOB NOT NULL UNIQUE,
   intent BLOB NOT NULL,
   policy BLOB NOT NULL,
-  approver_key TEXT NOT NULL,
-  created_at INTEGER NOT NULL,
-  expires_at INTEGER NOT NULL,
   idx INTEGER NOT NULL REFERENCES records(idx)
 ) STRICT;
 CREATE INDEX minted_by_intent ON minted(intent);
@@ -77,6 +86,7 @@ CREATE TABLE idempotency(
   key TEXT NOT NULL,
   request_digest BLOB NOT NULL,
   answer TEXT NOT NULL,
+  checksum BLOB NOT NULL,
   UNIQUE (peer_uid, key)
 ) STRICT;
 CREATE TABLE keys(

@@ -15,7 +15,6 @@ constexpr std::uint64_t kSequenceBlock = 4096;
 constexpr std::chrono::nanoseconds kLongestDelay = std::chrono::minutes(5);
 constexpr std::uint64_t kMostDoublings = 9;  // 2^9 s is past kLongestDelay
 
-constexpr const char* kReserve = "UPDATE meta SET sequence_ceiling = ? WHERE id = 1 AND sequence_ceiling < ?";
 constexpr const char* kTold =
     "UPDATE outbox SET count = max(count - ?1, 0), attempts = 0, "
     "due = CASE WHEN count > ?1 THEN max(window_ends, ?2) END WHERE id = ?3";
@@ -127,7 +126,14 @@ Result<std::uint64_t> SqliteStore::next_sequence() {
   if (next < state.sequence_ceiling) return next;  // another thread reserved meanwhile
   if (state.poisoned) return state.poisoned_error();
   const std::uint64_t ceiling = next + kSequenceBlock;
-  Status reserved = Query(state.writer, kReserve, ceiling, ceiling).run();
+  const auto reserve = [&]() -> Status {
+    RETURN_IF_ERROR(state.writer.execute("BEGIN IMMEDIATE"));
+    ASSIGN_OR_RETURN(Meta meta, read_meta(state.writer));
+    meta.sequence_ceiling = std::max(meta.sequence_ceiling, ceiling);
+    RETURN_IF_ERROR(write_meta(state.writer, meta));
+    return state.writer.execute("COMMIT");
+  };
+  const Status reserved = reserve();
   if (!reserved) return state.abandon(reserved.error());
   state.sequence_ceiling = ceiling;
   return next;

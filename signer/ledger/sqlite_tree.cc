@@ -8,7 +8,11 @@ namespace countersign::ledger {
 namespace {
 
 constexpr const char* kMeta =
-    "SELECT size, root, high_water, since_boot, boot_id, sequence_ceiling, key_set_version FROM meta WHERE id = 1";
+    "SELECT size, root, high_water, since_boot, boot_id, sequence_ceiling, key_set_version, checksum "
+    "FROM meta WHERE id = 1";
+constexpr const char* kWriteMeta =
+    "INSERT OR REPLACE INTO meta(id, size, root, high_water, since_boot, boot_id, sequence_ceiling, key_set_version, "
+    "checksum) VALUES(1, ?, ?, ?, ?, ?, ?, ?, ?)";
 constexpr const char* kLeaves = "SELECT hash FROM leaves WHERE idx >= ? AND idx < ? ORDER BY idx";
 constexpr const char* kNodes = "SELECT hash FROM nodes WHERE level = ? AND idx >= ? AND idx < ? ORDER BY idx";
 constexpr const char* kKeepNode = "INSERT INTO nodes(level, idx, hash) VALUES(?, ?, ?)";
@@ -35,6 +39,17 @@ Result<Digest> folded(Connection& connection, unsigned level, std::uint64_t firs
   return frontier.root();
 }
 
+// Tells accidents, not attackers: what an attacker may not forge is in the tree and its anchors.
+Digest checksum_of(const Meta& meta) {
+  std::string text = std::to_string(meta.head.size) + " " + meta.head.root.hex() + " ";
+  if (meta.mark) {
+    text += std::to_string(column_of(meta.mark->wall)) + " " + std::to_string(meta.mark->since_boot.count()) + " " +
+            meta.mark->boot_id + " ";
+  }
+  text += std::to_string(meta.sequence_ceiling) + " " + std::to_string(meta.key_set_version);
+  return sha256(text);
+}
+
 }  // namespace
 
 Result<Meta> read_meta(Connection& connection) {
@@ -51,7 +66,20 @@ Result<Meta> read_meta(Connection& connection) {
   }
   meta.sequence_ceiling = row.number(5);
   meta.key_set_version = row.number(6);
+  if (row.digest(7) != checksum_of(meta)) return corrupt("the ledger's head does not match its checksum");
   return meta;
+}
+
+Status write_meta(Connection& connection, const Meta& meta) {
+  const Digest checksum = checksum_of(meta);
+  if (!meta.mark) {
+    return Query(connection, kWriteMeta, meta.head.size, meta.head.root, std::nullopt, std::nullopt, std::nullopt,
+                 meta.sequence_ceiling, meta.key_set_version, checksum)
+        .run();
+  }
+  return Query(connection, kWriteMeta, meta.head.size, meta.head.root, meta.mark->wall, meta.mark->since_boot.count(),
+               meta.mark->boot_id, meta.sequence_ceiling, meta.key_set_version, checksum)
+      .run();
 }
 
 Result<Digest> TableNodes::node(unsigned level, std::uint64_t index) const {

@@ -19,7 +19,9 @@ struct Meta {
   std::uint64_t sequence_ceiling = 0;
   std::uint64_t key_set_version = 0;
 };
+// Fails with Refused, reason "ledger_truncated" or "ledger_corrupt".
 Result<Meta> read_meta(Connection& connection);
+Status write_meta(Connection& connection, const Meta& meta);
 
 class TableNodes : public log::NodeReader {
  public:

@@ -163,7 +163,8 @@ class Store {
       const IdempotencyKey& key) const = 0;  // Conflict on another digest
   virtual Result<bool> redeemed(const std::string& token_id) const = 0;
   virtual Result<std::vector<MintedToken>> minted(const Digest& intent, const Digest& policy) const = 0;
-  virtual Result<std::optional<std::uint64_t>> index_of_trace(const Digest& trace_digest) const = 0;
+  virtual Result<std::optional<std::uint64_t>> index_of_trace(const Digest& intent,
+                                                              const Digest& trace_digest) const = 0;
 
   virtual Result<std::uint64_t> next_sequence() = 0;  // grows also over restarts; gaps are possible
 

@@ -20,31 +20,38 @@ TimeGuard::TimeGuard(const Clock& clock, std::chrono::nanoseconds bound, const s
     : clock_(clock), bound_(bound), boot_id_(std::move(boot_id)) {
   const TimeMark now = present();
   mark_ = mark.value_or(now);
-  // After another boot the mark tells nothing about how long the machine was off: the origin is now.
+  // After another boot the mark tells nothing about how long the machine was off.
   const bool same_boot = !boot_id_.empty() && mark_.boot_id == boot_id_ && mark_.since_boot <= now.since_boot;
-  origin_ = same_boot ? mark_ : now;
+  last_ = same_boot ? mark_ : now;
 }
 
 TimeMark TimeGuard::present() const {
   return TimeMark{clock_.now(), clock_.since_boot(), boot_id_};
 }
 
+std::chrono::nanoseconds TimeGuard::gained_by(const TimeMark& now) const {
+  const std::chrono::nanoseconds elapsed = now.since_boot - last_.since_boot;
+  const std::chrono::nanoseconds forgiven = elapsed / kSlew;
+  const std::chrono::nanoseconds gained = now.wall - (last_.wall + (elapsed - gained_));
+  if (gained > forgiven) return gained - forgiven;
+  if (gained < -forgiven) return gained + forgiven;
+  return std::chrono::nanoseconds(0);
+}
+
 std::optional<Error> TimeGuard::deviation(const TimeMark& now) const {
-  const std::chrono::nanoseconds elapsed = now.since_boot - origin_.since_boot;
-  const std::chrono::nanoseconds allowed = bound_ + elapsed / kSlew;
-  const std::chrono::nanoseconds ahead = now.wall - (origin_.wall + elapsed);
+  const std::chrono::nanoseconds gained = gained_by(now);
   const char* hint =
       "Set the clock right; then a quorum of custodians resets the time guard. Nothing is signed until then.";
-  if (mark_.wall - now.wall > bound_ || ahead < -allowed) {
+  if (mark_.wall - now.wall > bound_ || gained < -bound_) {
     return Error{
         ErrorCode::Unavailable,
         "the clock stepped back to " + now.wall.rfc3339() + ", the latest believed time is " + mark_.wall.rfc3339(),
         "clock_stepped_back", hint};
   }
-  if (ahead > allowed) {
+  if (gained > bound_) {
     return Error{ErrorCode::Unavailable,
                  "the clock jumped forward to " + now.wall.rfc3339() + ", by CLOCK_BOOTTIME it is " +
-                     (origin_.wall + elapsed).rfc3339(),
+                     (last_.wall + (now.since_boot - last_.since_boot)).rfc3339(),
                  "clock_jumped_forward", hint};
   }
   return std::nullopt;
@@ -55,7 +62,11 @@ Status TimeGuard::check() {
   if (!stopped_) {
     const TimeMark now = present();
     stopped_ = deviation(now);
-    if (!stopped_ && now.wall > mark_.wall) mark_ = now;
+    if (!stopped_) {
+      gained_ = gained_by(now);
+      last_ = now;
+      if (now.wall > mark_.wall) mark_ = now;
+    }
   }
   if (stopped_) return *stopped_;
   return ok();
@@ -74,7 +85,8 @@ TimeMark TimeGuard::mark() const {
 void TimeGuard::reset() {
   const std::lock_guard lock(mutex_);
   mark_ = present();
-  origin_ = mark_;
+  last_ = mark_;
+  gained_ = std::chrono::nanoseconds(0);
   stopped_.reset();
 }
 

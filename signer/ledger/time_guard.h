@@ -1,9 +1,9 @@
 // Signing stops when the wall clock moves in a way that time does not: tokens would live again after a step back, and
 // a step forward would make every later honest time look like a step back.
 //
-// The wall clock is compared with CLOCK_BOOTTIME from a fixed origin, so many small steps add up and are seen as well;
-// an honest clock slews at most 500 ppm (adjtimex(2)), which the comparison allows. The high-water mark moves only
-// while the clock is believed, so a jump never becomes the mark.
+// Between two looks the wall clock is compared with CLOCK_BOOTTIME. What it gained or lost adds up and is forgiven at
+// 500 ppm, the most by which an honest clock is slewed (adjtimex(2)): many small steps are seen as one large one is.
+// The high-water mark moves only while the clock is believed, so a jump never becomes the mark.
 #pragma once
 
 #include <chrono>
@@ -47,15 +47,17 @@ class TimeGuard {
 
  private:
   TimeMark present() const;
-  std::optional<Error> deviation(const TimeMark& now) const;  // requires mutex_
+  std::chrono::nanoseconds gained_by(const TimeMark& now) const;  // requires mutex_
+  std::optional<Error> deviation(const TimeMark& now) const;      // requires mutex_
 
   const Clock& clock_;
   const std::chrono::nanoseconds bound_;
   const std::string boot_id_;
   mutable std::mutex mutex_;
-  TimeMark origin_;               // guarded by mutex_
-  TimeMark mark_;                 // guarded by mutex_
-  std::optional<Error> stopped_;  // guarded by mutex_
+  TimeMark last_;                      // the last believed look; guarded by mutex_
+  std::chrono::nanoseconds gained_{};  // over CLOCK_BOOTTIME, not yet forgiven; guarded by mutex_
+  TimeMark mark_;                      // guarded by mutex_
+  std::optional<Error> stopped_;       // guarded by mutex_
 };
 
 }  // namespace countersign::ledger

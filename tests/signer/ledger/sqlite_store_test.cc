@@ -154,8 +154,8 @@ TEST_F(SqliteStoreTest, GivesTheLatestDecisionWithItsFacts) {
   EXPECT_EQ(latest->at, required.decision->at);
   EXPECT_EQ(latest->peer_uid, 1000U);
   EXPECT_EQ(latest->log_index, 0U);
-  EXPECT_EQ(**store_->index_of_trace(required.decision->trace_digest), 0U);
-  EXPECT_FALSE(store_->index_of_trace(digest_of("unknown"))->has_value());
+  EXPECT_EQ(**store_->index_of_trace(required.decision->intent_digest, required.decision->trace_digest), 0U);
+  EXPECT_FALSE(store_->index_of_trace(required.decision->intent_digest, digest_of("unknown"))->has_value());
   EXPECT_EQ(**store_->intent_document(required.decision->intent_digest), R"({"intent":"deploy"})");
   EXPECT_FALSE(store_->intent_document(digest_of("unknown"))->has_value());
 
