@@ -244,7 +244,8 @@ std::vector<std::pair<std::string, std::string>> PublicKey::aliases() const {
   if (algorithm() == Algorithm::Ed25519) {
     // minisign prints the key number as one little-endian integer.
     Bytes number(8);
-    const ByteView first = sha256(ByteView(raw())).bytes().first(8);
+    const Digest digest = sha256(ByteView(raw()));
+    const ByteView first = digest.bytes().first(8);
     std::reverse_copy(first.begin(), first.end(), number.begin());
     std::string text = to_hex(number);
     std::transform(text.begin(), text.end(), text.begin(),
