@@ -96,6 +96,7 @@ int fail(Call& call, Shape shape, std::string_view words, const Error& error) {
 Json gait_error(const Error& error) {
   Json answer = Json::object({{"ok", false}, {"error_detail", details(error)}});
   gate::add_error(answer, row_of(error.code).exit_code, error.detail);
+  if (error.code == ErrorCode::Unavailable || error.code == ErrorCode::OverLimit) answer.set("retryable", true);
   return answer;
 }
 

@@ -14,11 +14,8 @@ Result<int> check(Call& call, const Arguments& arguments) {
   std::string text;
   for (const config::Finding& finding : findings) {
     usable = usable && !finding.error;
-    const std::string_view severity = finding.error ? "error" : "warning";
-    Json row = Json::object({{"severity", severity}, {"path", finding.path}, {"message", finding.message}});
-    if (!finding.hint.empty()) row.set("hint", finding.hint);
-    rows.push_back(std::move(row));
-    text += std::string(severity) + ": " + finding.path + (finding.path.empty() ? "" : ": ") + finding.message + "\n";
+    rows.push_back(finding.to_json());
+    text += std::string(finding.error ? "error: " : "warning: ") + finding.text() + "\n";
     if (!finding.hint.empty()) text += "  fix: " + finding.hint + "\n";
   }
   call.console.answer(call.json

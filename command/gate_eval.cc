@@ -1,5 +1,6 @@
 // gate eval: the verdict on an intent under a policy, signed by the signer's trace key; approvals are redeemed with it.
 #include <chrono>
+#include <cmath>
 
 #include "command/command.h"
 #include "command/commands.h"
@@ -9,6 +10,7 @@
 #include "command/input_file.h"
 #include "command/signer_address.h"
 #include "common/clock.h"
+#include "common/text.h"
 #include "gate/trace.h"
 #include "gate/verdict.h"
 #include "signer/client/signer_client.h"
@@ -103,7 +105,7 @@ Status Evaluation::judge() {
   block_without_credential(decision_);
   const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - started_;
   // Under an idempotency key the request has to have the same bytes each time.
-  latency_ms_ = arguments_.given("idempotency-key") ? 0 : spent.count();
+  latency_ms_ = arguments_.given("idempotency-key") ? 0 : std::round(spent.count() * 1000) / 1000;
   return ok();
 }
 
@@ -186,13 +188,27 @@ Result<int> Evaluation::conclude() {
   return answer();
 }
 
+// gait tells how each member of the older grammar is written now.
+int refuse_legacy_policy(Call& call, const Arguments& arguments, const Error& error) {
+  if (call.json) {
+    Json answer = gait_error(error);
+    const Result<std::string> text = read_input("policy", std::string(trimmed(arguments.text("policy"))));
+    if (text) answer.set("migration", gate::legacy_policy_migration(*text));
+    answer_as_gait(call, std::move(answer));
+  }
+  call.console.tell("gate eval error: " + error.detail);
+  return row_of(error.code).exit_code;
+}
+
 Result<int> evaluate(Call& call, const Arguments& arguments) {
   if (!arguments.positionals().empty()) {
     return Error{ErrorCode::Invalid, "unexpected positional arguments"};
   }
   SystemClock clock;
-  ASSIGN_OR_RETURN(GateInputs inputs, read_gate_inputs(arguments, clock.now()));
-  RETURN_IF_ERROR(check_profile(arguments.text("profile", "standard"), inputs.policy, arguments.is_on("simulate")));
+  Result<GateInputs> inputs = read_gate_inputs(arguments, clock.now());
+  if (!inputs && inputs.error().reason == "legacy_policy") return refuse_legacy_policy(call, arguments, inputs.error());
+  if (!inputs) return std::move(inputs).error();
+  RETURN_IF_ERROR(check_profile(arguments.text("profile", "standard"), inputs->policy, arguments.is_on("simulate")));
   // Before anything is redeemed: a decision that cannot be written down would be lost.
   const std::string trace_out(arguments.text("trace-out"));
   RETURN_IF_ERROR(refuse_traversal("trace", trace_out));
@@ -201,7 +217,7 @@ Result<int> evaluate(Call& call, const Arguments& arguments) {
     const std::string audit_out(arguments.text("approval-audit-out"));
     RETURN_IF_ERROR(prepare_output("approval audit", audit_out.empty() ? "audit" : audit_out));
   }
-  return Evaluation(call, arguments, std::move(inputs)).conclude();
+  return Evaluation(call, arguments, *std::move(inputs)).conclude();
 }
 
 }  // namespace

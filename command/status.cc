@@ -1,13 +1,23 @@
 // status: what the signer says of itself, its findings first.
+#include <chrono>
+#include <thread>
+
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/signer_address.h"
+#include "common/clock.h"
 #include "signer/client/signer_client.h"
 
 namespace countersign::command {
 namespace {
 
-constexpr Flag kFlags[] = {kSignerFlag};
+constexpr Flag kFlags[] = {
+    {"wait", Flag::Kind::Text, "SPAN", "wait so long for the signer to be ready, \"15s\"; exit 7 if it is not"},
+    kSignerFlag,
+};
+
+// Between two looks at a signer that is starting.
+constexpr std::chrono::milliseconds kPause{20};
 
 std::string scalar(const Json& value) {
   return value.is_string() ? value.as_string() : value.compact();
@@ -57,9 +67,36 @@ void render(const Json& object, std::size_t depth, std::string& text) {
   }
 }
 
+bool is_ready(client::SignerClient& signer) {
+  const Result<std::string> body = signer.get("/readyz");
+  if (!body) return false;
+  const Result<Json> document = Json::parse(*body);
+  const Json* ready = document ? document->find("ready") : nullptr;
+  return ready != nullptr && ready->is_bool() && ready->as_bool();
+}
+
+Status wait_until_ready(client::SignerClient& signer, const SignerAddress& address, std::string_view span) {
+  const Result<std::chrono::nanoseconds> limit = parse_duration(span);
+  if (!limit) return Error{ErrorCode::Invalid, "invalid --wait, expected a duration such as 15s"};
+  const auto end = std::chrono::steady_clock::now() + *limit;
+  while (!is_ready(signer)) {
+    if (std::chrono::steady_clock::now() >= end) {
+      return Error{ErrorCode::Unavailable,
+                   "the signer at " + address.path + " was not ready within " + std::string(span), "not_ready",
+                   "its journal says what it waits for"};
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+  return ok();
+}
+
 Result<int> status(Call& call, const Arguments& arguments) {
   if (!arguments.positionals().empty()) return Error{ErrorCode::Invalid, "status takes no arguments"};
-  client::SignerClient signer(signer_address(arguments).path);
+  const SignerAddress address = signer_address(arguments);
+  client::SignerClient signer(address.path);
+  if (arguments.given("wait")) {
+    RETURN_IF_ERROR(wait_until_ready(signer, address, arguments.text("wait")));
+  }
   ASSIGN_OR_RETURN(const std::string body, signer.get("/v1/status"));
   ASSIGN_OR_RETURN(Json document, Json::parse(body));
   if (!document.is_object()) return Error{ErrorCode::Internal, "the signer's status is no object"};

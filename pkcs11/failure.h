@@ -1,6 +1,6 @@
-// What a Cryptoki return value means to us. One table (failure.cc) gives each its name, code, sentence and meaning;
-// `make docs` prints it. Sources: PKCS#11 2.40 §5.1, and what SoftHSM 2.6.1, tpm2-pkcs11 and kryoptic return in
-// practice.
+// What a Cryptoki return value means to us. One table (failure.cc) gives each its name, code, sentence and meaning.
+// Sources: PKCS#11 2.40 §5.1, and what SoftHSM 2.6.1, tpm2-pkcs11 and kryoptic
+// return in practice.
 #pragma once
 
 #include <p11-kit/pkcs11.h>

@@ -27,7 +27,7 @@ enum class FrameKind : std::uint8_t {
   WriteAnchor = 5,
   AnchorWritten = 6,  // Anchor → nothing; only the trace holder
   ReadAnchors = 7,
-  Anchors = 8,  // nothing → JSON array of readable anchors and findings
+  Anchors = 8,  // nothing → JSON array, each {at, root, size} or {"finding"}
   Failed = 9,   // holder → front: Error of the request with that id
   // front → notifier               notifier → front
   Notify = 20,
@@ -74,7 +74,7 @@ struct SignAnswer {
   Digest job_digest;  // SHA-256 of the encoded SignJob: the front compares it with what it sent
   std::string kid;
   Digest signed_digest;
-  Digest signature_digest;  // SHA-256 of the signature bytes
+  Digest signature_digest;  // SHA-256 of the bytes in the document's `sig` (P-256: DER)
   UtcTime signed_at;
   std::string statement_json;  // the signed document, compact, file order
   std::string encode() const;

@@ -24,11 +24,12 @@ constexpr HolderExitRow kExits[] = {
     {HolderExit::WeakKey, "key_too_weak", false, "replace the key in a ceremony; it never signs here"},
     {HolderExit::DuplicateId, "key_ambiguous", false, "remove the key that does not belong, in a ceremony"},
     {HolderExit::NoKey, "no_key", false, "make the key: countersignd init on SoftHSM, a ceremony elsewhere"},
-    {HolderExit::CanaryFailed, "canary_failed", false, "the public half on the token is not that of the private key"},
+    {HolderExit::CanaryFailed, "key_mismatch", false, "the public half on the token is not that of the private key"},
     {HolderExit::ConfinementMissing, "confinement_missing", false,
      "run on a kernel with seccomp, or set confinement_mandatory: false and accept what `status` reports"},
     {HolderExit::PeerNonsense, "peer_nonsense", true, "report this with the journal of the front"},
     {HolderExit::Memory, "memory", true, "the holder grew past limits.holder_memory"},
+    {HolderExit::CeremonyNeeded, "ceremony_needed", false, "plan it: countersign ceremony plan"},
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
-// How a holder ends. One table: exit status, cause, and whether the supervisor may start another one in its place. A
-// PIN error is never tried again (real tokens lock), nor is anything that a new process would find unchanged.
+// How a holder, or a run of init or probe, ends. One table: exit status, cause, and whether the supervisor may start
+// another one in its place. A PIN error is never tried again (real tokens lock), nor is anything that a new process
+// would find unchanged.
 #pragma once
 
 #include <span>
@@ -30,6 +31,7 @@ enum class HolderExit : int {
   ConfinementMissing = 85,  // a mandatory measure is not in force
   PeerNonsense = 86,        // a frame or control message that none of ours writes
   Memory = 87,              // grew past its bound
+  CeremonyNeeded = 88,      // init: something has to be made on a token that is not for trying out
 };
 
 struct HolderExitRow {

@@ -29,6 +29,7 @@ constexpr OperationRow kOperations[] = {
     {Operation::AdminCeremonies, "admin:ceremonies", "/v1/ceremonies…", false, kAdmin},
     {Operation::AdminAcks, "admin:acks", "POST /v1/acks", false, kAdmin},
     {Operation::AdminStatus, "admin:status", "GET /v1/status", false, kAdmin},
+    {Operation::AdminTime, "admin:time", "POST /v1/time/reset", false, kAdmin},
 };
 
 }  // namespace

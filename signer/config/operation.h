@@ -28,6 +28,7 @@ enum class Operation {
   AdminCeremonies,
   AdminAcks,
   AdminStatus,
+  AdminTime,  // believe the clock again after a step
 };
 
 enum class Socket { Sign, Admin, Public };

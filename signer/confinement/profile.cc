@@ -15,8 +15,8 @@ constexpr std::string_view kHolderCalls[] = {
     // files: SoftHSM opens, locks and rewrites objects; the guard copies and renames them
     "openat", "open", "newfstatat", "stat", "lstat", "fstat", "statx", "access", "faccessat", "faccessat2", "readlink",
     "readlinkat", "getdents64", "getcwd", "flock", "ftruncate", "fsync", "fdatasync", "rename", "renameat", "renameat2",
-    "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "fchmod", "fchmodat", "chmod", "umask", "statfs", "fstatfs",
-    "copy_file_range", "sendfile", "fadvise64", "utimensat",
+    "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "fchmod", "fchmodat", "chmod", "umask", "chown", "lchown",
+    "fchown", "fchownat", "statfs", "fstatfs", "copy_file_range", "sendfile", "fadvise64", "utimensat",
     // memory, threads' locks, time, ids
     "brk", "munmap", "mremap", "madvise", "futex", "set_robust_list", "rseq", "membarrier", "sched_yield",
     "sched_getaffinity", "clock_gettime", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "getrandom", "getpid",
@@ -35,8 +35,8 @@ constexpr std::string_view kFrontCalls[] = {
     "openat", "open", "newfstatat", "stat", "lstat", "fstat", "statx", "access", "faccessat", "faccessat2", "readlink",
     "readlinkat", "getdents64", "getcwd", "flock", "truncate", "ftruncate", "fallocate", "fsync", "fdatasync",
     "sync_file_range", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink",
-    "unlinkat", "mkdir", "mkdirat", "rmdir", "fchmod", "fchmodat", "chmod", "fchown", "fchownat", "umask", "statfs",
-    "fstatfs", "copy_file_range", "sendfile", "fadvise64", "utimensat",
+    "unlinkat", "mkdir", "mkdirat", "rmdir", "fchmod", "fchmodat", "chmod", "chown", "lchown", "fchown", "fchownat",
+    "umask", "statfs", "fstatfs", "copy_file_range", "sendfile", "fadvise64", "utimensat",
     // memory, threads, time, ids
     "brk", "munmap", "mremap", "madvise", "msync", "mincore", "futex", "set_robust_list", "get_robust_list", "rseq",
     "membarrier", "sched_yield", "sched_getaffinity", "sched_setaffinity", "sched_getparam", "sched_getscheduler",

@@ -81,8 +81,13 @@ TEST(Arguments, RefuseInTheWordsOfGo) {
       {"three dashes", {"---policy"}, Positionals::EndFlags, "bad flag syntax: ---policy"},
       {"no name", {"--=p"}, Positionals::EndFlags, "bad flag syntax: --=p"},
       {"no boolean", {"--json=yes"}, Positionals::EndFlags, "invalid boolean value \"yes\" for -json: parse error"},
-      {"no number", {"--max-ops", "1.5"}, Positionals::EndFlags, "invalid value \"1.5\" for flag -max-ops: parse error"},
-      {"command without --", {"rm"}, Positionals::Command,
+      {"no number",
+       {"--max-ops", "1.5"},
+       Positionals::EndFlags,
+       "invalid value \"1.5\" for flag -max-ops: parse error"},
+      {"command without --",
+       {"rm"},
+       Positionals::Command,
        "unexpected argument \"rm\": the command to run stands after --"},
   };
   for (const Row& row : rows) {

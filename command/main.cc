@@ -1,0 +1,8 @@
+#include <unistd.h>
+
+#include "command/command.h"
+
+int main(int argc, char** argv) {
+  countersign::command::Console console(STDOUT_FILENO, STDERR_FILENO);
+  return countersign::command::dispatch(std::vector<std::string>(argv, argv + argc), console);
+}

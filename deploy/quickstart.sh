@@ -1,0 +1,270 @@
+#!/usr/bin/env bash
+# From a bare Debian 12 to the approval runbook on SoftHSM, in ./var/:
+#   deploy/quickstart.sh         installs what is missing, builds, starts the appliance, runs the runbook; safe to repeat
+#   deploy/quickstart.sh stop    ends the appliance
+#   deploy/quickstart.sh clean   ends it and removes ./var/
+set -euo pipefail
+cd "$(dirname "$0")/.."
+umask 077
+
+readonly root="$PWD"
+readonly var="$root/var"
+readonly bin="$root/build/release/bin"
+readonly policy=deploy/examples/production-change.policy.yaml
+readonly intent=deploy/examples/production-change.intent.json
+export COUNTERSIGN_SIGNER="$var/run/sign.sock"
+# A variable of the caller must not decide who approves.
+unset COUNTERSIGN_APPROVER_KEY SSH_AUTH_SOCK
+
+die() {
+  echo "quickstart: $*" >&2
+  exit 1
+}
+
+# --- the appliance -------------------------------------------------------------------------------------------------
+
+# The pid of our running supervisor, empty where there is none. A pid file alone proves nothing: pids are used again.
+running() {
+  local pid
+  pid="$(cat "$var/run/countersignd.pid" 2>/dev/null)" || return 0
+  [[ "$(readlink "/proc/$pid/exe" 2>/dev/null)" == "$bin/countersignd"* ]] && echo "$pid"
+  return 0
+}
+
+stop() {
+  local pid
+  pid="$(running)"
+  if [[ -z "$pid" ]]; then
+    echo "the appliance is not running"
+    return
+  fi
+  kill -TERM "$pid"
+  # tail ends when the process does; it looks ten times a second.
+  timeout 20 tail --pid="$pid" -s 0.1 -f /dev/null || die "countersignd ($pid) did not stop within 20 s; see $var/countersignd.log"
+  rm -f "$var/run/countersignd.pid"
+  echo "the appliance has stopped"
+}
+
+prepare() {
+  if [[ -e "$var" && ! -e "$var/.ready" ]]; then
+    # A set-up that was interrupted: nothing was ever signed with it.
+    rm -rf "$var"
+  fi
+  [[ -e "$var/.ready" ]] && return
+  echo "making tokens, keys and configuration in $var"
+  mkdir -p "$var"/{run,keys,tokens,demo}
+  local module=/usr/lib/softhsm/libsofthsm2.so role person
+  [[ -e "$module" ]] || module="$(dpkg -L libsofthsm2 | grep '/libsofthsm2\.so$' | head -n 1)"
+  for role in approval trace release; do
+    mkdir -p "$var/tokens/$role/store"
+    printf 'directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n' \
+      "$var/tokens/$role/store" >"$var/tokens/$role/softhsm2.conf"
+    openssl rand -hex 16 >"$var/tokens/$role/pin"
+    chmod 0400 "$var/tokens/$role/pin"
+  done
+  for person in alice bob; do
+    ssh-keygen -q -t ed25519 -N '' -C "$person (test-only, quickstart)" -f "$var/keys/$person"
+  done
+  local digest
+  digest="$("$bin/countersign" gate eval --policy "$policy" --intent "$intent" --check --json 2>/dev/null | jq -r .policy_digest)"
+  [[ "$digest" =~ ^[0-9a-f]{64}$ ]] || die "the shipped policy could not be evaluated"
+  sed -e "s|@MODULE@|$module|; s|@UID@|$(id -u)|; s|@POLICY_DIGEST@|$digest|" deploy/quickstart.yaml.in >"$var/countersign.yaml"
+  "$bin/countersignd" init --config "$var/countersign.yaml" >"$var/init.log" 2>&1 || {
+    cat "$var/init.log" >&2
+    die "countersignd init failed"
+  }
+  touch "$var/.ready"
+}
+
+start() {
+  local pid
+  pid="$(running)"
+  if [[ -n "$pid" && "$(readlink "/proc/$pid/exe")" == *"(deleted)" ]]; then
+    echo "the programs were built anew: starting the appliance again"
+    stop
+    pid=""
+  fi
+  if [[ -z "$pid" ]]; then
+    (
+      # Detached: its own session, and none of our caller's descriptors.
+      for descriptor in "/proc/$BASHPID/fd"/*; do
+        descriptor="${descriptor##*/}"
+        [[ "$descriptor" -gt 2 ]] && eval "exec $descriptor>&-"
+      done
+      exec setsid "$bin/countersignd" --config "$var/countersign.yaml" </dev/null >>"$var/countersignd.log" 2>&1
+    ) &
+    pid=$!
+    echo "$pid" >"$var/run/countersignd.pid"
+    disown "$pid"
+  fi
+  "$bin/countersign" status --wait 15s >/dev/null || {
+    tail -n 20 "$var/countersignd.log" >&2
+    die "the appliance is not ready"
+  }
+  echo "the appliance runs (pid $pid), listening at $COUNTERSIGN_SIGNER"
+}
+
+# --- the runbook ---------------------------------------------------------------------------------------------------
+
+steps=0
+# step EXPECTED_EXIT WHAT FILTER COMMAND…: prints the command and, by the jq filter, what it answered; ends the quickstart
+# where it exits otherwise.
+step() {
+  local expected="$1" what="$2" filter="$3" code=0
+  shift 3
+  steps=$((steps + 1))
+  printf '\n%d. %s\n   $' "$steps" "$what"
+  printf ' %q' "${@/#$bin\//}"
+  printf '\n'
+  "$@" >"$demo/stdout" 2>"$demo/stderr" || code=$?
+  if [[ -n "$filter" ]]; then
+    jq -r "$filter" "$demo/stdout" | sed 's/^/   /'
+  else
+    sed 's/^/   /' "$demo/stdout"
+  fi
+  printf '   exit %d\n' "$code"
+  if [[ "$code" -ne "$expected" ]]; then
+    cat "$demo/stderr" >&2
+    die "step $steps exited with $code instead of $expected"
+  fi
+}
+
+must() {
+  local what="$1"
+  shift
+  "$@" || die "$what"
+}
+
+readonly decision='"verdict \(.verdict): \(.reason_codes | join(", "))"'
+readonly minted='"token \(.token_id), until \(.expires_at)"'
+readonly refusal='"\(.error_detail.code // .error.code): \(.error_detail.message // .error.message)"'
+
+# Sets `approve` to the command with which PERSON, with the key of KEY, approves SCOPES.
+approve_as() {
+  approve=("$bin/countersign" approve --intent-digest "$intent_digest" --policy-digest "$policy_digest" --ttl 15m --scope "$3"
+    --approver "$1@company.example" --reason-code CHG-2041 --ssh-key "$var/keys/$2" --out "$demo/token_$1.json" --json)
+}
+
+runbook() {
+  demo="$var/demo"
+  local out="$demo/gait-out"
+  rm -rf "$out" "$demo/tenants" "$demo"/token_*.json
+  mkdir -p "$demo/tenants/tenant-4711"
+  echo "customer data" >"$demo/tenants/tenant-4711/data"
+  # What the agent read, just now: the shipped envelope with the times of this run.
+  jq --arg now "$(date -u +%Y-%m-%dT%H:%M:%SZ)" '.created_at = $now | .records[].retrieved_at = $now' \
+    deploy/examples/production-change.context.json >"$demo/context.json"
+
+  local evaluate=("$bin/countersign" gate eval --policy "$policy" --intent "$intent" --trace-out "$out/trace.json"
+    --approval-audit-out "$out/approval_audit.json" --json)
+  local with_context=("${evaluate[@]}" --context-envelope "$demo/context.json")
+
+  step 3 "An agent wants to retire a tenant. Without evidence of its context: blocked" "$decision" "${evaluate[@]}"
+  must "the context reasons are missing" grep -q context_evidence_missing "$demo/stdout"
+
+  step 4 "With its context: two people have to approve" "$decision" "${with_context[@]}"
+  intent_digest="$(jq -r .intent_digest "$demo/stdout")"
+  policy_digest="$(jq -r .policy_digest "$demo/stdout")"
+  must "the approve line is missing" grep -q "countersign approve --intent-digest $intent_digest" "$demo/stderr"
+
+  local scopes="tenant.retire,phase:apply,destructive:apply"
+  approve_as alice bob "$scopes"
+  step 3 "Somebody claims to be alice, with bob's key: refused, and the security owner is told" "$refusal" "${approve[@]}"
+  approve_as alice alice "*"
+  step 3 "A wildcard instead of a tool: refused, and the security owner is told" "$refusal" "${approve[@]}"
+
+  approve_as alice alice "$scopes"
+  step 0 "Alice approves" "$minted" "${approve[@]}"
+  step 4 "One approval is not enough; nothing is redeemed" "$decision" "${with_context[@]}" --approval-token "$demo/token_alice.json"
+
+  approve_as bob bob "$scopes"
+  step 0 "Bob approves" "$minted" "${approve[@]}"
+  local both=(--approval-token "$demo/token_alice.json" --approval-token-chain "$demo/token_bob.json")
+  step 0 "Both approvals: allowed, and both are redeemed with the decision" "$decision" "${with_context[@]}" "${both[@]}"
+  cp "$out/trace.json" "$demo/allow.json"
+
+  local run=("$bin/countersign" run --trace "$demo/allow.json" --intent "$intent" --policy-digest "$policy_digest" -- deploy/examples/retire-tenant.sh tenant-4711)
+  step 3 "Another command line than the approved one: nothing runs" "" \
+    "$bin/countersign" run --trace "$demo/allow.json" --intent "$intent" -- deploy/examples/retire-tenant.sh tenant-4712
+  step 0 "The approved command runs" "" "${run[@]}"
+  must "the tenant is still there" test ! -e "$demo/tenants/tenant-4711"
+  step 3 "The same permit again: nothing runs" "" "${run[@]}"
+  step 4 "The same approvals again: each was redeemed once" "$decision" "${with_context[@]}" "${both[@]}"
+  must "the consumed approvals are not named" grep -q approval_token_consumed "$demo/stdout"
+
+  step 0 "The trace of the allow, verified by countersign" '"\(.signature_status): \(.verdict), key \(.key_id)"' \
+    "$bin/countersign" trace verify "$demo/allow.json" --json
+  step 0 "The same by jq and openssl alone, with the published key" "" by_hand "$demo/allow.json"
+
+  notified
+}
+
+# gait's envelope, checked with tools that know nothing of us (docs/statements.md).
+by_hand() {
+  local trace="$1" kid
+  kid="$("$bin/countersign" keys list --role trace --json | jq -r '.keys[] | select(.state == "active") | .kid')"
+  jq -cSj 'del(.signature,.countersign)' "$trace" | openssl dgst -sha256 -binary >"$demo/digest"
+  jq -r .signature.signed_digest "$trace" | tr -d '\n' >"$demo/claimed"
+  [[ "$(od -An -v -tx1 "$demo/digest" | tr -d ' \n')" == "$(cat "$demo/claimed")" ]] || {
+    echo "the digest differs"
+    return 2
+  }
+  jq -r .signature.sig "$trace" | openssl base64 -d -A >"$demo/signature"
+  openssl pkeyutl -verify -rawin -pubin -inkey "$var/published/trace/$kid.pem" -in "$demo/digest" -sigfile "$demo/signature"
+}
+
+# Both refusals reach the security owner's file. The notifier delivers beside the answers, so a line may come a moment
+# later; what it told in the last ten minutes it does not tell again.
+notified() {
+  local event
+  for event in approval_proof_invalid scope_wildcard; do
+    for _ in {1..100}; do
+      grep -qs "$event" "$var/security.jsonl" && break
+      sleep 0.1
+    done
+    grep -qs "$event" "$var/security.jsonl" || die "the security owner was not told of $event"
+  done
+  printf '\nThe security owner was told, in %s:\n' "${var#"$root"/}/security.jsonl"
+  jq -r '"   \(.at // "") \(.event)"' "$var/security.jsonl" | tail -n 5
+}
+
+# --- what was asked for --------------------------------------------------------------------------------------------
+
+case "${1:-}" in
+  "") ;;
+  stop)
+    stop
+    exit 0
+    ;;
+  clean)
+    stop
+    rm -rf "$var"
+    echo "removed $var"
+    exit 0
+    ;;
+  *)
+    echo "usage: deploy/quickstart.sh [stop|clean]" >&2
+    exit 6
+    ;;
+esac
+
+deploy/install-packages.sh build run
+if [[ ! -e build/release/build.ninja ]]; then
+  cmake --preset release >/dev/null
+fi
+echo "building (the first time takes a while)"
+cmake --build build/release -j "$(nproc)" >"build/release/build.log" 2>&1 || {
+  tail -n 40 build/release/build.log >&2
+  die "the build failed; see build/release/build.log"
+}
+prepare
+start
+runbook
+
+cat <<TEXT
+
+Done. The appliance stays up:
+   export PATH=$bin:\$PATH COUNTERSIGN_SIGNER=$COUNTERSIGN_SIGNER
+   countersign status
+   deploy/quickstart.sh stop      ends it;  deploy/quickstart.sh clean  also removes $var
+TEXT

@@ -1,0 +1,53 @@
+#include "signer/daemon/execution.h"
+
+#include "common/json_fields.h"
+
+namespace countersign::daemon {
+
+Result<Digest> Execution::checked(const Json& body) const {
+  JsonFields fields(body, "");
+  ASSIGN_OR_RETURN(const Json* trace, fields.required("trace"));
+  RETURN_IF_ERROR(fields.finish());
+  ASSIGN_OR_RETURN(const auto verified,
+                   statement::VerifiedDocument::verify(statement::StatementType::Trace, *trace, keys_.set()));
+  if (verified.document().text("verdict") != statement::name_of(statement::Verdict::Allow)) {
+    return Error{ErrorCode::Refused, "the trace permits nothing: its verdict is no allow", "not_an_allow"};
+  }
+  ASSIGN_OR_RETURN(const Digest intent, Digest::parse(verified.document().text("intent_digest")));
+  ASSIGN_OR_RETURN(const std::optional<std::uint64_t> index, store_.index_of_trace(intent, verified.signed_digest()));
+  if (!index) return Error{ErrorCode::Refused, "the trace is not recorded in this ledger", "trace_unknown"};
+  const UtcTime now = clock_.now();
+  if (now - verified.signed_at() > config_.approvals.execute_within) {
+    return Error{
+        ErrorCode::Refused,
+        "the permit is older than " + duration_text(config_.approvals.execute_within) + ", approvals.execute_within",
+        "permit_expired", "Evaluate the intent again."};
+  }
+  if (verified.signed_at() > now + config_.limits.clock_step) {
+    return Error{ErrorCode::Refused, "the permit is from the future", "permit_future"};
+  }
+  return verified.signed_digest();
+}
+
+void Execution::mark(const Json& body, const Caller& caller, Done done) {
+  const Result<Digest> trace = checked(body);
+  if (!trace) return done(trace.error());
+  ledger::Item item;
+  item.record.kind = "executed";
+  item.record.at = clock_.now();
+  item.record.type = std::string(statement::row_of(statement::StatementType::Trace).name);
+  item.record.peer_uid = caller.uid;
+  item.record.request_id = caller.request_id;
+  item.record.body = Json::object({{"trace", trace->hex()}}).compact();
+  item.record.body_digest = sha256(item.record.body);
+  item.execute_trace = *trace;
+  recorder_.record(std::move(item), [this, caller, done = std::move(done)](const Result<ledger::Committed>& outcome) {
+    if (outcome) return done(Json::object({{"executed", true}, {"log_index", outcome->log_index}}));
+    if (outcome.error().reason == "already_executed") {
+      refusals_.note(Refusal{outcome.error(), {}, config::Event::TokenReplayed}, caller, "executed", "");
+    }
+    done(outcome.error());
+  });
+}
+
+}  // namespace countersign::daemon

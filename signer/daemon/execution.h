@@ -1,0 +1,39 @@
+// POST /v1/executed: a permit is marked used before what it permits starts, and only once.
+#pragma once
+
+#include <functional>
+
+#include "common/clock.h"
+#include "signer/config/config.h"
+#include "signer/daemon/key_ring.h"
+#include "signer/daemon/peer_policy.h"
+#include "signer/daemon/recorder.h"
+#include "signer/daemon/refusal_log.h"
+
+namespace countersign::daemon {
+
+class Execution {
+ public:
+  using Done = std::function<void(Result<Json>)>;
+
+  Execution(const config::Config& config, const Clock& clock, const ledger::Store& store, const KeyRing& keys,
+            Recorder& recorder, RefusalLog& refusals)
+      : config_(config), clock_(clock), store_(store), keys_(keys), recorder_(recorder), refusals_(refusals) {}
+
+  // `body` is {"trace"}; the answer {"executed":true,"log_index"}. Refused unless the trace is signed by a published
+  // trace key (its verification's reason), says allow (not_an_allow), was recorded here (trace_unknown) and is not
+  // older than approvals.execute_within (permit_expired) nor from the future (permit_future). The second time:
+  // Conflict, already_executed.
+  void mark(const Json& body, const Caller& caller, Done done);
+
+ private:
+  Result<Digest> checked(const Json& body) const;
+  const config::Config& config_;
+  const Clock& clock_;
+  const ledger::Store& store_;
+  const KeyRing& keys_;
+  Recorder& recorder_;
+  RefusalLog& refusals_;
+};
+
+}  // namespace countersign::daemon

@@ -1,0 +1,313 @@
+#include "signer/daemon/front.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <set>
+
+#include "signer/channel/control.h"
+#include "signer/confinement/confinement.h"
+#include "signer/daemon/health.h"
+#include "signer/daemon/router.h"
+#include "signer/daemon/services.h"
+
+namespace countersign::daemon {
+namespace {
+
+using keymgmt::Role;
+
+constexpr std::chrono::milliseconds kPoolTick{100};
+constexpr std::chrono::seconds kAnchorEvery{30};
+constexpr std::chrono::seconds kLongestStop{5};
+
+int exit_status_of(const Error& error) {
+  const int status = row_of(error.code).exit_code;
+  return status == row_of(ErrorCode::NotFound).exit_code ? row_of(ErrorCode::Unavailable).exit_code : status;
+}
+
+std::string folder_of(const std::string& path) {
+  return std::filesystem::path(path).parent_path().string();
+}
+
+class Front {
+ public:
+  Front(int control, const config::Config& config)
+      : config_(config),
+        holders_(loop_, config.limits.sign_deadline,
+                 [this](const HolderName& name, std::string_view cause) { replace(name, cause); }),
+        control_(loop_, control, [this] { hear(); }) {}
+
+  int run() {
+    const Status prepared = prepare();
+    if (!prepared) return fail(prepared.error()), exit_status_;
+    loop_.every(kPoolTick, [this] { holders_.tick(std::chrono::steady_clock::now()); });
+    loop_.run();
+    return exit_status_;
+  }
+
+ private:
+  // What can be judged before any holder is up.
+  Status prepare() {
+    confinement::forbid_inspection();
+    ledger::SqliteOptions options;
+    options.clock_step = config_.limits.clock_step;
+    ASSIGN_OR_RETURN(store_, ledger::SqliteStore::open(config_.state + "/ledger.db", clock_, options));
+    RETURN_IF_ERROR(store_->time_guard().check());
+    ASSIGN_OR_RETURN(KeyRing keys, KeyRing::load(*store_, config_, clock_.now()));
+    keys_ = std::make_unique<KeyRing>(std::move(keys));
+    anchors_ = std::make_unique<AnchorKeeper>(config_, clock_, *store_, holders_);
+    return ok();
+  }
+
+  void hear() {
+    while (!ended_) {
+      Result<channel::ControlMessage> message = channel::receive_control(control_.descriptor());
+      if (!message) {
+        if (message.error().reason == "would_block") return;
+        return stop();  // the supervisor is gone
+      }
+      obey(*message);
+    }
+  }
+
+  void obey(channel::ControlMessage& message) {
+    const std::string_view event = message.body.text("event");
+    int descriptor = message.descriptors.empty() ? -1 : message.descriptors.front();
+    for (std::size_t i = 1; i < message.descriptors.size(); ++i) ::close(message.descriptors[i]);
+    if (event == "holder_up" && descriptor >= 0) {
+      arrived(message.body, descriptor);
+    } else if (event == "holder_down") {
+      if (const std::optional<HolderName> name = name_in(message.body)) lost(*name, message.body);
+    } else if (event == "notifier_up" && descriptor >= 0) {
+      notifier_ = descriptor;
+      if (services_) services_->pump.connect(std::exchange(notifier_, -1));
+    } else {
+      if (descriptor >= 0) ::close(descriptor);
+      if (event == "stop") stop();
+    }
+  }
+
+  static std::optional<HolderName> name_in(const Json& body) {
+    const std::optional<Role> role = keymgmt::role_named(body.text("role"));
+    const Json* index = body.find("index");
+    const Json* generation = body.find("generation");
+    if (!role || index == nullptr || !index->is_integer() || generation == nullptr || !generation->is_integer()) {
+      return std::nullopt;
+    }
+    return HolderName{*role, static_cast<int>(index->as_integer()),
+                      static_cast<std::uint64_t>(generation->as_integer())};
+  }
+
+  void arrived(const Json& body, int descriptor) {
+    const std::optional<HolderName> name = name_in(body);
+    const Json* ready = body.find("ready");
+    if (!name || ready == nullptr) {
+      ::close(descriptor);
+      return;
+    }
+    const Result<std::vector<std::string>> compared = keys_->compare(name->role, *ready);
+    if (!compared) {
+      ::close(descriptor);
+      // Before the start that is final; later the role stays down and the others go on.
+      if (!services_) return fail(compared.error());
+      note_finding(compared.error().detail);
+      return replace(*name, "key_mismatch");
+    }
+    for (const std::string& finding : *compared) note_finding(finding);
+    holders_.add(*name, descriptor, *ready);
+    if (services_ || comparing_) return;
+    if (all_up()) compare_anchors();
+  }
+
+  void note_finding(const std::string& finding) {
+    if (!known_findings_.insert(finding).second) return;
+    if (services_) services_->findings.push_back(finding);
+  }
+
+  void lost(const HolderName& name, const Json& body) {
+    holders_.remove(name);
+    if (!services_) return;
+    tell_owner(
+        config::Event::HolderLost, std::string(keymgmt::name_of(name.role)) + std::to_string(name.index),
+        Json::object({{"role", keymgmt::name_of(name.role)}, {"index", name.index}, {"cause", body.text("cause")}}));
+  }
+
+  // A holder that we gave up on.
+  void replace(const HolderName& name, std::string_view cause) {
+    say(Json::object({{"event", "replace_holder"},
+                      {"role", keymgmt::name_of(name.role)},
+                      {"index", name.index},
+                      {"generation", name.generation},
+                      {"cause", cause}}));
+    if (!services_ || cause == "connection_closed") return;  // the supervisor tells why it ended
+    tell_owner(config::Event::HolderReplaced, std::string(keymgmt::name_of(name.role)) + std::to_string(name.index),
+               Json::object({{"role", keymgmt::name_of(name.role)}, {"index", name.index}, {"cause", cause}}));
+  }
+
+  bool all_up() const {
+    for (const config::RoleConfig& role : config_.roles) {
+      if (holders_.holders_of(role.role) < static_cast<std::size_t>(role.holders)) return false;
+    }
+    return true;
+  }
+
+  void compare_anchors() {
+    comparing_ = true;
+    anchors_->compare([this](const Result<std::vector<std::string>>& findings) {
+      comparing_ = false;
+      if (ended_) return;
+      if (!findings) {
+        // A holder that died meanwhile is replaced, and then we compare.
+        if (findings.error().code == ErrorCode::Unavailable) return;
+        return fail(findings.error());
+      }
+      for (const std::string& finding : *findings) note_finding(finding);
+      if (const Status live = go_live(); !live) fail(live.error());
+    });
+  }
+
+  Result<transport::Listener> bind(const std::string& path, mode_t mode) {
+    std::error_code ignored;  // bind says what is wrong
+    std::filesystem::create_directories(folder_of(path), ignored);
+    return transport::Listener::bind(path, mode);
+  }
+
+  Status go_live() {
+    // Verifiers must know the keys before anything they sign can be seen.
+    if (!config_.publication.empty()) RETURN_IF_ERROR(keys_->set().publish(config_.publication));
+    struct Opening {
+      const std::string& path;
+      config::Socket socket;
+      mode_t mode;
+    };
+    const Opening openings[] = {{config_.sign_socket, config::Socket::Sign, config_.socket_mode},
+                                {config_.admin_socket, config::Socket::Admin, config_.socket_mode},
+                                {config_.public_socket, config::Socket::Public, 0666}};
+    std::vector<std::pair<config::Socket, transport::Listener>> listeners;
+    confinement::Needs needs;
+    needs.kind = confinement::ProcessKind::Front;
+    needs.mandatory = config_.confinement_mandatory;
+    needs.read_write = {config_.state};
+    if (!config_.publication.empty()) needs.read_write.push_back(config_.publication);
+    for (const Opening& opening : openings) {
+      if (opening.path.empty()) continue;
+      ASSIGN_OR_RETURN(transport::Listener listener, bind(opening.path, opening.mode));
+      listeners.emplace_back(opening.socket, std::move(listener));
+      needs.read_write.push_back(folder_of(opening.path));
+    }
+    ASSIGN_OR_RETURN(const confinement::Report report, confinement::confine(needs));
+
+    services_ =
+        std::make_unique<Services>(loop_, config_, clock_, *store_, *keys_, holders_, *anchors_, report.to_json());
+    services_->findings.assign(known_findings_.begin(), known_findings_.end());
+    services_->recorder.on_poisoned = [this](const Error& error) { fail(error); };
+    if (notifier_ >= 0) services_->pump.connect(std::exchange(notifier_, -1));
+
+    const config::LimitsConfig& limits = config_.limits;
+    transport::HttpLimits http;
+    http.connections = static_cast<std::size_t>(limits.connections);
+    http.header_timeout = limits.header_timeout;
+    http.body_timeout = limits.body_timeout;
+    http.idle_timeout = limits.idle_timeout;
+    http.write_timeout = limits.write_timeout;
+    server_ = std::make_unique<transport::HttpServer>(loop_, http);
+    router_ = std::make_unique<Router>(*services_, *server_);
+    for (auto& [socket, listener] : listeners) {
+      RETURN_IF_ERROR(server_->serve(std::move(listener), router_->handler(socket)));
+    }
+    loop_.every(std::chrono::seconds(1), [this] { every_second(); });
+    loop_.every(kCanaryEvery, [this] { holders_.canary_all(); });
+    loop_.every(kAnchorEvery, [this] {
+      if (!ended_) anchors_->write(services_->recorder);
+    });
+    anchors_->write(services_->recorder);
+    say(Json::object({{"event", "listening"}}));
+    return ok();
+  }
+
+  void every_second() {
+    if (ended_) return;
+    services_->pump.pump();
+    services_->limiter.sweep(std::chrono::steady_clock::now());
+    const Status time = store_->time_guard().check();
+    if (time) {
+      clock_told_ = false;
+    } else if (!clock_told_) {
+      clock_told_ = true;
+      tell_owner(config::Event::ClockStep, "clock", Json::object({{"message", time.error().detail}}));
+    }
+  }
+
+  // Records something that happened to the signer itself, and tells the security owner.
+  void tell_owner(config::Event event, std::string_view dedupe, Json details) {
+    ledger::Item item;
+    item.record.kind = "incident";
+    item.record.at = clock_.now();
+    item.record.body = Json::object({{"event", config::row_of(event).name}, {"details", details}}).compact();
+    item.record.body_digest = sha256(item.record.body);
+    item.events.push_back(outbox_event(event, Caller{::geteuid(), ""}, item.record.at, dedupe, std::move(details)));
+    services_->recorder.record(std::move(item), [](const Result<ledger::Committed>&) {});
+  }
+
+  void say(const Json& message) {
+    // A supervisor that is gone is noticed when its socket closes.
+    [[maybe_unused]] const Status said = channel::send_control(control_.descriptor(), message);
+  }
+
+  // Answers what is under way, writes the anchors, ends.
+  void stop() {
+    if (ended_) return;
+    ended_ = true;
+    if (!services_) return loop_.stop();
+    server_->stop_accepting();
+    const auto give_up = std::chrono::steady_clock::now() + kLongestStop;
+    loop_.every(std::chrono::milliseconds(20), [this, give_up] {
+      const bool done = server_->idle() && services_->recorder.unfinished() == 0;
+      if (stopping_ || (!done && std::chrono::steady_clock::now() < give_up)) return;
+      stopping_ = true;
+      services_->recorder.stop();
+      anchors_->write_last([this] { loop_.stop(); });
+    });
+  }
+
+  void fail(const Error& error) {
+    ended_ = true;
+    exit_status_ = exit_status_of(error);
+    std::fprintf(stderr, "countersignd: %s%s%s\n", error.detail.c_str(), error.hint.empty() ? "" : " — ",
+                 error.hint.c_str());
+    loop_.stop();
+  }
+
+  const config::Config& config_;
+  SystemClock clock_;
+  transport::EventLoop loop_;
+  std::unique_ptr<ledger::SqliteStore> store_;
+  std::unique_ptr<KeyRing> keys_;
+  HolderPool holders_;
+  std::unique_ptr<AnchorKeeper> anchors_;
+  transport::ReadWatch control_;
+  std::unique_ptr<Services> services_;
+  std::unique_ptr<transport::HttpServer> server_;  // after services_: its responders release what they hold
+  std::unique_ptr<Router> router_;
+  std::set<std::string> known_findings_;
+  int notifier_ = -1;
+  int exit_status_ = 0;
+  bool comparing_ = false;
+  bool ended_ = false;
+  bool stopping_ = false;
+  bool clock_told_ = false;
+};
+
+}  // namespace
+
+int run_front(int control_descriptor, const config::Config& config) {
+  std::signal(SIGPIPE, SIG_IGN);
+  ::fcntl(control_descriptor, F_SETFL, ::fcntl(control_descriptor, F_GETFL) | O_NONBLOCK);
+  Front front(control_descriptor, config);
+  return front.run();
+}
+
+}  // namespace countersign::daemon

@@ -1,0 +1,132 @@
+#include "signer/daemon/health.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+namespace countersign::daemon {
+namespace {
+
+using keymgmt::Role;
+
+bool canary_counts(const HolderState& holder) {
+  return std::chrono::steady_clock::now() - holder.last_canary < kCanaryCounts;
+}
+
+bool signs(const std::vector<HolderState>& holders, Role role) {
+  return std::any_of(holders.begin(), holders.end(),
+                     [&](const HolderState& each) { return each.name.role == role && canary_counts(each); });
+}
+
+Json findings_json(const std::vector<Finding>& findings) {
+  Json::Array rows;
+  for (const Finding& each : findings) rows.push_back(Json::object({{"what", each.what}, {"fix", each.fix}}));
+  return rows;
+}
+
+// How far one broken process reaches: `full` where every role has a token of its own, `reduced` where roles share one,
+// `one uid` where no process is kept from another's files by the kernel.
+std::string separation(const config::Config& config, const std::vector<HolderState>& holders) {
+  const bool other_uid = std::any_of(holders.begin(), holders.end(), [](const HolderState& each) {
+    const Json* uid = each.ready.find("uid");
+    return uid != nullptr && uid->is_integer() && uid->as_integer() != std::int64_t{::geteuid()};
+  });
+  if (!other_uid) return "one uid";
+  std::set<std::string> tokens;
+  for (const config::RoleConfig& role : config.roles) {
+    if (!tokens.insert(role.token).second) return "reduced";
+  }
+  return "full";
+}
+
+Json holder_json(const HolderState& holder) {
+  Json json = Json::object({{"role", keymgmt::name_of(holder.name.role)},
+                            {"index", holder.name.index},
+                            {"generation", holder.name.generation},
+                            {"in_flight", std::uint64_t{holder.in_flight}},
+                            {"answered", holder.answered},
+                            {"canary_good", canary_counts(holder)}});
+  for (const char* name : {"token", "confinement"}) {
+    if (const Json* value = holder.ready.find(name)) json.set(name, *value);
+  }
+  return json;
+}
+
+std::vector<Finding> warnings(const Services& services, const std::vector<HolderState>& holders) {
+  std::vector<Finding> found;
+  for (const std::string& each : services.findings) found.push_back({each, "See docs/runbooks; `countersign doctor`."});
+  if (!services.anchors.finding().empty()) {
+    found.push_back({services.anchors.finding(), "Look at the trace token: is it full, or read-only?"});
+  }
+  if (separation(services.config, holders) != "full") {
+    found.push_back({"the roles are not kept apart (separation: " + separation(services.config, holders) + ")",
+                     "Give each role a token of its own and each process a user of its own."});
+  }
+  if (services.config.trial) {
+    found.push_back({"this is a trial configuration: one uid may decide and approve",
+                     "Remove `trial: true` and give sign:trace and sign:approval to different users."});
+  }
+  if (!services.pump.connected()) {
+    found.push_back(
+        {"no notifier is up; the security owner is told later", "The supervisor starts it again; see its journal."});
+  }
+  return found;
+}
+
+}  // namespace
+
+std::vector<Finding> obstacles(const Services& services) {
+  std::vector<Finding> found;
+  const std::vector<HolderState> holders = services.holders.states();
+  for (const config::RoleConfig& role : services.config.roles) {
+    if (signs(holders, role.role)) continue;
+    found.push_back({"no holder of the role " + std::string(keymgmt::name_of(role.role)) + " signs",
+                     "The supervisor's journal says why; a missing token, a refused PIN and a halt need a person."});
+  }
+  if (services.store.time_guard().stopped()) {
+    found.push_back(
+        {"the clock stepped, so nothing is signed", "Set the clock right, then POST /v1/time/reset on admin.sock."});
+  }
+  if (services.store.poisoned()) {
+    found.push_back({"the ledger failed to write, so nothing is signed", "Look at the disk; the front starts again."});
+  }
+  return found;
+}
+
+Json readiness(const Services& services) {
+  const std::vector<Finding> found = obstacles(services);
+  const std::vector<HolderState> holders = services.holders.states();
+  Json roles = Json::object({});
+  for (const config::RoleConfig& role : services.config.roles) {
+    roles.set(keymgmt::name_of(role.role), signs(holders, role.role));
+  }
+  return Json::object({{"ready", found.empty()}, {"roles", std::move(roles)}, {"findings", findings_json(found)}});
+}
+
+Json status(const Services& services, const transport::HttpCounts& http) {
+  const std::vector<HolderState> holders = services.holders.states();
+  Json::Array holder_rows;
+  for (const HolderState& each : holders) holder_rows.push_back(holder_json(each));
+  const ledger::TreeHead head = services.store.head();
+  std::vector<Finding> found = obstacles(services);
+  const bool ready = found.empty();
+  for (Finding& each : warnings(services, holders)) found.push_back(std::move(each));
+  return Json::object(
+      {{"ready", ready},
+       {"version", COUNTERSIGN_VERSION},
+       {"separation", separation(services.config, holders)},
+       {"trial", services.config.trial},
+       {"holders", std::move(holder_rows)},
+       {"front", Json::object({{"pid", std::int64_t{::getpid()}}, {"confinement", services.confinement}})},
+       {"ledger", Json::object({{"size", head.size}, {"root", head.root.hex()}})},
+       {"time", Json::object({{"now", services.clock.now().rfc3339()},
+                              {"stopped", services.store.time_guard().stopped()},
+                              {"mark", services.store.time_guard().mark().wall.rfc3339()}})},
+       {"keys", Json::object({{"version", services.keys.set().version()}})},
+       {"connections", http.connections},
+       {"notifier", services.pump.connected()},
+       {"findings", findings_json(found)}});
+}
+
+}  // namespace countersign::daemon

@@ -1,0 +1,84 @@
+#include "signer/daemon/key_ring.h"
+
+#include <algorithm>
+
+#include "signer/channel/holder_setup.h"
+
+namespace countersign::daemon {
+namespace {
+
+using statement::StatementType;
+
+constexpr StatementType kTypes[] = {StatementType::ApprovalToken, StatementType::Trace, StatementType::ApprovalAudit};
+
+Error mismatch(std::string detail) {
+  return Error{ErrorCode::Refused, std::move(detail), "key_mismatch",
+               "The token's keys are not those of the ledger: was the token replaced, or the ledger restored?"};
+}
+
+}  // namespace
+
+Result<KeyRing> KeyRing::load(const ledger::Store& store, const config::Config& config, UtcTime now) {
+  ASSIGN_OR_RETURN(std::vector<keymgmt::PublishedKey> keys, store.keys());
+  ASSIGN_OR_RETURN(const std::uint64_t version, store.key_set_version());
+  KeyRing ring;
+  ring.set_ = keymgmt::KeySet(version, now.whole_seconds(), std::move(keys));
+  for (const config::RoleConfig& role : config.roles) {
+    for (const keymgmt::Algorithm algorithm : role.algorithms) {
+      const keymgmt::PublishedKey* active = ring.set_.active(role.role, algorithm);
+      if (active == nullptr) {
+        return Error{ErrorCode::Refused,
+                     "the ledger has no active " + std::string(keymgmt::name_of(algorithm)) + " key of the role " +
+                         std::string(keymgmt::name_of(role.role)),
+                     "no_active_key", "Run `countersignd init`, or the ceremony that makes the key."};
+      }
+      ring.needed_[role.role].push_back(active->key.kid());
+      for (const StatementType type : kTypes) {
+        const statement::StatementRow& row = statement::row_of(type);
+        if (row.role != role.role || (algorithm == keymgmt::Algorithm::P256 && !row.p256)) continue;
+        ring.signing_.emplace(type, active->key.kid());
+      }
+    }
+  }
+  ring.document_ = ring.set_.document().compact();
+  ring.jwks_ = ring.set_.jwks().compact();
+  ring.etag_ = '"' + sha256(ring.document_).hex().substr(0, 32) + '"';
+  return ring;
+}
+
+const std::string* KeyRing::signing_kid(StatementType type) const {
+  const auto found = signing_.find(type);
+  return found == signing_.end() ? nullptr : &found->second;
+}
+
+Result<std::vector<std::string>> KeyRing::compare(keymgmt::Role role, const Json& ready) const {
+  const Json* rows = ready.find("keys");
+  if (rows == nullptr || !rows->is_array()) return mismatch("a holder's ready message lists no keys");
+  std::vector<std::string> held;
+  std::vector<std::string> findings;
+  for (const Json& row : rows->as_array()) {
+    ASSIGN_OR_RETURN(const channel::HeldKey key, channel::HeldKey::from_json(row));
+    const std::string& kid = key.key.kid();
+    held.push_back(kid);
+    const keymgmt::PublishedKey* known = set_.find(kid);
+    if (known == nullptr) {
+      findings.push_back("the token of the role " + std::string(keymgmt::name_of(role)) + " holds key " + kid + " (" +
+                         key.label + "), which the ledger does not know; it is not used");
+      continue;
+    }
+    if (known->role != role || key.role != role || known->key.spki() != key.key.spki()) {
+      return mismatch("key " + kid + " is held for the role " + std::string(keymgmt::name_of(role)) +
+                      " but is registered for " + std::string(keymgmt::name_of(known->role)));
+    }
+  }
+  const auto needed = needed_.find(role);
+  if (needed == needed_.end()) return mismatch("a holder serves a role that is not configured");
+  for (const std::string& kid : needed->second) {
+    if (std::find(held.begin(), held.end(), kid) == held.end()) {
+      return mismatch("the holder of the role " + std::string(keymgmt::name_of(role)) + " lacks the active key " + kid);
+    }
+  }
+  return findings;
+}
+
+}  // namespace countersign::daemon

@@ -1,0 +1,44 @@
+// The published keys as the front uses them: which key signs what, what verifiers are told, and whether a holder's keys
+// are the ledger's.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "keymgmt/key_set.h"
+#include "signer/config/config.h"
+#include "signer/ledger/store.h"
+#include "signer/statement/statement.h"
+
+namespace countersign::daemon {
+
+class KeyRing {
+ public:
+  // Fails with Refused, reason "no_active_key", where a configured role and algorithm has none in the ledger.
+  static Result<KeyRing> load(const ledger::Store& store, const config::Config& config, UtcTime now);
+
+  const keymgmt::KeySet& set() const { return set_; }
+  // The kid of the key that signs the type now: the role's first algorithm that the type takes. Null where none does.
+  const std::string* signing_kid(statement::StatementType type) const;
+
+  // What a holder of `role` says it holds (its ready object) against the ledger. Fails with Refused, reason
+  // "key_mismatch", when a key has another role here, or when it lacks the active key of a configured algorithm. Gives
+  // a sentence for each key that the ledger does not know.
+  Result<std::vector<std::string>> compare(keymgmt::Role role, const Json& ready) const;
+
+  const std::string& document() const { return document_; }  // GET /v1/keys
+  const std::string& jwks() const { return jwks_; }
+  const std::string& etag() const { return etag_; }
+
+ private:
+  keymgmt::KeySet set_;
+  std::map<statement::StatementType, std::string> signing_;
+  std::map<keymgmt::Role, std::vector<std::string>> needed_;  // kids a holder of the role must have
+  std::string document_;
+  std::string jwks_;
+  std::string etag_;
+};
+
+}  // namespace countersign::daemon

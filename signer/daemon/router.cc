@@ -1,0 +1,326 @@
+#include "signer/daemon/router.h"
+
+#include <chrono>
+
+#include "common/json_fields.h"
+#include "signer/daemon/health.h"
+
+namespace countersign::daemon {
+namespace {
+
+using config::Operation;
+using config::Socket;
+using transport::HttpRequest;
+using transport::HttpResponse;
+using transport::Method;
+
+constexpr const char* kKeysCache = "public, max-age=60, must-revalidate";
+
+Error unknown(std::string_view path) {
+  return Error{ErrorCode::NotFound, "there is nothing at " + std::string(path) + " on this socket", "",
+               "docs/openapi.yaml lists what is served where."};
+}
+
+Error admission_failure(const HttpRequest& request, const Error& error) {
+  return Error{error.code, error.detail + " (request " + std::string(request.request_id) + ")", error.reason,
+               error.hint};
+}
+
+Result<Json> object_of(std::string_view body) {
+  ASSIGN_OR_RETURN(Json json, Json::parse(body));
+  if (!json.is_object()) return Error{ErrorCode::Invalid, "the body is no JSON object"};
+  return json;
+}
+
+HttpResponse response_of(const SignOutcome& outcome) {
+  if (outcome.answer) {
+    HttpResponse response;
+    response.body = *outcome.answer;
+    return response;
+  }
+  if (outcome.tokens.empty()) return HttpResponse::error(outcome.answer.error());
+  const Json members = Json::object({{"tokens", json_of(outcome.tokens)}});
+  return HttpResponse::error(outcome.answer.error(), &members);
+}
+
+// One element of a batch's results.
+std::string batch_row(const SignOutcome& outcome) {
+  if (outcome.answer) return "{\"ok\":true," + outcome.answer->substr(1);
+  Json error = transport::error_json(outcome.answer.error());
+  if (!outcome.tokens.empty()) error.set("tokens", json_of(outcome.tokens));
+  return Json::object({{"ok", false}, {"error", std::move(error)}}).compact();
+}
+
+HttpResponse cached(const std::string& body, const std::string& etag, const HttpRequest& request) {
+  HttpResponse response;
+  response.headers = {{"ETag", etag}, {"Cache-Control", kKeysCache}};
+  if (request.if_none_match == etag || request.if_none_match == "*") {
+    response.status = 304;
+  } else {
+    response.body = body;
+  }
+  return response;
+}
+
+}  // namespace
+
+// A request that was admitted and is not yet answered.
+struct Router::Exchange {
+  transport::Responder responder;
+  const Route& route;
+  Caller caller;
+  bool admitted = false;
+};
+
+struct Router::Route {
+  Method method;
+  std::string_view path;
+  bool prefix;  // something follows `path`
+  Operation operation;
+  bool by_type;  // permission depends on the statement type: PeerPolicy::authorize decides
+  void (Router::*serve)(const HttpRequest&, const Shared&);
+
+  bool matches(std::string_view asked) const {
+    return prefix ? asked.size() > path.size() && asked.starts_with(path) : asked == path;
+  }
+};
+
+namespace {
+using Route = Router::Route;
+}  // namespace
+
+transport::HttpServer::Handler Router::handler(Socket socket) {
+  return [this, socket](const HttpRequest& request, transport::Responder responder) {
+    serve(socket, request, std::move(responder));
+  };
+}
+
+void Router::serve(Socket socket, const HttpRequest& request, transport::Responder responder) {
+  static constexpr Route kRoutes[] = {
+      {Method::Post, "/v1/sign", false, Operation::SignTrace, true, &Router::sign},
+      {Method::Post, "/v1/sign-batch", false, Operation::SignTrace, true, &Router::sign_batch},
+      {Method::Post, "/v1/verify", false, Operation::Verify, false, &Router::verify},
+      {Method::Post, "/v1/executed", false, Operation::Executed, false, &Router::executed},
+      {Method::Get, "/v1/nonce", false, Operation::Nonce, false, &Router::nonce},
+      {Method::Get, "/v1/decisions", false, Operation::Decisions, false, &Router::decisions},
+      {Method::Get, "/v1/requests", false, Operation::Requests, false, &Router::requests},
+      {Method::Get, "/v1/requests/", true, Operation::Requests, false, &Router::request},
+      {Method::Get, "/v1/keys", false, Operation::Keys, false, &Router::keys},
+      {Method::Get, "/v1/keys/", true, Operation::Keys, false, &Router::key},
+      {Method::Get, "/.well-known/jwks.json", false, Operation::Keys, false, &Router::jwks},
+      {Method::Get, "/healthz", false, Operation::Health, false, &Router::healthz},
+      {Method::Get, "/readyz", false, Operation::Health, false, &Router::readyz},
+      {Method::Get, "/metrics", false, Operation::Metrics, false, &Router::metrics},
+      {Method::Get, "/v1/status", false, Operation::AdminStatus, false, &Router::status},
+      {Method::Post, "/v1/time/reset", false, Operation::AdminTime, false, &Router::reset_time},
+  };
+  const Route* route = nullptr;
+  bool other_method = false;
+  for (const Route& each : kRoutes) {
+    if (!each.matches(request.path) || !config::served_on(each.operation, socket)) continue;
+    if (each.method == request.method) route = &each;
+    other_method = true;
+  }
+  if (route == nullptr) {
+    HttpResponse response = HttpResponse::error(
+        other_method ? Error{ErrorCode::Invalid, "another method is needed here", "method_not_allowed"}
+                     : unknown(request.path));
+    if (other_method) response.status = 405;
+    services_.metrics.answered("unknown", response.status);
+    return responder.send(std::move(response));
+  }
+  const auto exchange = std::make_shared<Exchange>(
+      Exchange{std::move(responder), *route, Caller{request.peer.uid, std::string(request.request_id)}, false});
+  if (!route->by_type) {
+    if (!services_.policy.may(request.peer, route->operation)) {
+      const Refusal refusal{not_permitted(request.peer, route->operation), {}, config::Event::PeerNotPermitted};
+      services_.refusals.note(refusal, exchange->caller, config::row_of(route->operation).may, "");
+      return answer(exchange, HttpResponse::error(refusal.error));
+    }
+    const Status admitted = services_.limiter.admit(request.peer.uid, std::chrono::steady_clock::now());
+    if (!admitted) return answer(exchange, HttpResponse::error(admission_failure(request, admitted.error())));
+    exchange->admitted = true;
+  }
+  (this->*route->serve)(request, exchange);
+}
+
+void Router::answer(const Shared& exchange, HttpResponse response) {
+  if (exchange->admitted) services_.limiter.release(exchange->caller.uid);
+  exchange->admitted = false;
+  services_.metrics.answered(exchange->route.path, response.status);
+  exchange->responder.send(std::move(response));
+}
+
+void Router::answer(const Shared& exchange, const Result<Json>& result) {
+  answer(exchange, result ? HttpResponse::json(*result) : HttpResponse::error(result.error()));
+}
+
+void Router::sign_one(Json body, std::string_view bytes, const transport::Peer& peer, std::string_view request_id,
+                      SignService::Done done) {
+  Result<SignRequest> request = SignRequest::parse(std::move(body), bytes);
+  if (!request) return done({request.error()});
+  const statement::StatementRow& row = statement::row_of(request->type);
+  Result<AuthorizedRequest> authorized = services_.policy.authorize(*std::move(request), peer, request_id);
+  if (!authorized) {
+    services_.refusals.note(Refusal{authorized.error(), {}, config::Event::PeerNotPermitted},
+                            Caller{peer.uid, std::string(request_id)}, row.name, keymgmt::name_of(row.role));
+    return done({authorized.error()});
+  }
+  const auto began = std::chrono::steady_clock::now();
+  const Status admitted = services_.limiter.admit(peer.uid, began);
+  if (!admitted) return done({admitted.error()});
+  services_.sign.sign(*std::move(authorized),
+                      [this, uid = peer.uid, began, &row, done = std::move(done)](SignOutcome outcome) {
+                        services_.limiter.release(uid);
+                        if (outcome.answer) {
+                          services_.metrics.signed_one(row.name, std::chrono::steady_clock::now() - began);
+                        } else {
+                          services_.metrics.refused(outcome.answer.error().wire_code());
+                        }
+                        done(std::move(outcome));
+                      });
+}
+
+void Router::sign(const HttpRequest& request, const Shared& exchange) {
+  Result<Json> body = Json::parse(request.body);
+  if (!body) return answer(exchange, HttpResponse::error(body.error()));
+  sign_one(*std::move(body), request.body, request.peer, request.request_id,
+           [this, exchange](const SignOutcome& outcome) { answer(exchange, response_of(outcome)); });
+}
+
+void Router::sign_batch(const HttpRequest& request, const Shared& exchange) {
+  Result<Json> body = object_of(request.body);
+  if (!body) return answer(exchange, HttpResponse::error(body.error()));
+  JsonFields fields(*body, "");
+  const Result<const Json::Array*> rows = fields.array("requests");
+  if (!rows) return answer(exchange, HttpResponse::error(rows.error()));
+  if (const Status only = fields.finish(); !only) return answer(exchange, HttpResponse::error(only.error()));
+  if ((*rows)->size() > services_.config.limits.batch_items) {
+    return answer(exchange, HttpResponse::error(Error{
+                                ErrorCode::TooLarge,
+                                "a batch may have " + std::to_string(services_.config.limits.batch_items) + " requests",
+                                "", "limits.batch_items sets the bound."}));
+  }
+  struct Batch {
+    std::vector<std::string> results;
+    std::size_t open = 0;
+  };
+  const auto batch = std::make_shared<Batch>();
+  batch->results.resize((*rows)->size());
+  batch->open = (*rows)->size() + 1;  // one is ours, until all are under way
+  const auto finish = [this, exchange, batch] {
+    if (--batch->open > 0) return;
+    HttpResponse response;
+    response.body = "{\"results\":[";
+    for (std::size_t i = 0; i < batch->results.size(); ++i) {
+      if (i > 0) response.body += ',';
+      response.body += batch->results[i];
+    }
+    response.body += "]}";
+    answer(exchange, std::move(response));
+  };
+  Json::Array items = std::move(body->find("requests")->as_array());
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const bool repeatable = items[i].find("idempotency_key") != nullptr;
+    const std::string bytes = repeatable ? items[i].compact() : std::string();
+    sign_one(std::move(items[i]), bytes, request.peer, request.request_id,
+             [batch, finish, i](const SignOutcome& outcome) {
+               batch->results[i] = batch_row(outcome);
+               finish();
+             });
+  }
+  finish();
+}
+
+void Router::verify(const HttpRequest& request, const Shared& exchange) {
+  const Result<Json> body = object_of(request.body);
+  answer(exchange, body ? services_.queries.verify(*body) : Result<Json>(body.error()));
+}
+
+void Router::executed(const HttpRequest& request, const Shared& exchange) {
+  const Result<Json> body = object_of(request.body);
+  if (!body) return answer(exchange, HttpResponse::error(body.error()));
+  services_.execution.mark(*body, exchange->caller,
+                           [this, exchange](const Result<Json>& result) { answer(exchange, result); });
+}
+
+void Router::nonce(const HttpRequest&, const Shared& exchange) {
+  answer(exchange, services_.queries.nonce(exchange->caller.uid));
+}
+
+void Router::decisions(const HttpRequest& request, const Shared& exchange) {
+  answer(exchange, services_.queries.decision(request.query));
+}
+
+void Router::requests(const HttpRequest&, const Shared& exchange) {
+  answer(exchange, services_.queries.requests());
+}
+
+void Router::request(const HttpRequest& request, const Shared& exchange) {
+  answer(exchange, services_.queries.request(request.path.substr(exchange->route.path.size())));
+}
+
+void Router::keys(const HttpRequest& request, const Shared& exchange) {
+  answer(exchange, cached(services_.keys.document(), services_.keys.etag(), request));
+}
+
+void Router::key(const HttpRequest& request, const Shared& exchange) {
+  const Result<Json> key = services_.queries.key(request.path.substr(exchange->route.path.size()));
+  if (!key) return answer(exchange, HttpResponse::error(key.error()));
+  answer(exchange, cached(key->compact(), services_.keys.etag(), request));
+}
+
+void Router::jwks(const HttpRequest& request, const Shared& exchange) {
+  answer(exchange, cached(services_.keys.jwks(), services_.keys.etag(), request));
+}
+
+void Router::healthz(const HttpRequest&, const Shared& exchange) {
+  answer(exchange, Json::object({{"live", true}}));
+}
+
+void Router::readyz(const HttpRequest&, const Shared& exchange) {
+  const Json readiness = daemon::readiness(services_);
+  const bool ready = readiness.find("ready")->as_bool();
+  HttpResponse response = HttpResponse::json(readiness, ready ? 200 : 503);
+  if (!ready) response.headers.emplace_back("Retry-After", "1");
+  answer(exchange, std::move(response));
+}
+
+void Router::metrics(const HttpRequest&, const Shared& exchange) {
+  Gauges gauges;
+  gauges.http = server_.counts();
+  gauges.holders = services_.holders.states();
+  gauges.ledger_size = services_.store.head().size;
+  gauges.uncommitted = services_.recorder.unfinished();
+  gauges.unrecorded_refusals = services_.refusals.unrecorded();
+  gauges.clock_stopped = services_.store.time_guard().stopped();
+  gauges.ready = obstacles(services_).empty();
+  HttpResponse response;
+  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  response.body = services_.metrics.text(gauges);
+  answer(exchange, std::move(response));
+}
+
+void Router::status(const HttpRequest&, const Shared& exchange) {
+  answer(exchange, daemon::status(services_, server_.counts()));
+}
+
+void Router::reset_time(const HttpRequest& request, const Shared& exchange) {
+  const Result<Json> body = object_of(request.body);
+  const Status only = body ? JsonFields(*body, "").finish() : Status(body.error());
+  if (!only) return answer(exchange, HttpResponse::error(only.error()));
+  services_.store.time_guard().reset();
+  ledger::Item item;
+  item.record.kind = "time_reset";
+  item.record.at = services_.clock.now();
+  item.record.peer_uid = exchange->caller.uid;
+  item.record.request_id = exchange->caller.request_id;
+  item.record.body = Json::object({{"at", item.record.at.rfc3339()}}).compact();
+  item.record.body_digest = sha256(item.record.body);
+  services_.recorder.record(std::move(item), [this, exchange](const Result<ledger::Committed>& outcome) {
+    if (!outcome) return answer(exchange, HttpResponse::error(outcome.error()));
+    answer(exchange, Json::object({{"reset", true}, {"log_index", outcome->log_index}}));
+  });
+}
+
+}  // namespace countersign::daemon

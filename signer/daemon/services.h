@@ -1,0 +1,65 @@
+// Everything a request may need, owned in one place. It exists once the signer may listen.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "signer/daemon/anchor_keeper.h"
+#include "signer/daemon/execution.h"
+#include "signer/daemon/holder_pool.h"
+#include "signer/daemon/key_ring.h"
+#include "signer/daemon/metrics.h"
+#include "signer/daemon/nonces.h"
+#include "signer/daemon/outbox_pump.h"
+#include "signer/daemon/peer_policy.h"
+#include "signer/daemon/queries.h"
+#include "signer/daemon/rate_limiter.h"
+#include "signer/daemon/recorder.h"
+#include "signer/daemon/refusal_log.h"
+#include "signer/daemon/sign_service.h"
+#include "signer/ledger/sqlite_store.h"
+
+namespace countersign::daemon {
+
+struct Services {
+  Services(transport::EventLoop& loop, const config::Config& configuration, const Clock& time,
+           ledger::SqliteStore& ledger, const KeyRing& ring, HolderPool& pool, AnchorKeeper& keeper,
+           Json confinement_report)
+      : config(configuration),
+        clock(time),
+        store(ledger),
+        keys(ring),
+        holders(pool),
+        anchors(keeper),
+        confinement(std::move(confinement_report)),
+        recorder(loop, ledger, [&pool] { return !pool.busy(); }),
+        refusals(recorder, time),
+        limiter(configuration.limits.requests_per_second, configuration.limits.burst, configuration.limits.in_flight),
+        policy(configuration),
+        pump(loop, ledger, recorder, time),
+        sign(configuration, time, ledger, ledger.time_guard(), ring, pool, recorder, refusals, nonces),
+        queries(configuration, time, ledger, ring, nonces),
+        execution(configuration, time, ledger, ring, recorder, refusals) {}
+
+  const config::Config& config;
+  const Clock& clock;
+  ledger::SqliteStore& store;
+  const KeyRing& keys;
+  HolderPool& holders;
+  AnchorKeeper& anchors;
+  Json confinement;                   // of the front
+  std::vector<std::string> findings;  // of the start, one sentence each
+  Recorder recorder;
+  RefusalLog refusals;
+  RateLimiter limiter;
+  PeerPolicy policy;
+  Nonces nonces;
+  OutboxPump pump;
+  SignService sign;
+  Queries queries;
+  Execution execution;
+  Metrics metrics;
+};
+
+}  // namespace countersign::daemon

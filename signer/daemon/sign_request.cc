@@ -1,0 +1,92 @@
+#include "signer/daemon/sign_request.h"
+
+#include <algorithm>
+
+namespace countersign::daemon {
+namespace {
+
+constexpr std::size_t kMostTokens = 64;
+constexpr std::size_t kLongestIdempotencyKey = 128;
+constexpr std::size_t kLongestIntent = std::size_t{256} << 10;
+
+bool is_idempotency_key(std::string_view text) {
+  return !text.empty() && text.size() <= kLongestIdempotencyKey &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
+Error wrong(std::string detail) {
+  return Error{ErrorCode::Invalid, std::move(detail)};
+}
+
+}  // namespace
+
+Result<SignRequest> SignRequest::parse(Json body, std::string_view bytes) {
+  if (!body.is_object()) return wrong("the request is no JSON object");
+  SignRequest request;
+  bool has_type = false;
+  bool has_statement = false;
+  for (Json::Member& member : body.as_object()) {
+    const std::string& name = member.first;
+    Json& value = member.second;
+    if (name == "type") {
+      const auto type = value.is_string() ? statement::statement_type_named(value.as_string())
+                                          : std::optional<statement::StatementType>();
+      if (!value.is_string()) return wrong("type is no text");
+      if (!type) {
+        return Error{ErrorCode::NotFound, "there is no statement type " + value.as_string(), "unknown_type",
+                     "docs/statements.md lists the types."};
+      }
+      request.type = *type;
+      has_type = true;
+    } else if (name == "statement") {
+      if (!value.is_object()) return wrong("statement is no object");
+      request.statement = std::move(value);
+      has_statement = true;
+    } else if (name == "redeem") {
+      if (!value.is_array() || value.as_array().size() > kMostTokens)
+        return wrong("redeem is no array of up to 64 tokens");
+      request.redeem = std::move(value.as_array());
+    } else if (name == "proof") {
+      request.proof = std::move(value);
+    } else if (name == "intent") {
+      request.intent = std::move(value);
+    } else if (name == "idempotency_key") {
+      if (!value.is_string() || !is_idempotency_key(value.as_string())) {
+        return wrong("idempotency_key is no text of 1 to 128 printable characters");
+      }
+      request.idempotency_key = std::move(value.as_string());
+    } else {
+      return Error{ErrorCode::Invalid, "the request has an unknown member " + name, "unknown_member"};
+    }
+  }
+  if (!has_type) return wrong("type is missing");
+  if (!has_statement) return wrong("statement is missing");
+  const bool trace = request.type == statement::StatementType::Trace;
+  if (!trace && !request.redeem.empty()) return wrong("redeem belongs to a trace");
+  if (!trace && request.intent) return wrong("intent belongs to a trace");
+  if (request.type != statement::StatementType::ApprovalToken && request.proof) {
+    return wrong("proof belongs to an approval token");
+  }
+  if (!request.idempotency_key.empty()) request.digest = sha256(bytes);
+  return request;
+}
+
+Result<ledger::IntentDocument> checked_intent(const Json& intent, const Digest& intent_digest) {
+  const Json* form = intent.find("digest_form");
+  const Json* document = intent.find("document");
+  if (form == nullptr || !form->is_object() || document == nullptr || !document->is_object() ||
+      intent.as_object().size() != 2) {
+    return wrong("intent is no object of exactly the objects digest_form and document");
+  }
+  if (form->digest() != intent_digest) {
+    return Error{ErrorCode::Invalid, "the digest of intent.digest_form is not the statement's intent_digest",
+                 "intent_digest_mismatch"};
+  }
+  std::string json = intent.compact();
+  if (json.size() > 2 * kLongestIntent || document->compact().size() > kLongestIntent) {
+    return Error{ErrorCode::TooLarge, "intent.document may have 262144 bytes at most"};
+  }
+  return ledger::IntentDocument{intent_digest, std::move(json)};
+}
+
+}  // namespace countersign::daemon

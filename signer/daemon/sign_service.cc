@@ -1,0 +1,260 @@
+#include "signer/daemon/sign_service.h"
+
+namespace countersign::daemon {
+namespace {
+
+using statement::StatementType;
+using statement::Verdict;
+
+constexpr std::string_view kIndexPlace = "%LOG_INDEX%";  // ledger/store.h, Item::answer
+
+// The answer but for its log index. A statement that spells the placeholder itself says it with an escape, which reads
+// as the same text.
+std::string answer_with_place(const channel::SignAnswer& answer, const statement::StatementRow& row,
+                              const std::vector<ledger::Redemption>& redeemed) {
+  std::string out;
+  out.reserve(answer.statement_json.size() + 256);
+  out += R"({"type":")";
+  out += row.name;
+  out += R"(","statement":)";
+  const std::size_t statement_at = out.size();
+  out += answer.statement_json;
+  for (std::size_t at = out.find(kIndexPlace, statement_at); at != std::string::npos; at = out.find(kIndexPlace, at)) {
+    out.replace(at, 1, "\\u0025");
+  }
+  out += R"(,"kid":")";
+  out += answer.kid;
+  out += R"(","role":")";
+  out += keymgmt::name_of(row.role);
+  out += R"(","log_index":)";
+  out += kIndexPlace;
+  out += R"(,"redeemed":[)";
+  for (const ledger::Redemption& each : redeemed) {
+    if (&each != &redeemed.front()) out += ',';
+    out += Json(each.token_id).compact();
+  }
+  out += "]}";
+  return out;
+}
+
+std::string with_index(std::string answer, std::uint64_t index) {
+  return answer.replace(answer.rfind(kIndexPlace), kIndexPlace.size(), std::to_string(index));
+}
+
+// What the commit refuses by a rule of its own, and the event that goes with it.
+std::optional<config::Event> event_of(const Error& error) {
+  if (error.reason == "approval_required_before") return config::Event::AllowWithoutTokens;
+  if (error.reason == "approval_token_consumed") return config::Event::TokenReplayed;
+  return std::nullopt;
+}
+
+Result<ledger::MintedToken> minted_token(const std::string& signed_json, const Digest& signed_digest,
+                                         ledger::MintedToken minted) {
+  ASSIGN_OR_RETURN(const Json token, Json::parse(signed_json));
+  ASSIGN_OR_RETURN(minted.created_at, UtcTime::parse(token.text("created_at")));
+  ASSIGN_OR_RETURN(minted.expires_at, UtcTime::parse(token.text("expires_at")));
+  minted.token_id = std::string(token.text("token_id"));
+  minted.token_digest = signed_digest;
+  return minted;
+}
+
+}  // namespace
+
+// One request between its parts; shared by the callbacks that carry it on.
+struct SignService::Pending {
+  StatementType type{};
+  Caller caller;
+  Done done;
+  ledger::Item item;
+  std::optional<ledger::IdempotencyKey> idempotency;
+  std::optional<Json> proof_record;  // how an approver proved it
+  std::vector<std::string> tokens_in_use;
+  std::vector<TokenFinding> findings;
+  std::string kid;
+  Digest job_digest;
+};
+
+void SignService::sign(AuthorizedRequest authorized, Done done) {
+  auto shared = std::make_shared<Pending>();
+  Pending& pending = *shared;
+  pending.caller = authorized.caller();
+  SignRequest request = std::move(authorized).release();
+  pending.type = request.type;
+  pending.done = std::move(done);
+  const statement::StatementRow& row = statement::row_of(request.type);
+
+  if (const Status time = guard_.check(); !time) {
+    return refuse(pending, Refusal{time.error(), {}, config::Event::ClockStep});
+  }
+  if (!request.idempotency_key.empty()) {
+    pending.idempotency = ledger::IdempotencyKey{pending.caller.uid, request.idempotency_key, request.digest};
+    pending.item.idempotency = pending.idempotency;
+    Result<std::optional<std::string>> before = store_.answer_for(*pending.idempotency);
+    if (!before) return end(pending, {before.error()});
+    if (before->has_value()) return end(pending, {**std::move(before)});
+  }
+  const std::string* kid = keys_.signing_kid(request.type);
+  if (kid == nullptr) {
+    return end(pending, {Error{ErrorCode::Unavailable, "no active key signs " + std::string(row.name), "no_signing_key",
+                               "gait's formats are Ed25519; give the role an Ed25519 key."}});
+  }
+  pending.kid = *kid;
+
+  channel::SignJob job{request.type, *kid, 0, pending.caller.uid, request.statement.compact(), ""};
+  const Result<statement::Statement> statement =
+      statement::Statement::parse(request.type, std::move(request.statement));
+  if (!statement) {
+    const bool wildcard = statement.error().reason == "scope_wildcard";
+    return refuse(
+        pending, Refusal{statement.error(), {}, wildcard ? std::optional(config::Event::ScopeWildcard) : std::nullopt});
+  }
+  if (const std::optional<Refusal> refusal = judge(pending, request, *statement)) return refuse(pending, *refusal);
+
+  const Result<std::uint64_t> sequence = store_.next_sequence();
+  if (!sequence) return end(pending, {sequence.error()});
+  job.sequence = *sequence;
+  if (request.proof) job.proof_json = request.proof->compact();
+  std::string payload = job.encode();
+  pending.job_digest = sha256(payload);
+  for (const ledger::Redemption& each : pending.item.redeem) {
+    tokens_in_use_.insert(each.token_id);
+    pending.tokens_in_use.push_back(each.token_id);
+  }
+  holders_.ask(row.role, channel::FrameKind::Sign, std::move(payload),
+               [this, shared](Result<std::string> answer) { signed_by_holder(shared, std::move(answer)); });
+}
+
+std::optional<Refusal> SignService::judge(Pending& pending, SignRequest& request,
+                                          const statement::Statement& statement) {
+  if (const statement::TraceFields* trace = statement.trace()) return judge_trace(pending, request, *trace);
+  if (const statement::ApprovalTokenFields* token = statement.approval_token()) {
+    return judge_token(pending, request, *token);
+  }
+  return std::nullopt;  // an audit states what was judged; it permits nothing
+}
+
+std::optional<Refusal> SignService::judge_trace(Pending& pending, const SignRequest& request,
+                                                const statement::TraceFields& trace) {
+  ledger::Item& item = pending.item;
+  if (request.intent) {
+    Result<ledger::IntentDocument> intent = checked_intent(*request.intent, trace.intent_digest);
+    if (!intent) return Refusal{intent.error()};
+    item.intent = *std::move(intent);
+  }
+  item.decision.emplace();
+  item.decision->intent_digest = trace.intent_digest;
+  item.decision->policy_digest = trace.policy_digest;
+  item.decision->verdict = trace.verdict;
+  item.decision->peer_uid = pending.caller.uid;
+  item.decision->facts = trace.facts;
+  if (trace.verdict != Verdict::Allow) {
+    if (request.redeem.empty()) return std::nullopt;
+    return Refusal{Error{ErrorCode::Invalid, "only an allow redeems tokens", "redeem_without_allow"}};
+  }
+  std::variant<Permit, Refusal> judged =
+      permits_.judge(trace, request.redeem, keys_.set(), tokens_in_use_, clock_.now());
+  if (Refusal* refusal = std::get_if<Refusal>(&judged)) return std::move(*refusal);
+  Permit& permit = std::get<Permit>(judged);
+  item.redeem = std::move(permit.redeem);
+  item.no_require_approval_since = permit.no_require_approval_since;
+  pending.findings = std::move(permit.findings);
+  if (permit.event) {
+    item.events.push_back(outbox_event(*permit.event, pending.caller, clock_.now(), trace.intent_digest.hex(),
+                                       Json::object({{"tokens", json_of(pending.findings)}})));
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> SignService::judge_token(Pending& pending, const SignRequest& request,
+                                                const statement::ApprovalTokenFields& token) {
+  std::variant<MintGrant, Refusal> judged = mints_.judge(token, request.proof, pending.caller, clock_.now());
+  if (Refusal* refusal = std::get_if<Refusal>(&judged)) return std::move(*refusal);
+  MintGrant& grant = std::get<MintGrant>(judged);
+  pending.item.pending_since = grant.pending_since;
+  pending.item.minted.emplace();
+  pending.item.minted->intent_digest = token.intent_digest;
+  pending.item.minted->policy_digest = token.policy_digest;
+  pending.item.minted->approver_key = grant.approver_key;
+  pending.proof_record = std::move(grant.proof);
+  return std::nullopt;
+}
+
+void SignService::signed_by_holder(const std::shared_ptr<Pending>& shared, Result<std::string> payload) {
+  Pending& pending = *shared;
+  if (!payload) return end(pending, {std::move(payload).error()});
+  const Result<channel::SignAnswer> answer = channel::SignAnswer::decode(*payload);
+  if (!answer) return end(pending, {answer.error()});
+  // A holder that answers for another request, or with another key, is not believed.
+  if (answer->job_digest != pending.job_digest || answer->kid != pending.kid) {
+    return end(pending, {Error{ErrorCode::Internal, "the holder's answer is not for this request", "holder_mismatch"}});
+  }
+  if (const Status completed = complete(pending, *answer); !completed) return end(pending, {completed.error()});
+  std::string text = answer_with_place(*answer, statement::row_of(pending.type), pending.item.redeem);
+  if (pending.item.idempotency) pending.item.answer = text;
+  recorder_.record(std::move(pending.item),
+                   [this, shared, text = std::move(text)](const Result<ledger::Committed>& outcome) mutable {
+                     if (!outcome) return recorded(*shared, outcome);
+                     end(*shared, {with_index(std::move(text), outcome->log_index), std::move(shared->findings)});
+                   });
+}
+
+Status SignService::complete(Pending& pending, const channel::SignAnswer& answer) {
+  ledger::Item& item = pending.item;
+  const statement::StatementRow& row = statement::row_of(pending.type);
+  item.record.kind = "signed";
+  item.record.at = answer.signed_at;
+  item.record.type = std::string(row.name);
+  item.record.role = std::string(keymgmt::name_of(row.role));
+  item.record.kid = answer.kid;
+  item.record.body_digest = answer.signed_digest;
+  item.record.signature_digest = answer.signature_digest;
+  item.record.peer_uid = pending.caller.uid;
+  item.record.request_id = pending.caller.request_id;
+  item.record.body = answer.statement_json;
+  if (item.decision) {
+    item.decision->at = answer.signed_at;
+    item.decision->trace_digest = answer.signed_digest;
+  }
+  if (item.minted) {
+    ASSIGN_OR_RETURN(item.minted, minted_token(answer.statement_json, answer.signed_digest, *std::move(item.minted)));
+    // Who proved it, and how, is recorded before what it permits.
+    ledger::Item proof;
+    pending.proof_record->set("token_id", item.minted->token_id);
+    proof.record.kind = "approval_proof";
+    proof.record.at = answer.signed_at;
+    proof.record.type = item.record.type;
+    proof.record.role = item.record.role;
+    proof.record.kid = answer.kid;
+    proof.record.peer_uid = pending.caller.uid;
+    proof.record.request_id = pending.caller.request_id;
+    proof.record.body = pending.proof_record->compact();
+    proof.record.body_digest = sha256(proof.record.body);
+    recorder_.record(std::move(proof), [](const Result<ledger::Committed>&) {});
+  }
+  return ok();
+}
+
+void SignService::recorded(Pending& pending, const Result<ledger::Committed>& outcome) {
+  const Error& error = outcome.error();
+  if (error.reason == "idempotency_repeated" && pending.idempotency) {
+    // The same request, sent twice at once: both get the answer of the one that was recorded.
+    const Result<std::optional<std::string>> before = store_.answer_for(*pending.idempotency);
+    if (before && before->has_value()) return end(pending, {**before});
+  }
+  refuse(pending, Refusal{error, {}, event_of(error)});
+}
+
+void SignService::refuse(Pending& pending, const Refusal& refusal) {
+  const statement::StatementRow& row = statement::row_of(pending.type);
+  refusals_.note(refusal, pending.caller, row.name, keymgmt::name_of(row.role));
+  end(pending, {refusal.error, refusal.tokens});
+}
+
+void SignService::end(Pending& pending, SignOutcome outcome) {
+  for (const std::string& token : pending.tokens_in_use) tokens_in_use_.erase(token);
+  pending.tokens_in_use.clear();
+  const Done done = std::move(pending.done);
+  done(std::move(outcome));
+}
+
+}  // namespace countersign::daemon

@@ -1,0 +1,181 @@
+#include "signer/holder/frame_loop.h"
+
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "signer/holder/anchors.h"
+
+namespace countersign::holder {
+namespace {
+
+using channel::FrameKind;
+using channel::HolderExit;
+
+constexpr std::size_t kReadAtOnce = std::size_t{256} << 10;
+// The front works on these while we sign the next ones.
+constexpr std::size_t kAnswersPerWrite = 16;
+constexpr int kReadsPerLookAround = 64;
+
+std::size_t most_memory_so_far() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::size_t>(usage.ru_maxrss) << 10;
+}
+
+bool token_is_gone(const Error& error) {
+  return channel::holder_exit_for(error) == HolderExit::TokenGone;
+}
+
+}  // namespace
+
+FrameLoop::FrameLoop(int control, int frames, const config::HolderSettings& settings, const StartedHolder& started,
+                     const Clock& clock)
+    : control_(control),
+      frames_(frames),
+      settings_(settings),
+      started_(started),
+      desk_(settings, started.keys, clock),
+      buffer_(kReadAtOnce, '\0') {}
+
+void FrameLoop::end(HolderExit exit, Error error) {
+  if (ended_) return;
+  ended_ = true;
+  end_ = {exit, std::move(error)};
+}
+
+LoopEnd FrameLoop::run() {
+  for (int reads = 0; !ended_; ++reads) {
+    const ssize_t ready =
+        reads % kReadsPerLookAround == 0 ? -1 : recv(frames_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+    if (ready < 0) {
+      if (most_memory_so_far() > settings_.memory) {
+        end(HolderExit::Memory,
+            {ErrorCode::Unavailable, "the holder grew past " + std::to_string(settings_.memory) + " bytes"});
+        break;
+      }
+      const Result<bool> more = read_some();
+      if (!more || !*more) break;
+    } else if (ready == 0) {
+      break;
+    } else {
+      reader_.feed(std::string_view(buffer_).substr(0, static_cast<std::size_t>(ready)));
+    }
+    answer_waiting();
+    if (!flush()) break;
+  }
+  flush();
+  return end_;
+}
+
+Result<bool> FrameLoop::read_some() {
+  for (;;) {
+    pollfd watched[] = {{frames_, POLLIN, 0}, {control_, POLLIN, 0}};
+    if (poll(watched, 2, -1) < 0) {
+      if (errno == EINTR) continue;
+      return Error{ErrorCode::Internal, std::string("poll: ") + std::strerror(errno)};
+    }
+    // The supervisor says nothing after the settings: whatever comes on control is its end, or no word of ours.
+    if (watched[1].revents != 0) return false;
+    if (watched[0].revents == 0) continue;
+    const ssize_t got = recv(frames_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (got <= 0) return false;
+    reader_.feed(std::string_view(buffer_).substr(0, static_cast<std::size_t>(got)));
+    return true;
+  }
+}
+
+void FrameLoop::answer_waiting() {
+  for (;;) {
+    Result<std::optional<channel::Frame>> frame = reader_.next();
+    if (!frame) return end(HolderExit::PeerNonsense, std::move(frame).error());
+    if (!frame->has_value()) return;
+    answer(**frame);
+    if (ended_ && end_.exit == HolderExit::PeerNonsense) return;
+    if (waiting_answers_ >= kAnswersPerWrite && !flush()) return;
+  }
+}
+
+void FrameLoop::answer(const channel::Frame& frame) {
+  FrameKind kind = FrameKind::Failed;
+  // Once the token is gone every job that has arrived is told so, none is left without an answer.
+  Result<std::string> payload =
+      ended_ ? Result<std::string>(Error{ErrorCode::Unavailable, end_.error.detail, end_.error.reason})
+             : answer_to(frame, kind);
+  if (ended_ && end_.exit == HolderExit::PeerNonsense) return;
+  if (payload) {
+    channel::append_frame(out_, kind, frame.id, *payload);
+  } else {
+    if (token_is_gone(payload.error())) end(HolderExit::TokenGone, payload.error());
+    channel::append_frame(out_, FrameKind::Failed, frame.id, channel::encode_error(payload.error()));
+  }
+  ++waiting_answers_;
+}
+
+Result<std::string> FrameLoop::answer_to(const channel::Frame& frame, FrameKind& kind) {
+  const auto nonsense = [this](Error error) {
+    end(HolderExit::PeerNonsense, error);
+    return error;
+  };
+  switch (frame.kind) {
+    case FrameKind::Sign: {
+      const Result<channel::SignJob> job = channel::SignJob::decode(frame.payload);
+      if (!job) return nonsense(job.error());
+      kind = FrameKind::Signed;
+      ASSIGN_OR_RETURN(const channel::SignAnswer signed_answer, desk_.sign(*job, frame.payload));
+      return signed_answer.encode();
+    }
+    case FrameKind::Canary:
+      kind = FrameKind::CanaryGood;
+      RETURN_IF_ERROR(started_.keys.check_canaries());
+      return std::string();
+    case FrameKind::WriteAnchor: {
+      const Result<Json> json = Json::parse(frame.payload);
+      const Result<channel::Anchor> anchor =
+          json ? channel::Anchor::from_json(*json) : Result<channel::Anchor>(json.error());
+      if (!anchor) return nonsense(anchor.error());
+      if (!settings_.anchors) break;
+      kind = FrameKind::AnchorWritten;
+      RETURN_IF_ERROR(write_anchor(started_.session, *anchor));
+      return std::string();
+    }
+    case FrameKind::ReadAnchors: {
+      if (!settings_.anchors) break;
+      kind = FrameKind::Anchors;
+      ASSIGN_OR_RETURN(const Json anchors, read_anchors(started_.session));
+      return anchors.compact();
+    }
+    case FrameKind::Signed:
+    case FrameKind::CanaryGood:
+    case FrameKind::AnchorWritten:
+    case FrameKind::Anchors:
+    case FrameKind::Failed:
+    case FrameKind::Notify:
+    case FrameKind::Notified:
+      return nonsense({ErrorCode::Invalid, "the front sent a frame that only a holder or notifier writes or reads"});
+  }
+  return Error{ErrorCode::Refused, "only the first holder of the trace role keeps anchors", "no_anchors_here"};
+}
+
+bool FrameLoop::flush() {
+  std::string_view rest = out_;
+  while (!rest.empty()) {
+    const ssize_t sent = send(frames_, rest.data(), rest.size(), MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0) {
+      // The front is gone, or its socket is: a new pair of processes goes on.
+      end(HolderExit::Stopped, {ErrorCode::Unavailable, "the front closed its end"});
+      break;
+    }
+    rest.remove_prefix(static_cast<std::size_t>(sent));
+  }
+  out_.clear();
+  waiting_answers_ = 0;
+  return rest.empty();
+}
+
+}  // namespace countersign::holder

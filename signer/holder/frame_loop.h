@@ -1,0 +1,56 @@
+// The serving loop of a holder: one thread, one session, frames answered in their order.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "common/clock.h"
+#include "common/result.h"
+#include "signer/channel/frame.h"
+#include "signer/channel/holder_exit.h"
+#include "signer/config/holder_settings.h"
+#include "signer/holder/sign_desk.h"
+#include "signer/holder/start.h"
+
+namespace countersign::holder {
+
+// How serving ended; `error` says what for every exit but Stopped.
+struct LoopEnd {
+  channel::HolderExit exit = channel::HolderExit::Stopped;
+  Error error{ErrorCode::Unavailable, ""};
+};
+
+class FrameLoop {
+ public:
+  // All outlive this. `control` is only watched for its end.
+  FrameLoop(int control, int frames, const config::HolderSettings& settings, const StartedHolder& started,
+            const Clock& clock);
+
+  // Until the front or the supervisor closes its end, a frame is nonsense, the token is lost, or memory runs over.
+  LoopEnd run();
+
+ private:
+  // Waits for bytes; nothing more to come is an end.
+  Result<bool> read_some();
+  // Answers every whole frame that has arrived.
+  void answer_waiting();
+  void answer(const channel::Frame& frame);
+  Result<std::string> answer_to(const channel::Frame& frame, channel::FrameKind& kind);
+  // False when the front no longer reads.
+  bool flush();
+  void end(channel::HolderExit exit, Error error);
+
+  int control_;
+  int frames_;
+  const config::HolderSettings& settings_;
+  const StartedHolder& started_;
+  SignDesk desk_;
+  channel::FrameReader reader_;
+  std::string buffer_;
+  std::string out_;
+  std::size_t waiting_answers_ = 0;
+  bool ended_ = false;
+  LoopEnd end_;
+};
+
+}  // namespace countersign::holder

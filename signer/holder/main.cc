@@ -1,0 +1,45 @@
+// countersign-holder: the only program that loads PKCS#11 and sees a PIN. Started by countersignd, not by people.
+#include <cstdio>
+#include <exception>
+#include <string_view>
+
+#include "signer/holder/serve.h"
+#include "signer/holder/setup.h"
+
+namespace {
+
+constexpr int kControl = 3;
+constexpr int kFrames = 4;
+constexpr int kPin = 5;
+
+constexpr std::string_view kUsage =
+    "countersign-holder serve   one role on one token; descriptors 3 control, 4 frames, 5 PIN\n"
+    "countersign-holder init    makes a SoftHSM token and first keys; request on stdin, descriptors 5 PIN, 6 SO PIN\n"
+    "countersign-holder probe   logs in and proves every key; request on stdin, descriptor 5 PIN\n"
+    "Started by countersignd; not meant to be run by hand.\n";
+
+int run(std::string_view command) {
+  if (command == "serve") return static_cast<int>(countersign::holder::serve(kControl, kFrames, kPin));
+  if (command == "init" || command == "probe") return countersign::holder::run_setup(command);
+  if (command == "--help") {
+    std::fwrite(kUsage.data(), 1, kUsage.size(), stdout);
+    return 0;
+  }
+  if (command == "--version") {
+    std::puts("countersign-holder " COUNTERSIGN_VERSION);
+    return 0;
+  }
+  std::fwrite(kUsage.data(), 1, kUsage.size(), stderr);
+  return 64;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc == 2 ? argv[1] : "");
+  } catch (const std::exception& defect) {
+    std::fprintf(stderr, "countersign-holder: internal: %s\n", defect.what());
+    return static_cast<int>(countersign::channel::HolderExit::Internal);
+  }
+}

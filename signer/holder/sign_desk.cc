@@ -1,0 +1,52 @@
+#include "signer/holder/sign_desk.h"
+
+namespace countersign::holder {
+namespace {
+
+constexpr std::size_t kTokenIdBytes = 12;
+
+Error refused(std::string_view reason, std::string detail) {
+  return Error{ErrorCode::Refused, std::move(detail), std::string(reason)};
+}
+
+// Of the bytes that the document carries: r||s of the token becomes DER there.
+Result<Digest> signature_digest(const keymgmt::PublicKey& key, const Bytes& signature) {
+  if (key.algorithm() == keymgmt::Algorithm::Ed25519) return sha256(signature);
+  ASSIGN_OR_RETURN(const Bytes der, keymgmt::ecdsa_der(signature));
+  return sha256(der);
+}
+
+}  // namespace
+
+Result<channel::SignAnswer> SignDesk::sign(const channel::SignJob& job, std::string_view payload) {
+  const statement::StatementRow& row = statement::row_of(job.type);
+  if (row.role != settings_.role) {
+    return refused("wrong_role", std::string(row.name) + " is signed by role " + std::string(name_of(row.role)) +
+                                     ", not by " + std::string(name_of(settings_.role)));
+  }
+  const HeldPair* held = keys_.with_kid(job.kid);
+  if (held == nullptr) return refused("kid_not_held", "this holder has no key " + job.kid);
+  const keymgmt::PublicKey& key = held->described.key;
+  if (key.algorithm() == keymgmt::Algorithm::P256 && !row.p256) {
+    return refused("wrong_algorithm", std::string(row.name) + " is not signed by P-256 keys");
+  }
+  ASSIGN_OR_RETURN(Json fields, Json::parse(job.statement_json));
+  ASSIGN_OR_RETURN(const statement::Statement statement, statement::Statement::parse(job.type, std::move(fields)));
+
+  statement::Stamp stamp{clock_.now(), job.sequence, {}};
+  const statement::ApprovalTokenFields* token = statement.approval_token();
+  if (token != nullptr) {
+    RETURN_IF_ERROR(approvals_.check(*token, job.proof_json, job.peer_uid, stamp.now));
+    stamp.token_id = to_hex(random_bytes(kTokenIdBytes));
+  }
+  ASSIGN_OR_RETURN(statement::UnsignedDocument unsigned_document, statement.rebuild(stamp));
+  const Digest signed_digest = unsigned_document.signed_digest();
+  // gait signs the 32 bytes of the digest (gait-formats §4).
+  ASSIGN_OR_RETURN(const Bytes signature, held->pair.sign(signed_digest.bytes()));
+  ASSIGN_OR_RETURN(const Digest of_signature, signature_digest(key, signature));
+  ASSIGN_OR_RETURN(const Json document, std::move(unsigned_document).seal(key, signature));
+  if (token != nullptr) approvals_.use(job.proof_json, stamp.now);
+  return channel::SignAnswer{sha256(payload), key.kid(), signed_digest, of_signature, stamp.now, document.compact()};
+}
+
+}  // namespace countersign::holder
