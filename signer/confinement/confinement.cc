@@ -56,24 +56,26 @@ Measure no_new_privs() {
 // nothing can be gained from it, so that counts as well.
 Measure no_capabilities() {
   capng_clear(CAPNG_SELECT_ALL);
-  const bool bounds = capng_apply(CAPNG_SELECT_BOUNDS) == 0;
+  capng_apply(CAPNG_SELECT_BOUNDS);
   const bool applied =
       capng_apply(CAPNG_SELECT_CAPS) == 0 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0;
   if (capng_get_caps_process() != 0) return {"no_capabilities", State::Unavailable, "the sets cannot be read"};
   if (!applied || capng_have_capabilities(CAPNG_SELECT_CAPS) != CAPNG_NONE) {
     return {"no_capabilities", State::Unavailable, "the kernel kept some"};
   }
+  const bool bounds = capng_have_capabilities(CAPNG_SELECT_BOUNDS) == CAPNG_NONE;
   return {"no_capabilities", State::InForce, bounds ? "bounding set empty" : "bounding set as it was, never usable"};
 }
 
-// Locking what comes later as well needs a limit that later allocations do not meet: they would fail.
+// Locking what comes later as well needs a limit that later allocations do not meet: they would fail. Every kind tries
+// to raise it while it may, since the processes it starts inherit the limit and not the capability.
 Measure memory_locked(const Profile& profile) {
-  if (!profile.lock_memory) return {"memory_locked", State::Off, "holds no PIN and no session"};
-  if (kSanitized) return {"memory_locked", State::Off, kWhyOff};
   const rlimit endless{RLIM_INFINITY, RLIM_INFINITY};
   rlimit limit{};
   const bool raised = setrlimit(RLIMIT_MEMLOCK, &endless) == 0 ||
                       (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY);
+  if (!profile.lock_memory) return {"memory_locked", State::Off, "holds no session; a PIN's own page is locked"};
+  if (kSanitized) return {"memory_locked", State::Off, kWhyOff};
   if (raised && mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0) {
     return {"memory_locked", State::InForce, ""};
   }
