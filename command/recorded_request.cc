@@ -8,12 +8,13 @@ Result<RecordedRequest> RecordedRequest::fetch(client::SignerClient& signer, con
                                                const Digest& policy) {
   ASSIGN_OR_RETURN(const std::optional<Json> decision, signer.decision(intent, policy));
   RecordedRequest request;
-  if (!decision) return request;
-  const Json* seconds = decision->find("default_ttl_seconds");
+  const Json* approval = decision ? decision->find("approval") : nullptr;
+  if (approval == nullptr) return request;
+  const Json* seconds = approval->find("default_ttl_seconds");
   if (seconds != nullptr && seconds->is_integer() && seconds->as_integer() > 0) {
     request.default_ttl_ = std::chrono::seconds(seconds->as_integer());
   }
-  const Json* scopes = decision->find("required_scopes");
+  const Json* scopes = approval->find("required_scopes");
   if (scopes == nullptr || !scopes->is_array()) return request;
   for (const Json& scope : scopes->as_array()) {
     if (scope.is_string()) request.required_scopes_.push_back(scope.as_string());

@@ -108,7 +108,7 @@ Result<int> status(Call& call, const Arguments& arguments) {
   std::string text;
   if (const Json* findings = document.find("findings"); findings != nullptr && findings->is_array()) {
     for (const Json& finding : findings->as_array()) {
-      text += std::string(finding.text("severity")) + ": " + std::string(finding.text("message")) + "\n";
+      text += "finding: " + std::string(finding.text("what")) + "\n";
       if (const std::string_view fix = finding.text("fix"); !fix.empty()) text += "  fix: " + std::string(fix) + "\n";
     }
     if (!findings->as_array().empty()) text += "\n";

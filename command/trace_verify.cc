@@ -1,4 +1,6 @@
 // trace verify: whether a trace is what a published trace key signed.
+#include <algorithm>
+
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/input_file.h"
@@ -25,6 +27,26 @@ Json described(const std::string& path, const Json& trace) {
   return members;
 }
 
+// Our reason → gait's text, where gait has one for it; `error_detail` keeps ours.
+struct GaitText {
+  std::string_view reason;
+  std::string_view text;
+};
+constexpr GaitText kGaitTexts[] = {
+    {"signature_missing", "trace signature missing"},
+    {"signed_digest_mismatch", "signed_digest mismatch"},
+    {"unknown_key", "key id mismatch"},
+};
+
+Json failed(Json members, const Error& error) {
+  members.set("signature_status", "failed");
+  const Json said = gait_error(error);
+  for (const auto& [name, value] : said.as_object()) members.set(name, value);
+  const auto text = std::ranges::find(kGaitTexts, error.reason, &GaitText::reason);
+  if (text != std::end(kGaitTexts)) members.set("error", text->text);
+  return members;
+}
+
 Result<int> verify(Call& call, const Arguments& arguments) {
   if (arguments.positionals().size() != 1) return Error{ErrorCode::Invalid, "expected trace path"};
   const std::string& path = arguments.positionals().front();
@@ -38,10 +60,7 @@ Result<int> verify(Call& call, const Arguments& arguments) {
     // gait: a trace that cannot be verified is a failed verification, whatever is wrong with it.
     const Error failure{ErrorCode::VerificationFailed, verified.error().detail, verified.error().reason,
                         verified.error().hint};
-    members.set("signature_status", "failed");
-    const Json failed = gait_error(failure);
-    for (const auto& [name, value] : failed.as_object()) members.set(name, value);
-    if (call.json) answer_as_gait(call, std::move(members));
+    if (call.json) answer_as_gait(call, failed(std::move(members), failure));
     call.console.tell("trace verify error: " + failure.detail);
     return row_of(failure.code).exit_code;
   }

@@ -110,12 +110,13 @@ void mark_copies(std::vector<ApprovalEntry>& entries) {
 }  // namespace
 
 Json ApprovalEntry::json() const {
-  Json out = Json::object({{"token_id", token_id},
-                           {"approver_identity", approver_identity},
-                           {"reason_code", reason_code},
-                           {"scope", Json::array(scope)},
-                           {"expires_at", expires_at.rfc3339()},
-                           {"valid", valid}});
+  Json out{Json::Object{}};
+  if (!token_id.empty()) out.set("token_id", Json(token_id));
+  if (!approver_identity.empty()) out.set("approver_identity", Json(approver_identity));
+  if (!reason_code.empty()) out.set("reason_code", Json(reason_code));
+  if (!scope.empty()) out.set("scope", Json::array(scope));
+  out.set("expires_at", Json(expires_at.rfc3339()));
+  out.set("valid", Json(valid));
   if (!error_code.empty()) out.set("error_code", Json(error_code));
   return out;
 }

@@ -47,11 +47,8 @@ std::vector<std::string> matched_rule_ids(const TraceInputs& inputs) {
 
 Json delegation_ref(const Delegation& delegation) {
   Members out;
-  std::string references;
-  for (const std::string& reference : delegation.token_refs) {
-    references += (references.empty() ? "" : ",") + reference;
-  }
-  out.text("delegation_token_ref", references);
+  // gait names the first claimed reference where no token was presented.
+  if (!delegation.token_refs.empty()) out.text("delegation_token_ref", delegation.token_refs.front());
   out.text("requester_identity", delegation.requester_identity);
   out.number("delegation_depth", static_cast<std::int64_t>(delegation.chain.size()));
   out.text("scope_class", delegation.scope_class);

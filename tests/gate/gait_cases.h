@@ -24,7 +24,8 @@ struct GaitStep {
   std::map<std::string, std::string> files;  // by the name the flags use
   int exit = 0;
   Json answer;
-  const Json* trace = nullptr;  // the trace gait wrote, where the case kept it
+  const Json* trace = nullptr;  // what gait wrote, where no later step overwrote it, without what changes between runs
+  const Json* audit = nullptr;
 
   bool has(const std::string& flag) const { return flags.contains(flag); }
   // The text of the file that a flag names.
@@ -92,7 +93,8 @@ inline const GaitCases& gait_cases() {
         }
         read.exit = static_cast<int>(step.find("exit")->as_integer());
         read.answer = *step.find("json");
-        read.trace = recorded.find("trace");
+        read.trace = step.find("trace");
+        read.audit = step.find("audit");
         out.steps.push_back(std::move(read));
       }
     }

@@ -21,6 +21,22 @@ INPUT_FLAGS = {
 DROPPED = {"correlation_id", "trace_path", "approval_audit_path", "delegation_audit_path", "credential_evidence_path"}
 
 
+# What changes from run to run.
+VOLATILE = {"observed_at", "event_id", "correlation_id", "latency_ms", "signature"}
+
+
+def written(folder, argv, flag, default, answer):
+    """The document gait wrote at a step, unless a later step wrote another one there."""
+    name = argv[argv.index(flag) + 1] if flag in argv else default % answer.get("trace_id")
+    try:
+        document = json.load(open(os.path.join(folder, name)))
+    except (OSError, ValueError):
+        return None
+    if not answer.get("trace_id") or document.get("trace_id") != answer["trace_id"]:
+        return None
+    return {k: v for k, v in document.items() if k not in VOLATILE}
+
+
 def main():
     fixtures, out = sys.argv[1], sys.argv[2]
     texts, cases = {}, []
@@ -55,13 +71,21 @@ def main():
                         if held:
                             files[name] = held
             answer = {k: v for k, v in (step.get("json") or {}).items() if k not in DROPPED}
-            steps.append({"argv": argv[3:], "exit": step["expected_exit"], "files": files, "json": answer})
+            kept = {"argv": argv[3:], "exit": step["expected_exit"], "files": files, "json": answer}
+            trace = written(os.path.join(fixtures, folder), argv, "--trace-out", "trace_%s.json", answer)
+            if trace:
+                kept["trace"] = trace
+            audit = written(os.path.join(fixtures, folder), argv, "--approval-audit-out", "approval_audit_%s.json", answer)
+            if audit:
+                kept["audit"] = audit
+            steps.append(kept)
+        # A later step of the same decision wrote over the earlier one's audit.
+        for i, step in enumerate(steps):
+            for later in steps[i + 1:]:
+                if later["json"].get("trace_id") == step["json"].get("trace_id"):
+                    step.pop("audit", None)
         if steps:
-            kept = {"name": case["name"], "group": case["group"], "steps": steps}
-            trace = os.path.join(fixtures, folder, "trace.json")
-            if len(steps) == 1 and os.path.exists(trace):
-                kept["trace"] = json.load(open(trace))
-            cases.append(kept)
+            cases.append({"name": case["name"], "group": case["group"], "steps": steps})
     keys = {}
     for name in sorted(os.listdir(os.path.join(fixtures, "_keys"))):
         if name.endswith("_public.key"):
