@@ -7,6 +7,9 @@ namespace {
 
 constexpr std::size_t kHeader = sizeof(std::uint32_t) + sizeof(std::uint8_t) + sizeof(std::uint64_t);
 
+// A detail may quote what the caller sent; no more of it than a person reads.
+constexpr std::size_t kLongestDetail = 1024;
+
 bool is_kind(std::uint8_t value) {
   switch (static_cast<FrameKind>(value)) {
     case FrameKind::Sign:
@@ -139,8 +142,14 @@ Result<Anchor> Anchor::from_json(const Json& json) {
 }
 
 std::string encode_error(const Error& error) {
+  std::string detail = error.detail;
+  if (detail.size() > kLongestDetail) {
+    std::size_t end = kLongestDetail;
+    while (end > 0 && (static_cast<unsigned char>(detail[end]) & 0xc0) == 0x80) --end;
+    detail = detail.substr(0, end) + "…";
+  }
   return Json::object({{"code", row_of(error.code).name},
-                       {"detail", error.detail},
+                       {"detail", std::move(detail)},
                        {"reason", error.reason},
                        {"hint", error.hint}})
       .compact();

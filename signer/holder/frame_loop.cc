@@ -57,8 +57,7 @@ LoopEnd FrameLoop::run() {
             {ErrorCode::Unavailable, "the holder grew past " + std::to_string(settings_.memory) + " bytes"});
         break;
       }
-      const Result<bool> more = read_some();
-      if (!more || !*more) break;
+      if (!read_some()) break;
     } else if (ready == 0) {
       break;
     } else {
@@ -71,12 +70,13 @@ LoopEnd FrameLoop::run() {
   return end_;
 }
 
-Result<bool> FrameLoop::read_some() {
+bool FrameLoop::read_some() {
   for (;;) {
     pollfd watched[] = {{frames_, POLLIN, 0}, {control_, POLLIN, 0}};
     if (poll(watched, 2, -1) < 0) {
       if (errno == EINTR) continue;
-      return Error{ErrorCode::Internal, std::string("poll: ") + std::strerror(errno)};
+      end(HolderExit::Internal, {ErrorCode::Internal, std::string("poll: ") + std::strerror(errno)});
+      return false;
     }
     // The supervisor says nothing after the settings: whatever comes on control is its end, or no word of ours.
     if (watched[1].revents != 0) return false;
@@ -107,6 +107,9 @@ void FrameLoop::answer(const channel::Frame& frame) {
       ended_ ? Result<std::string>(Error{ErrorCode::Unavailable, end_.error.detail, end_.error.reason})
              : answer_to(frame, kind);
   if (ended_ && end_.exit == HolderExit::PeerNonsense) return;
+  if (payload && payload->size() > channel::kLongestPayload) {
+    payload = Error{ErrorCode::TooLarge, "the signed document would be longer than a frame"};
+  }
   if (payload) {
     channel::append_frame(out_, kind, frame.id, *payload);
   } else {

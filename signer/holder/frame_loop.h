@@ -30,8 +30,8 @@ class FrameLoop {
   LoopEnd run();
 
  private:
-  // Waits for bytes; nothing more to come is an end.
-  Result<bool> read_some();
+  // Waits for bytes; false when no more will come.
+  bool read_some();
   // Answers every whole frame that has arrived.
   void answer_waiting();
   void answer(const channel::Frame& frame);

@@ -25,7 +25,7 @@ Result<channel::SignAnswer> SignDesk::sign(const channel::SignJob& job, std::str
                                      ", not by " + std::string(name_of(settings_.role)));
   }
   const HeldPair* held = keys_.with_kid(job.kid);
-  if (held == nullptr) return refused("kid_not_held", "this holder has no key " + job.kid);
+  if (held == nullptr) return refused("kid_not_held", "this holder has no key of that kid");
   const keymgmt::PublicKey& key = held->described.key;
   if (key.algorithm() == keymgmt::Algorithm::P256 && !row.p256) {
     return refused("wrong_algorithm", std::string(row.name) + " is not signed by P-256 keys");

@@ -125,6 +125,12 @@ TEST(ErrorPayload, ReadsBackAsWrittenAndNonsenseIsInternal) {
   EXPECT_EQ(read.detail, "no");
   EXPECT_EQ(read.reason, "scope_wildcard");
   EXPECT_EQ(read.hint, "name the scope");
+  const Error longer = decode_error(encode_error({ErrorCode::Invalid, "x" + std::string(1023, '\x01') + "ä"}));
+  EXPECT_EQ(longer.code, ErrorCode::Invalid);
+  EXPECT_EQ(longer.detail.size(), 1024 + 3u) << "cut between letters, with an ellipsis";
+  std::string letters;
+  for (int i = 0; i < 600; ++i) letters += "ä";
+  EXPECT_EQ(decode_error(encode_error({ErrorCode::Invalid, "x" + letters})).code, ErrorCode::Invalid);
   EXPECT_EQ(decode_error("nonsense").code, ErrorCode::Internal);
   EXPECT_EQ(decode_error(R"({"code":"no_such_code"})").code, ErrorCode::Internal);
 }
