@@ -14,7 +14,8 @@ namespace countersign {
 namespace {
 
 constexpr std::string_view kReplacement = "\\ufffd";
-constexpr std::size_t kFewMembers = 16;  // below this, comparing each pair is faster than hashing
+constexpr std::size_t kUsualMembers = 6;  // room made for each object before it is read
+constexpr std::size_t kFewMembers = 48;   // below this, comparing each pair is faster than hashing
 
 double exact_double(std::string_view text) {
   static const double_conversion::StringToDoubleConverter converter(
@@ -38,7 +39,9 @@ class Builder {
   bool on_document_begin(error_code&) { return true; }
   bool on_document_end(error_code&) { return true; }
   bool on_object_begin(error_code&) {
-    open_.push_back(Frame{Json(Json::Object{}), std::move(key_)});
+    Json::Object object;
+    object.reserve(kUsualMembers);
+    open_.push_back(Frame{Json(std::move(object)), std::move(key_)});
     return true;
   }
   bool on_object_end(std::size_t, error_code& error) {

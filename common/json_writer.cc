@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "common/json.h"
 
@@ -27,12 +28,25 @@ bool utf16_less(std::string_view a, std::string_view b) {
 
 enum class Escapes { Json, Go };
 
+constexpr std::size_t kFewMembers = 64;       // objects up to this size are sorted without an allocation
+constexpr std::size_t kUsualDocument = 3072;  // bytes reserved for a document: a trace fits
+
+// Bytes that every writer copies as they are; the others are looked at one by one.
+constexpr std::array<bool, 256> kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (std::size_t c = 0x20; c < plain.size(); ++c) plain[c] = true;
+  for (const unsigned char c : {'"', '\\', '<', '>', '&'}) plain[c] = false;
+  plain[0xe2] = false;  // the first byte of U+2028 and U+2029
+  return plain;
+}();
+
 void append_string(std::string& out, std::string_view text, Escapes escapes) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   out += '"';
   std::size_t clean = 0;  // start of the run that needs no escape
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto c = static_cast<unsigned char>(text[i]);
+    if (kPlain[c]) continue;
     const bool html = escapes == Escapes::Go && (c == '<' || c == '>' || c == '&');
     const bool separator = escapes == Escapes::Go && c == 0xe2 && i + 2 < text.size() &&
                            static_cast<unsigned char>(text[i + 1]) == 0x80 &&
@@ -115,9 +129,10 @@ void append_canonical(std::string& out, const Json& value) {
     out += ']';
   } else {
     const Json::Object& object = value.as_object();
-    std::vector<const Json::Member*> members;
-    members.reserve(object.size());
-    for (const Json::Member& member : object) members.push_back(&member);
+    std::array<const Json::Member*, kFewMembers> few;
+    std::vector<const Json::Member*> many(object.size() > few.size() ? object.size() : 0);
+    const std::span members(many.empty() ? few.data() : many.data(), object.size());
+    std::transform(object.begin(), object.end(), members.begin(), [](const Json::Member& member) { return &member; });
     std::sort(members.begin(), members.end(),
               [](const Json::Member* a, const Json::Member* b) { return utf16_less(a->first, b->first); });
     out += '{';
@@ -213,12 +228,14 @@ void append_go(std::string& out, const Json& value, int indent, bool sorted) {
 
 std::string Json::canonical() const {
   std::string out;
+  out.reserve(kUsualDocument);
   append_canonical(out, *this);
   return out;
 }
 
 std::string Json::compact() const {
   std::string out;
+  out.reserve(kUsualDocument);
   append_plain(out, *this);
   return out;
 }
