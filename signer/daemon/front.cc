@@ -24,6 +24,8 @@ constexpr std::chrono::seconds kAnchorEvery{30};
 constexpr std::chrono::seconds kLongestStop{5};
 
 int exit_status_of(const Error& error) {
+  // Starting again does not bring a ledger back.
+  if (error.reason == "ledger_missing") return row_of(ErrorCode::Refused).exit_code;
   const int status = row_of(error.code).exit_code;
   return status == row_of(ErrorCode::NotFound).exit_code ? row_of(ErrorCode::Unavailable).exit_code : status;
 }
