@@ -184,14 +184,15 @@ void Fleet::tell_down(HolderSlot& slot, const HolderEnd& end) {
   line += end.retryable ? "; it is started again" : "; it stays down";
   if (!end.hint.empty()) line += " (" + end.hint + ")";
   say(end.retryable ? Level::Warning : Level::Error, line);
-  front_.tell(Json::object({{"event", "holder_down"},
+  slot.down = Json::object({{"event", "holder_down"},
                             {"role", keymgmt::name_of(slot.role)},
                             {"index", slot.index},
                             {"generation", slot.generation},
                             {"cause", end.cause},
                             {"message", end.message},
                             {"hint", end.hint},
-                            {"retryable", end.retryable}}));
+                            {"retryable", end.retryable}});
+  front_.tell(slot.down);
 }
 
 void Fleet::end_ready(HolderSlot& slot, std::string_view why) {
@@ -239,12 +240,14 @@ void Fleet::inspect(Moment now) {
 void Fleet::front_ended() {
   for (HolderSlot& slot : slots_) {
     if (slot.state == State::Ready && slot.frames < 0 && slot.why_killed.empty()) slot.why_killed = "front_ended";
-    slot.told.clear();
   }
 }
 
 void Fleet::front_started() {
-  for (HolderSlot& slot : slots_) pass_on(slot);
+  for (HolderSlot& slot : slots_) {
+    pass_on(slot);
+    if (!slot.down.is_null()) front_.tell(slot.down);
+  }
 }
 
 void Fleet::try_again(Moment now) {
@@ -258,7 +261,6 @@ void Fleet::try_again(Moment now) {
 }
 
 void Fleet::close() {
-  closing_ = true;
   for (HolderSlot& slot : slots_) {
     close_descriptor(slot.control);
     close_descriptor(slot.frames);

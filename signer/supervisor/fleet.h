@@ -39,7 +39,9 @@ class Fleet {
   // SIGHUP: roles that are down are tried again.
   void try_again(Moment now);
 
-  // No more starts; every holder's control channel is closed, at which it ends.
+  // No more starts, and an end is no news.
+  void retire() { closing_ = true; }
+  // Closes every holder's control channel, at which it ends.
   void close();
   bool empty() const;     // no process is left
   bool starting() const;  // one is between exec and READY

@@ -43,7 +43,8 @@ struct HolderSlot {
   Json ready;              // what the holder said, passed on unread
   Json last_words;         // its {"event":"failed"|"lost",…}
   std::string why_killed;  // our reason, where we end it
-  std::string told;        // the cause the front was told last
+  std::string told;        // the cause of the last holder_down; the same one is not told again
+  Json down;               // that message, for a front that starts later; null while a holder is ready
   bool overdue = false;    // its start was reported as too slow
 
   std::string name() const;  // "approval/0"

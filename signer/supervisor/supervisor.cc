@@ -222,6 +222,7 @@ class Supervisor {
     deadline_ = steady_clock::now() + kFrontMayStop;
     say(Level::Info, "stopping");
     tell_service_manager("STOPPING=1");
+    fleet_.retire();
     front_.tell(Json::object({{"event", "stop"}}));
   }
 
