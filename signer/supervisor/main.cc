@@ -1,5 +1,6 @@
 // countersignd: the supervisor, and, started by it as processes of their own, front and notifier.
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -162,6 +163,7 @@ Result<config::Config> inherited_configuration(const std::string& path) {
 int serve(const Arguments& arguments) {
   const Result<config::Config> config = inherited_configuration(arguments.config);
   if (!config) return failed(config.error(), false);
+  prctl(PR_SET_NAME, "countersignd");  // it was executed by link, as "exe"
   fcntl(kControl, F_SETFD, FD_CLOEXEC);
   if (arguments.action == Action::Front) return daemon::run_front(kControl, *config);
   fcntl(kFrames, F_SETFD, FD_CLOEXEC);
