@@ -21,8 +21,8 @@ confinement::Reach reach_of(config::TokenConfig::Confinement confinement) {
   __builtin_unreachable();
 }
 
-// SoftHSM: its token directory, and for the holder that writes anchors what the guard keeps beside it. Another module:
-// the files and folders its environment names, and the folder of its start lock.
+// SoftHSM: its token directory, to read; the holder that writes anchors also writes there and to what the guard keeps
+// beside it. Another module: the files and folders its environment names, and the folder of its start lock.
 Result<confinement::Needs> needs_of(const config::HolderSettings& settings, const pkcs11::TokenPlace& place) {
   confinement::Needs needs;
   needs.kind = confinement::ProcessKind::Holder;
@@ -38,8 +38,12 @@ Result<confinement::Needs> needs_of(const config::HolderSettings& settings, cons
   }
   needs.read_only.push_back(place.softhsm_conf);
   ASSIGN_OR_RETURN(const std::string directory, pkcs11::softhsm_token_directory(place.softhsm_conf));
-  const std::string around = std::filesystem::path(directory).parent_path().string();
-  needs.read_write.push_back(settings.anchors ? around : directory);
+  // Signing reads; only an anchor is written, under the guard's lock.
+  if (!settings.anchors) {
+    needs.read_only.push_back(directory);
+    return needs;
+  }
+  for (const char* ending : {"", ".lock", ".copies", ".before-change"}) needs.read_write.push_back(directory + ending);
   return needs;
 }
 

@@ -156,6 +156,22 @@ TEST_F(Serving, ProvesItsKeysWhenAsked) {
   EXPECT_EQ(answer->kind, FrameKind::CanaryGood);
 }
 
+// The token directory changes under a holder that may only read it.
+TEST_F(Serving, GoesOnWhileAnotherProgramMakesAndRemovesAKey) {
+  make_keys({Role::Release});
+  HolderProcess holder(settings(Role::Release), token_.pin());
+  ASSERT_EQ(holder.told().text("event"), "ready");
+  for (const std::vector<std::string>& act :
+       {std::vector<std::string>{"--keypairgen", "--key-type", "EC:prime256v1", "--label", "other", "--id", "aa"},
+        std::vector<std::string>{"--delete-object", "--type", "privkey", "--id", "aa"}}) {
+    const test::Outcome outcome = pkcs11_tool(act);
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    const auto answer = holder.ask(FrameKind::Canary);
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->kind, FrameKind::CanaryGood) << answer->payload;
+  }
+}
+
 TEST_F(Serving, KeepsTheTwoNewestAnchorsAndReportsOneThatDoesNotRead) {
   make_keys({Role::Trace});
   HolderProcess holder(settings(Role::Trace), token_.pin());
