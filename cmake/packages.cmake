@@ -24,7 +24,6 @@ find_package(prometheus-cpp REQUIRED COMPONENTS core)
 package(libp11 PkgConfig::LIBP11)
 package(libseccomp PkgConfig::SECCOMP)
 package(libcap-ng PkgConfig::CAPNG)
-package(libcurl PkgConfig::CURL)
 package(yaml-cpp PkgConfig::YAMLCPP)
 package(utf8proc PkgConfig::UTF8PROC)
 package(double-conversion double-conversion::double-conversion)
@@ -36,3 +35,8 @@ add_library(CLI11 INTERFACE IMPORTED GLOBAL)
 # Cryptoki declarations only; nothing of p11-kit is linked.
 add_library(p11-kit-headers INTERFACE IMPORTED GLOBAL)
 target_include_directories(p11-kit-headers SYSTEM INTERFACE ${P11KIT_INCLUDE_DIRS})
+
+# The notifier loads libcurl when it needs it (signer/notifier/curl_library.h).
+add_library(libcurl-headers INTERFACE IMPORTED GLOBAL)
+target_include_directories(libcurl-headers SYSTEM INTERFACE ${CURL_INCLUDE_DIRS})
+target_link_libraries(libcurl-headers INTERFACE ${CMAKE_DL_LIBS})

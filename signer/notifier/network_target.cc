@@ -1,4 +1,3 @@
-#include <curl/curl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <memory>
 
 #include "common/json.h"
+#include "signer/notifier/curl_library.h"
 #include "signer/notifier/target.h"
 
 namespace countersign::notifier {
@@ -15,8 +15,8 @@ namespace {
 
 constexpr std::size_t kMostAnswer = std::size_t{64} << 10;
 
-using Handle = std::unique_ptr<CURL, decltype(&curl_easy_cleanup)>;
-using List = std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)>;
+using Handle = std::unique_ptr<CURL, decltype(CurlLibrary::easy_cleanup)>;
+using List = std::unique_ptr<curl_slist, decltype(CurlLibrary::slist_free_all)>;
 
 // Counts what a server answers and keeps none of it; returning less than was given ends the transfer.
 std::size_t count_answer(char*, std::size_t size, std::size_t count, void* heard) {
@@ -34,27 +34,30 @@ std::size_t give_text(char* buffer, std::size_t size, std::size_t count, void* t
 }
 
 struct Transfer {
-  Handle handle{curl_easy_init(), curl_easy_cleanup};
+  const CurlLibrary& library;
+  Handle handle;
   std::size_t heard = 0;
 
-  explicit Transfer(const config::NotifyConfig& target, const std::string& address, const char* protocols) {
+  Transfer(const CurlLibrary& curl_functions, const config::NotifyConfig& target, const std::string& address,
+           const char* protocols)
+      : library(curl_functions), handle(library.easy_init(), library.easy_cleanup) {
     if (handle == nullptr) return;
     CURL* curl = handle.get();
     const auto limit =
         std::max<std::int64_t>(1, std::chrono::duration_cast<std::chrono::milliseconds>(target.timeout).count());
-    curl_easy_setopt(curl, CURLOPT_URL, address.c_str());
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, protocols);
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(limit));
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, count_answer);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &heard);
+    library.easy_setopt(curl, CURLOPT_URL, address.c_str());
+    library.easy_setopt(curl, CURLOPT_PROTOCOLS_STR, protocols);
+    library.easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+    library.easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(limit));
+    library.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    library.easy_setopt(curl, CURLOPT_WRITEFUNCTION, count_answer);
+    library.easy_setopt(curl, CURLOPT_WRITEDATA, &heard);
   }
 
   Status perform(const std::string& name) const {
-    const CURLcode done = curl_easy_perform(handle.get());
+    const CURLcode done = library.easy_perform(handle.get());
     if (done == CURLE_OK) return ok();
-    return Error{ErrorCode::Unavailable, name + ": " + curl_easy_strerror(done)};
+    return Error{ErrorCode::Unavailable, name + ": " + library.easy_strerror(done)};
   }
 };
 
@@ -78,26 +81,30 @@ std::string host_name() {
 }  // namespace
 
 Status post_webhook(const config::NotifyConfig& target, const Message& message) {
-  Transfer transfer(target, target.target, "http,https");
-  const List headers(curl_slist_append(nullptr, "Content-Type: application/json"), curl_slist_free_all);
+  const Result<CurlLibrary>& library = curl_library();
+  if (!library) return Error{ErrorCode::Unavailable, name_of(target) + ": " + library.error().detail};
+  Transfer transfer(*library, target, target.target, "http,https");
+  const List headers(library->slist_append(nullptr, "Content-Type: application/json"), library->slist_free_all);
   if (transfer.handle == nullptr || headers == nullptr) {
     return Error{ErrorCode::Unavailable, name_of(target) + ": out of memory"};
   }
   CURL* curl = transfer.handle.get();
-  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
-  curl_easy_setopt(curl, CURLOPT_USERAGENT, "countersign");
-  curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(message.json.size()));
-  curl_easy_setopt(curl, CURLOPT_POSTFIELDS, message.json.c_str());
+  library->easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
+  library->easy_setopt(curl, CURLOPT_USERAGENT, "countersign");
+  library->easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(message.json.size()));
+  library->easy_setopt(curl, CURLOPT_POSTFIELDS, message.json.c_str());
   RETURN_IF_ERROR(transfer.perform(name_of(target)));
   long status = 0;
-  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+  library->easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
   if (status >= 200 && status < 300) return ok();
   return Error{ErrorCode::Unavailable, name_of(target) + " answered " + std::to_string(status)};
 }
 
 Status send_mail(const config::NotifyConfig& target, const Message& message) {
-  Transfer transfer(target, target.smtp, "smtp,smtps");
-  const List recipients(curl_slist_append(nullptr, target.target.c_str()), curl_slist_free_all);
+  const Result<CurlLibrary>& library = curl_library();
+  if (!library) return Error{ErrorCode::Unavailable, name_of(target) + ": " + library.error().detail};
+  Transfer transfer(*library, target, target.smtp, "smtp,smtps");
+  const List recipients(library->slist_append(nullptr, target.target.c_str()), library->slist_free_all);
   if (transfer.handle == nullptr || recipients == nullptr) {
     return Error{ErrorCode::Unavailable, name_of(target) + ": out of memory"};
   }
@@ -110,12 +117,12 @@ Status send_mail(const config::NotifyConfig& target, const Message& message) {
       mail_lines(message.json);
   std::string_view rest = text;
   CURL* curl = transfer.handle.get();
-  curl_easy_setopt(curl, CURLOPT_USE_SSL, static_cast<long>(CURLUSESSL_TRY));
-  curl_easy_setopt(curl, CURLOPT_MAIL_FROM, sender.c_str());
-  curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, recipients.get());
-  curl_easy_setopt(curl, CURLOPT_READFUNCTION, give_text);
-  curl_easy_setopt(curl, CURLOPT_READDATA, &rest);
-  curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+  library->easy_setopt(curl, CURLOPT_USE_SSL, static_cast<long>(CURLUSESSL_TRY));
+  library->easy_setopt(curl, CURLOPT_MAIL_FROM, sender.c_str());
+  library->easy_setopt(curl, CURLOPT_MAIL_RCPT, recipients.get());
+  library->easy_setopt(curl, CURLOPT_READFUNCTION, give_text);
+  library->easy_setopt(curl, CURLOPT_READDATA, &rest);
+  library->easy_setopt(curl, CURLOPT_UPLOAD, 1L);
   return transfer.perform(name_of(target));
 }
 

@@ -1,6 +1,5 @@
 #include "signer/notifier/notifier.h"
 
-#include <curl/curl.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -215,7 +214,6 @@ int run_notifier(int control, int frames, const config::Config& config) {
     std::fprintf(stderr, "countersignd: the notifier does not start: %s\n", confined.error().detail.c_str());
     return 6;
   }
-  curl_global_init(CURL_GLOBAL_DEFAULT);
   auto* const notifier = new Notifier(control, frames, config);  // its workers may still call it while we end
   const int status = notifier->run();
   std::fflush(nullptr);
