@@ -86,18 +86,22 @@ bool PresentedApprovals::turn_down(const std::vector<client::TokenFinding>& find
 Status check_profile(std::string_view profile, const gate::Policy& policy, bool simulate) {
   if (profile == "standard") return ok();
   const auto refuse = [](std::string detail) { return Error{ErrorCode::Invalid, std::move(detail)}; };
-  if (profile != "oss-prod") return refuse("unsupported profile: \"" + std::string(profile) + "\"");
+  if (profile != "oss-prod") {
+    return refuse("unsupported --profile value \"" + std::string(profile) + "\" (expected standard or oss-prod)");
+  }
   if (simulate) return refuse("oss-prod profile does not allow --simulate");
-  if (policy.default_verdict() == gate::Verdict::Allow)
-    return refuse("oss-prod profile does not allow default_verdict allow");
+  if (policy.default_verdict() == gate::Verdict::Allow) {
+    return refuse(
+        "oss-prod profile rejects policy default_verdict=allow; use default_verdict: block or require_approval");
+  }
   for (const gate::Rule& rule : policy.rules()) {
     const bool risky = std::ranges::any_of(
         rule.match.risk_classes, [](const std::string& risk) { return risk == "high" || risk == "critical"; });
     if (!risky || rule.effect == gate::Verdict::Block) continue;
-    if (!rule.require_broker_credential) {
-      return refuse("oss-prod profile requires require_broker_credential for the high-risk rule " + rule.name);
-    }
-    return refuse("oss-prod profile requires a credential broker for the rule " + rule.name);
+    return refuse(
+        rule.require_broker_credential
+            ? "oss-prod profile requires --credential-broker for high-risk policies"
+            : "oss-prod profile requires high-risk allow/approval rules to set require_broker_credential: true");
   }
   return ok();
 }

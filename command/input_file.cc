@@ -43,7 +43,11 @@ Result<Json> read_document(std::string_view what, const std::string& path) {
   Json::Limits limits;
   limits.gait = true;
   Result<Json> document = Json::parse(text, limits);
-  if (!document) return invalid("parse " + std::string(what) + ": " + document.error().detail, document.error().reason);
+  if (!document) {
+    // gait says "read intent" and "parse intent json".
+    const std::string parsed = what == "intent" ? "intent json" : std::string(what);
+    return invalid("parse " + parsed + ": " + document.error().detail, document.error().reason);
+  }
   if (!document->is_object()) return invalid("parse " + std::string(what) + ": " + path + " holds no JSON object");
   return document;
 }

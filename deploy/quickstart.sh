@@ -46,29 +46,21 @@ stop() {
 }
 
 prepare() {
-  if [[ -e "$var" && ! -e "$var/.ready" ]]; then
-    # A set-up that was interrupted: nothing was ever signed with it.
-    rm -rf "$var"
-  fi
   [[ -e "$var/.ready" ]] && return
   echo "making tokens, keys and configuration in $var"
-  mkdir -p "$var"/{run,keys,tokens,demo}
-  local module=/usr/lib/softhsm/libsofthsm2.so role person
-  [[ -e "$module" ]] || module="$(dpkg -L libsofthsm2 | grep '/libsofthsm2\.so$' | head -n 1)"
-  for role in approval trace release; do
-    mkdir -p "$var/tokens/$role/store"
-    printf 'directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n' \
-      "$var/tokens/$role/store" >"$var/tokens/$role/softhsm2.conf"
-    openssl rand -hex 16 >"$var/tokens/$role/pin"
-    chmod 0400 "$var/tokens/$role/pin"
-  done
+  mkdir -p "$var"/{run,keys,demo}
+  local person
   for person in alice bob; do
-    ssh-keygen -q -t ed25519 -N '' -C "$person (test-only, quickstart)" -f "$var/keys/$person"
+    [[ -e "$var/keys/$person.pub" ]] ||
+      ssh-keygen -q -t ed25519 -N '' -C "$person (test-only, quickstart)" -f "$var/keys/$person"
   done
+  local module=/usr/lib/softhsm/libsofthsm2.so
+  [[ -e "$module" ]] || module="$(dpkg -L libsofthsm2 | grep '/libsofthsm2\.so$' | head -n 1)"
   local digest
   digest="$("$bin/countersign" gate eval --policy "$policy" --intent "$intent" --check --json 2>/dev/null | jq -r .policy_digest)"
   [[ "$digest" =~ ^[0-9a-f]{64}$ ]] || die "the shipped policy could not be evaluated"
   sed -e "s|@MODULE@|$module|; s|@UID@|$(id -u)|; s|@POLICY_DIGEST@|$digest|" deploy/quickstart.yaml.in >"$var/countersign.yaml"
+  # Tokens, PINs, keys and ledger; what an interrupted run left unfinished it goes on with.
   "$bin/countersignd" init --config "$var/countersign.yaml" >"$var/init.log" 2>&1 || {
     cat "$var/init.log" >&2
     die "countersignd init failed"

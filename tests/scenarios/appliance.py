@@ -67,14 +67,6 @@ class Appliance:
         return self.folder / "run" / "sign.sock"
 
     def prepare(self):
-        for role in ROLES:
-            token = self.folder / "tokens" / role
-            (token / "store").mkdir(parents=True)
-            (token / "softhsm2.conf").write_text(
-                f"directories.tokendir = {token / 'store'}\nobjectstore.backend = file\nlog.level = ERROR\n"
-            )
-            (token / "pin").write_text("test-only-pin\n")
-            (token / "pin").chmod(0o400)
         (self.folder / "run").mkdir()
         keys = self.folder / "keys"
         keys.mkdir()
