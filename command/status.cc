@@ -14,6 +14,7 @@ namespace {
 constexpr Flag kFlags[] = {
     {"wait", Flag::Kind::Text, "SPAN", "wait so long for the signer to be ready, \"15s\"; exit 7 if it is not"},
     kSignerFlag,
+    kAdminFlag,
 };
 
 // Between two looks at a signer that is starting.
@@ -97,7 +98,8 @@ Result<int> status(Call& call, const Arguments& arguments) {
   if (arguments.given("wait")) {
     RETURN_IF_ERROR(wait_until_ready(signer, address, arguments.text("wait")));
   }
-  ASSIGN_OR_RETURN(const std::string body, signer.get("/v1/status"));
+  client::SignerClient admin(admin_address(arguments));
+  ASSIGN_OR_RETURN(const std::string body, admin.get("/v1/status"));
   ASSIGN_OR_RETURN(Json document, Json::parse(body));
   if (!document.is_object()) return Error{ErrorCode::Internal, "the signer's status is no object"};
   if (call.json) {

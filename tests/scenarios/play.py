@@ -134,7 +134,7 @@ class Player:
     def expect_json(self, rest):
         program, wanted = re.fullmatch(r"(.*?) is ?(.*)", rest).groups()
         wanted = string.Template(wanted).safe_substitute(self.environment)
-        found = self.jq(program)
+        found = self.jq(string.Template(program).safe_substitute(self.environment))
         if found != wanted:
             raise Failed(f"it is {found!r}")
 
