@@ -402,6 +402,18 @@ TEST(FrontUnderLoad, KeepsOtherRolesServedWhileAHolderHangs) {
   }));
 }
 
+TEST(FrontLimits, BoundAPeerButNotTheQuestionWhetherTheSignerLives) {
+  RunningAppliance appliance({.extra = "limits: {requests_per_second: 1, burst: 3}\n"});
+  auto http = appliance.http();
+  EXPECT_EQ(http.get("/v1/nonce")->status, 200);
+  Result<HttpAnswer> over = http.get("/v1/nonce");
+  for (int i = 0; i < 200 && over && over->status == 200; ++i) over = http.get("/v1/nonce");
+  ASSERT_TRUE(over);
+  EXPECT_EQ(over->status, 429);
+  EXPECT_FALSE(over->retry_after.empty());
+  EXPECT_EQ(http.get("/readyz")->status, 200);
+}
+
 TEST(FrontStart, RefusesALedgerThatIsMissingOrOlderThanItsAnchors) {
   RunningAppliance appliance;
   const std::string ledger = appliance.path("state/ledger.db");
