@@ -23,11 +23,16 @@ die() {
 
 # --- the appliance -------------------------------------------------------------------------------------------------
 
-# The pid of our running supervisor, empty where there is none. A pid file alone proves nothing: pids are used again.
+# When a process started, in clock ticks since boot; readable also of processes that forbid to be looked into.
+start_of() {
+  sed -E 's/^.*\) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20
+}
+
+# The pid of our running supervisor, empty where there is none. A pid alone proves nothing: it is used again.
 running() {
-  local pid
-  pid="$(cat "$var/run/countersignd.pid" 2>/dev/null)" || return 0
-  [[ "$(readlink "/proc/$pid/exe" 2>/dev/null)" == "$bin/countersignd"* ]] && echo "$pid"
+  local pid start
+  read -r pid start 2>/dev/null <"$var/run/countersignd.pid" || return 0
+  [[ -n "$start" && "$(start_of "$pid")" == "$start" ]] && echo "$pid"
   return 0
 }
 
@@ -57,7 +62,8 @@ prepare() {
   local module=/usr/lib/softhsm/libsofthsm2.so
   [[ -e "$module" ]] || module="$(dpkg -L libsofthsm2 | grep '/libsofthsm2\.so$' | head -n 1)"
   local digest
-  digest="$("$bin/countersign" gate eval --policy "$policy" --intent "$intent" --check --json 2>/dev/null | jq -r .policy_digest)"
+  # Blocked (exit 3) without its context, but the digest is there.
+  digest="$("$bin/countersign" gate eval --policy "$policy" --intent "$intent" --check --json 2>/dev/null | jq -r .policy_digest || true)"
   [[ "$digest" =~ ^[0-9a-f]{64}$ ]] || die "the shipped policy could not be evaluated"
   sed -e "s|@MODULE@|$module|; s|@UID@|$(id -u)|; s|@POLICY_DIGEST@|$digest|" deploy/quickstart.yaml.in >"$var/countersign.yaml"
   # Tokens, PINs, keys and ledger; what an interrupted run left unfinished it goes on with.
@@ -71,7 +77,7 @@ prepare() {
 start() {
   local pid
   pid="$(running)"
-  if [[ -n "$pid" && "$(readlink "/proc/$pid/exe")" == *"(deleted)" ]]; then
+  if [[ -n "$pid" && -n "$(find "$bin" -name 'countersign*' -newer "$var/run/countersignd.pid")" ]]; then
     echo "the programs were built anew: starting the appliance again"
     stop
     pid=""
@@ -86,7 +92,7 @@ start() {
       exec setsid "$bin/countersignd" --config "$var/countersign.yaml" </dev/null >>"$var/countersignd.log" 2>&1
     ) &
     pid=$!
-    echo "$pid" >"$var/run/countersignd.pid"
+    echo "$pid $(start_of "$pid")" >"$var/run/countersignd.pid"
     disown "$pid"
   fi
   "$bin/countersign" status --wait 15s >/dev/null || {
@@ -98,6 +104,17 @@ start() {
 
 # --- the runbook ---------------------------------------------------------------------------------------------------
 
+# A command as somebody in this folder would type it.
+typed() {
+  local word
+  for word in "$@"; do
+    word="${word#"$bin"/}"
+    word="${word#"$root"/}"
+    [[ "$word" =~ ^[A-Za-z0-9_./:,@=+-]+$ ]] || word="'$word'"
+    printf ' %s' "$word"
+  done
+}
+
 steps=0
 # step EXPECTED_EXIT WHAT FILTER COMMAND…: prints the command and, by the jq filter, what it answered; ends the quickstart
 # where it exits otherwise.
@@ -105,14 +122,13 @@ step() {
   local expected="$1" what="$2" filter="$3" code=0
   shift 3
   steps=$((steps + 1))
-  printf '\n%d. %s\n   $' "$steps" "$what"
-  printf ' %q' "${@/#$bin\//}"
-  printf '\n'
+  printf '\n%d. %s\n   $%s\n' "$steps" "$what" "$(typed "$@")"
   "$@" >"$demo/stdout" 2>"$demo/stderr" || code=$?
   if [[ -n "$filter" ]]; then
     jq -r "$filter" "$demo/stdout" | sed 's/^/   /'
   else
     sed 's/^/   /' "$demo/stdout"
+    [[ "$code" -eq 0 ]] || sed 's/^/   /' "$demo/stderr"
   fi
   printf '   exit %d\n' "$code"
   if [[ "$code" -ne "$expected" ]]; then
@@ -186,23 +202,28 @@ runbook() {
 
   step 0 "The trace of the allow, verified by countersign" '"\(.signature_status): \(.verdict), key \(.key_id)"' \
     "$bin/countersign" trace verify "$demo/allow.json" --json
-  step 0 "The same by jq and openssl alone, with the published key" "" by_hand "$demo/allow.json"
+  local kid
+  kid="$("$bin/countersign" keys list --role trace --json | jq -r '.keys[] | select(.state == "active") | .kid')"
+  step 0 "The same by jq and openssl alone, with the published key" "" by_hand "$demo/allow.json" "$var/published/trace/$kid.pem"
 
   notified
 }
 
 # gait's envelope, checked with tools that know nothing of us (docs/statements.md).
 by_hand() {
-  local trace="$1" kid
-  kid="$("$bin/countersign" keys list --role trace --json | jq -r '.keys[] | select(.state == "active") | .kid')"
+  local trace="$1" key="$2"
+  cat <<'TEXT'
+jq -cSj 'del(.signature,.countersign)' TRACE | openssl dgst -sha256 -binary > digest    (its hex is .signature.signed_digest)
+jq -r .signature.sig TRACE | openssl base64 -d -A > signature
+openssl pkeyutl -verify -rawin -pubin -inkey KEY -in digest -sigfile signature
+TEXT
   jq -cSj 'del(.signature,.countersign)' "$trace" | openssl dgst -sha256 -binary >"$demo/digest"
-  jq -r .signature.signed_digest "$trace" | tr -d '\n' >"$demo/claimed"
-  [[ "$(od -An -v -tx1 "$demo/digest" | tr -d ' \n')" == "$(cat "$demo/claimed")" ]] || {
+  [[ "$(od -An -v -tx1 "$demo/digest" | tr -d ' \n')" == "$(jq -r .signature.signed_digest "$trace")" ]] || {
     echo "the digest differs"
     return 2
   }
   jq -r .signature.sig "$trace" | openssl base64 -d -A >"$demo/signature"
-  openssl pkeyutl -verify -rawin -pubin -inkey "$var/published/trace/$kid.pem" -in "$demo/digest" -sigfile "$demo/signature"
+  openssl pkeyutl -verify -rawin -pubin -inkey "$key" -in "$demo/digest" -sigfile "$demo/signature"
 }
 
 # Both refusals reach the security owner's file. The notifier delivers beside the answers, so a line may come a moment
