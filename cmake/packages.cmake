@@ -17,7 +17,6 @@ pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(YAMLCPP REQUIRED IMPORTED_TARGET yaml-cpp)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
-pkg_check_modules(FMT REQUIRED IMPORTED_TARGET fmt)
 find_package(double-conversion REQUIRED)
 find_package(prometheus-cpp REQUIRED COMPONENTS core)
 
@@ -30,7 +29,6 @@ package(double-conversion double-conversion::double-conversion)
 package(prometheus prometheus-cpp::core)
 package(boost Boost::headers Threads::Threads)
 package(sqlite3 PkgConfig::SQLITE)
-add_library(CLI11 INTERFACE IMPORTED GLOBAL)
 
 # Cryptoki declarations only; nothing of p11-kit is linked.
 add_library(p11-kit-headers INTERFACE IMPORTED GLOBAL)
