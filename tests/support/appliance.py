@@ -55,7 +55,8 @@ class Signer:
             raise
         parsed = json.loads(text) if text[:1] in (b"{", b"[") else text.decode()
         if answer.status != 200:
-            raise Refused(answer.status, parsed["error"] if isinstance(parsed, dict) else {"message": parsed})
+            error = parsed.get("error", parsed) if isinstance(parsed, dict) else {"message": parsed}
+            raise Refused(answer.status, error)
         return parsed
 
     def sign(self, request):
@@ -155,7 +156,7 @@ class Appliance:
         """log index → digest of what was recorded there, read from the ledger of a stopped appliance."""
         ledger = sqlite3.connect(f"file:{self.state}/ledger.db?mode=ro", uri=True)
         try:
-            return {index: json.loads(leaf)["body_digest"] for index, leaf in ledger.execute("SELECT idx, leaf FROM records")}
+            return {index: digest.hex() for index, digest in ledger.execute("SELECT idx, body_digest FROM records")}
         finally:
             ledger.close()
 

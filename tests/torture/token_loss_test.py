@@ -68,7 +68,7 @@ def reinitialised(programs, folder):
     subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", "test-trace", "--so-pin", "12345678", "--pin", pin],
                    env=environment, check=True, stdout=subprocess.DEVNULL)
     assert until(lambda: not signs(appliance)), "signed with a key that is gone"
-    assert not appliance.ready()
+    assert until(lambda: not appliance.ready()), "ready without a key"
     refusal = None
     try:
         appliance.signer().sign(trace_request(os.urandom(32).hex()))
