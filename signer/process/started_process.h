@@ -5,12 +5,17 @@
 #include <sys/types.h>
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "common/result.h"
 
 namespace countersign::process {
+
+// For the environment of a process that parses and builds a document per request: its hundred-odd small blocks stay in
+// the thread's cache instead of going through the arena each time (glibc manual, "Memory Allocation Tunables").
+inline constexpr std::string_view kAllocatorTuning = "GLIBC_TUNABLES=glibc.malloc.tcache_count=1000";
 
 struct Program {
   std::vector<std::string> argv;         // argv[0] is the path
