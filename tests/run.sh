@@ -20,6 +20,8 @@ esac
 deploy/install-packages.sh build run test
 jobs="$(nproc)"
 export CTEST_OUTPUT_ON_FAILURE=1
+# So that a second clone on the same machine finds what the first one compiled.
+export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
 # A machine's own providers must not decide a test.
 export OPENSSL_CONF=/dev/null
 if [[ "$mode" == full ]]; then
