@@ -26,6 +26,10 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using test::Listener;
 
+// As run_notifier does. The tests that call a target directly would otherwise die of it now and then: a command may end
+// before its event is written to it.
+[[maybe_unused]] const auto kBrokenPipesAreErrors = std::signal(SIGPIPE, SIG_IGN);
+
 NotifyConfig file_target(const std::string& path) {
   NotifyConfig target;
   target.kind = NotifyConfig::Kind::File;
