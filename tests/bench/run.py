@@ -20,20 +20,20 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
-from appliance import SOFTHSM, Appliance, trace_request  # noqa: E402
+from appliance import Appliance, softhsm, trace_request  # noqa: E402
 
 
 class MeasuredAppliance(Appliance):
     def __init__(self, build, folder, algorithm, trace_holders):
         super().__init__(build / "bin", folder, algorithm=algorithm, holders=trace_holders,
-                         extra="limits: {requests_per_second: 1000000, burst: 1000000, in_flight: 4096}\n")
+                         more="limits: {requests_per_second: 1000000, burst: 1000000, in_flight: 4096}\n")
         self.init()
 
     def raw_arguments(self):
-        return SOFTHSM, "test-trace", self.folder / "trace" / "pin", "trace-", self.algorithm
+        return softhsm(), "test-trace", self.token("trace") / "pin", "trace-", self.algorithm
 
     def raw_environment(self):
-        return {**os.environ, "SOFTHSM2_CONF": str(self.folder / "trace" / "softhsm2.conf")}
+        return {**os.environ, "SOFTHSM2_CONF": str(self.token("trace") / "softhsm2.conf")}
 
 
 def run(arguments, **keywords):
@@ -81,7 +81,7 @@ def measure_throughput(build, folder, options, figures, algorithm, holders):
 
     def load(body, connections, *prefix):
         before = appliance.cpu()
-        result = run([*prefix, build / "bin/bench_load", "http", appliance.folder / "sign.sock", body, connections,
+        result = run([*prefix, build / "bin/bench_load", "http", appliance.socket, body, connections,
                       options.seconds])
         result["server_cpu_us"] = (appliance.cpu() - before) * 1e6 / result["everything"]
         return result
@@ -127,7 +127,7 @@ def measure_throughput(build, folder, options, figures, algorithm, holders):
     if holders == 1 and algorithm == "p256":
         measure_peers(build, appliance, options, figures)
     if holders == 1:
-        with subprocess.Popen([build / "bin/bench_load", "idle", str(appliance.folder / "sign.sock"), "1000"],
+        with subprocess.Popen([build / "bin/bench_load", "idle", str(appliance.socket), "1000"],
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as idle:
             if idle.stdout.readline() != "open\n":
                 sys.exit("1,000 connections could not be opened")
@@ -146,7 +146,7 @@ def measure_peers(build, appliance, options, figures):
     environment = appliance.raw_environment()
     request = appliance.folder / "single.json"
     for _ in range(options.rounds):
-        ours = run([build / "bin/bench_load", "http", appliance.folder / "sign.sock", request, 64, options.seconds])
+        ours = run([build / "bin/bench_load", "http", appliance.socket, request, 64, options.seconds])
         if shutil.which("p11-kit"):
             served = measure_p11_kit(build, appliance, environment, options)
             if served:
@@ -165,7 +165,7 @@ def measure_p11_kit(build, appliance, environment, options):
         print("p11-kit's client module is absent: its figures are left out", file=sys.stderr)
         return None
     name = str(appliance.folder / "p11-kit.sock")
-    server = subprocess.Popen(["p11-kit", "server", "--foreground", "--provider", SOFTHSM, "--name", name,
+    server = subprocess.Popen(["p11-kit", "server", "--foreground", "--provider", softhsm(), "--name", name,
                                "pkcs11:token=test-trace"], env=environment, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL)
     try:
@@ -195,9 +195,9 @@ def measure_ssh_agent(build, appliance, environment, options):
         while not os.path.exists(name) and time.monotonic() < deadline:
             time.sleep(0.01)
         ask = appliance.folder / "askpass"
-        ask.write_text(f"#!/bin/sh\ncat {appliance.folder}/trace/pin\n")
+        ask.write_text(f"#!/bin/sh\ncat {appliance.token('trace')}/pin\n")
         ask.chmod(0o700)
-        added = subprocess.run(["ssh-add", "-s", SOFTHSM], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        added = subprocess.run(["ssh-add", "-s", softhsm()], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                                env={**environment, "SSH_AUTH_SOCK": name, "SSH_ASKPASS": str(ask),
                                     "SSH_ASKPASS_REQUIRE": "force"})
         if added.returncode != 0:
@@ -215,7 +215,7 @@ def measure_gate_eval(build, folder, options, figures):
     source = pathlib.Path(__file__).resolve().parent
     arguments = [build / "bin/countersign", "gate", "eval", "--policy", source / "policy.yaml", "--intent",
                  source / "intent.json", "--trace-out", appliance.folder / "trace.json", "--signer",
-                 appliance.folder / "sign.sock", "--json"]
+                 appliance.socket, "--json"]
     for _ in range(options.rounds):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         begin = time.monotonic()

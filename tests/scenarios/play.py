@@ -22,19 +22,37 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import string
 import subprocess
 import sys
 import tempfile
 import time
 
-from appliance import Appliance, copy_examples
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(SOURCE / "tests" / "support"))
+from appliance import Appliance  # noqa: E402
 
 EXPECTATIONS = ("exit", "stdout", "stderr", "json", "keep", "told", "file")
+SCOPES = ("tool:tenant.retire", "tool:tool.write", "phase:apply", "destructive:apply")
 
 
 class Failed(Exception):
     pass
+
+
+def copy_examples(to):
+    """The shipped example under short names; its context envelope carries the current time."""
+    examples = SOURCE / "deploy" / "examples"
+    shutil.copy(examples / "production-change.policy.yaml", to / "policy.yaml")
+    shutil.copy(examples / "production-change.intent.json", to / "intent.json")
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    text = (examples / "production-change.context.json").read_text()
+    for old in ("2026-06-01T08:58:00Z", "2026-06-01T08:57:30Z", "2026-06-01T08:57:40Z"):
+        text = text.replace(old, now)
+    (to / "context.json").write_text(text)
+    shutil.copytree(examples, to / "deploy" / "examples")
+    (to / "var" / "demo" / "tenants" / "tenant-4711").mkdir(parents=True)
 
 
 class Player:
@@ -48,23 +66,23 @@ class Player:
         for name in ("countersign", "gait"):
             (links / name).symlink_to(pathlib.Path(programs).resolve() / "countersign")
         more = "\n".join(line.split(" ", 1)[1] for line in lines if line.startswith("config "))
-        self.appliance = Appliance(programs, self.folder / "appliance", more)
+        self.appliance = Appliance(programs, self.folder / "appliance", approvers=["alice", "bob"], scopes=SCOPES, more=more)
+        self.appliance.make_key("mallory")  # who is nobody's approver
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("COUNTERSIGN_", "SSH_AUTH", "GAIT_"))},
             "PATH": f"{links}:{os.environ['PATH']}",
             "COUNTERSIGN_SIGNER": str(self.appliance.socket),
-            "KEYS": str(self.folder / "appliance" / "keys"),
-            "PUBLISHED": str(self.folder / "appliance" / "published"),
+            "KEYS": str(self.appliance.folder / "keys"),
+            "PUBLISHED": str(self.appliance.folder / "published"),
         }
         self.last = None
         self.checked_exit = True
 
     def play(self):
-        (self.folder / "appliance").mkdir()
         copy_examples(self.work)
-        self.appliance.prepare()
-        self.appliance.start()
+        self.appliance.init()
         try:
+            self.up()
             for number, line in enumerate(self.lines, 1):
                 try:
                     self.line(line)
@@ -73,6 +91,13 @@ class Player:
             self.end_command()
         finally:
             self.appliance.stop()
+
+    def up(self):
+        """Waits as users do, with the command."""
+        self.appliance.launch()
+        waited = subprocess.run(["countersign", "status", "--wait", "60s"], env=self.environment, capture_output=True, text=True)
+        if waited.returncode != 0:
+            raise RuntimeError(f"the appliance is not ready: {waited.stderr}\n{self.appliance.log()}")
 
     def line(self, line):
         word, _, rest = line.partition(" ")
@@ -85,7 +110,7 @@ class Player:
         if line == "down":
             self.appliance.stop()
         elif line == "up":
-            self.appliance.start()
+            self.up()
         elif word == "$":
             self.command(["bash", "-euo", "pipefail", "-c", rest])
         else:
@@ -143,7 +168,7 @@ class Player:
         self.environment[name] = self.jq(program)
 
     def expect_told(self, event):
-        path = self.folder / "appliance" / "security.jsonl"
+        path = self.appliance.folder / "security.jsonl"
         for _ in range(200):
             if path.exists() and f'"{event}"' in path.read_text():
                 return
@@ -170,7 +195,7 @@ def main():
         print(failure, file=sys.stderr)
         print(f"kept: {player.folder}", file=sys.stderr)
         return 1
-    subprocess.run(["rm", "-rf", str(player.folder)], check=True)
+    shutil.rmtree(player.folder)
     return 0
 
 

@@ -1,5 +1,6 @@
 """A whole appliance in a folder of its own, for tests and measurements that look at it from outside: real programs, real
 SoftHSM tokens, real sockets. Nothing here knows the product's insides beyond its configuration and its HTTP interface."""
+import atexit
 import http.client
 import json
 import os
@@ -11,10 +12,39 @@ import subprocess
 import threading
 import time
 
-SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 ROLES = ("approval", "trace", "release")
 POLICY = "482a34a80e02e7cbe523d30aa8d5024c9aeaf008263cb76964e2f99881cbc473"
-EVERYTHING = "sign:trace, sign:approval, verify, nonce, decisions, requests, executed, metrics, admin:status"
+
+# Paths are relative, as a reader of the examples writes them: the configuration's folder is where they begin.
+CONFIGURATION = """\
+state: {state}
+sockets: {{sign: run/sign.sock, admin: run/admin.sock, public: run/public.sock, mode: "0600"}}
+tokens:
+{tokens}
+roles:
+{roles}
+peers:
+  - uid: {uid}
+    may: [sign:approval, sign:trace, sign:release, verify, nonce, decisions, requests, executed, log, metrics, admin:status]
+{approvers}
+security_owner: {{notify: [{{file: security.jsonl}}]}}
+publication: {{directory: published}}
+trial: true
+{more}
+"""
+TOKEN = ("  {name}: {{module: {module}, environment: {{SOFTHSM2_CONF: tokens/{name}/softhsm2.conf}}, label: test-{name}, "
+         "pin: {{file: tokens/{name}/pin}}}}")
+ROLE = "  {role}: {{token: {token}, algorithm: {algorithm}, holders: {holders}}}"
+APPROVER = "  - {{identity: {name}@company.example, proof: {{ssh_key: keys/{name}.pub}}, scopes: {scopes}}}"
+
+
+def softhsm():
+    """SoftHSM's module, where this system keeps it."""
+    usual = pathlib.Path("/usr/lib/softhsm/libsofthsm2.so")
+    if usual.exists():
+        return usual
+    listed = subprocess.run(["dpkg", "-L", "libsofthsm2"], capture_output=True, text=True, check=True).stdout
+    return pathlib.Path(next(line for line in listed.splitlines() if line.endswith("/libsofthsm2.so")))
 
 
 class Refused(Exception):
@@ -39,7 +69,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class Signer:
-    """One kept-alive connection to sign.sock. Not for several threads at once."""
+    """One kept-alive connection to a socket of the signer. Not for several threads at once."""
 
     def __init__(self, path, timeout=30):
         self.connection = UnixConnection(path, timeout)
@@ -64,62 +94,60 @@ class Signer:
 
 
 class Appliance:
-    """countersignd on tokens of its own. `holders`, `algorithm` are those of the trace role; `one_token` puts every role in one."""
+    """countersignd on tokens of its own: `init` makes them, it is up between `start` and `stop`. `algorithm` is that of every
+    role, `holders` are those of the trace role; `one_token` puts every role in one; `approvers` are names, who may approve
+    `scopes`; `more` is added to the configuration."""
 
-    def __init__(self, programs, folder, algorithm="ed25519", holders=1, one_token=False, module=SOFTHSM, environment="",
-                 extra="", state=None, approvers=0):
+    def __init__(self, programs, folder, algorithm="ed25519", holders=1, one_token=False, state="state", approvers=(),
+                 scopes=("tool:*", "phase:apply", "destructive:apply"), more=""):
         self.bin = pathlib.Path(programs)
         self.folder = pathlib.Path(folder)
         self.algorithm = algorithm
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.state = pathlib.Path(state) if state else self.folder / "state"
-        self.approvers = [self._make_approver(i) for i in range(approvers)]
-        tokens, roles = "", ""
-        names = ("all",) if one_token else ROLES
-        for name in names:
-            (self.folder / name).mkdir(exist_ok=True)
-            tokens += (f"  {name}:\n    module: {module}\n"
-                       f"    environment: {{SOFTHSM2_CONF: {self.folder}/{name}/softhsm2.conf{environment}}}\n"
-                       f"    label: test-{name}\n    pin: {{file: {self.folder}/{name}/pin}}\n")
-        for role in ROLES:
-            roles += (f"  {role}: {{token: {'all' if one_token else role}, algorithm: {algorithm}, "
-                      f"holders: {holders if role == 'trace' else 1}}}\n")
-        roster = "".join(
-            f"  - identity: {a['identity']}\n    proof: {{ssh_key: \"{a['public']}\"}}\n    scopes: [\"tool:*\", \"phase:apply\", "
-            f"\"destructive:apply\"]\n" for a in self.approvers)
-        self.config = self.folder / "countersign.yaml"
-        self.config.write_text(
-            f"state: {self.state}\n"
-            f"sockets: {{sign: {self.folder}/sign.sock, admin: {self.folder}/admin.sock, public: {self.folder}/public.sock}}\n"
-            f"tokens:\n{tokens}roles:\n{roles}"
-            f"peers:\n  - {{uid: {os.getuid()}, may: [{EVERYTHING}]}}\n"
-            + (f"approvers:\n{roster}" if roster else "")
-            + f"security_owner: {{notify: [{{file: {self.folder}/notices.jsonl}}]}}\n"
-            f"publication: {{directory: {self.folder}/published}}\n"
-            "trial: true\n" + extra)
         self.process = None
+        atexit.register(self.stop)  # a test that failed leaves nothing running
+        (self.folder / "run").mkdir(parents=True)
+        self.state = self.folder / state
+        for name in approvers:
+            self.make_key(name)
+        listed = "\n".join(APPROVER.format(name=name, scopes=json.dumps(scopes)) for name in approvers)
+        self.config = self.folder / "countersign.yaml"
+        self.config.write_text(CONFIGURATION.format(
+            state=self.state if pathlib.Path(state).is_absolute() else state,
+            tokens="\n".join(TOKEN.format(name=name, module=softhsm()) for name in (("all",) if one_token else ROLES)),
+            roles="\n".join(ROLE.format(role=role, token="all" if one_token else role, algorithm=algorithm,
+                                        holders=holders if role == "trace" else 1) for role in ROLES),
+            uid=os.getuid(), approvers="approvers:\n" + listed if listed else "", more=more))
 
-    def _make_approver(self, number):
-        key = self.folder / f"approver-{number}"
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test-only", "-f", str(key)], check=True)
-        return {"identity": f"approver{number}@company.example", "key": str(key),
-                "public": pathlib.Path(str(key) + ".pub").read_text().strip()}
+    @property
+    def socket(self):
+        return self.folder / "run" / "sign.sock"
+
+    def token(self, name):
+        """The folder of a token: softhsm2.conf, its PIN, and what SoftHSM keeps."""
+        return self.folder / "tokens" / name
+
+    def make_key(self, name):
+        """An SSH key for a person, test-only: keys/NAME and keys/NAME.pub. It counts for nothing by itself."""
+        keys = self.folder / "keys"
+        keys.mkdir(exist_ok=True)
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"{name} (test-only)", "-f", str(keys / name)],
+                       check=True)
 
     def init(self):
-        done = subprocess.run([self.bin / "countersignd", "init", "--config", self.config], capture_output=True, text=True)
+        done = subprocess.run([self.bin / "countersignd", "init", "--config", self.config], capture_output=True, text=True,
+                              timeout=60)
         if done.returncode != 0:
-            raise RuntimeError("init failed: " + done.stdout + done.stderr)
+            raise RuntimeError(f"init exited with {done.returncode}:\n{done.stdout}{done.stderr}")
         return self
 
     def log(self):
-        path = self.folder / "log"
+        path = self.folder / "countersignd.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def launch(self, **keywords):
-        with open(self.folder / "log", "ab") as log:
+    def launch(self):
+        with open(self.folder / "countersignd.log", "ab") as log:
             self.process = subprocess.Popen([self.bin / "countersignd", "--config", self.config], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, start_new_session=True, **keywords)
-        return self
+                                            stdout=log, stderr=log, start_new_session=True)
 
     def start(self, within=30):
         """Starts it and returns the milliseconds until every role could sign."""
@@ -140,17 +168,30 @@ class Appliance:
 
     def ready(self):
         try:
-            Signer(self.folder / "sign.sock", timeout=10).call("GET", "/readyz")
+            self.signer(timeout=10).call("GET", "/readyz")
             return True
         except (OSError, http.client.HTTPException, Refused):
             return False
 
     def signer(self, timeout=30):
-        return Signer(self.folder / "sign.sock", timeout)
+        return Signer(self.socket, timeout)
+
+    def custodian(self):
+        """What custodians ask on their own socket."""
+        return Signer(self.folder / "run" / "admin.sock")
 
     def stop(self):
+        """Ends it as systemd does: its exit code, None where none was started. What does not end in time is killed, and said."""
+        if self.process is None:
+            return None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        try:
+            return self.process.wait(30)
+        finally:
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+            self.process = None
 
     def recorded(self):
         """log index → digest of what was recorded there, read from the ledger of a stopped appliance."""
@@ -190,11 +231,11 @@ class Appliance:
         return total / 1e9
 
     def approve(self, approver, decision, scopes, ttl="10m"):
-        """Mints a token with the real command, as an approver does. Returns the token's document."""
-        arguments = [self.bin / "countersign", "approve", "--signer", self.folder / "sign.sock", "--intent-digest",
+        """Mints a token with the real command, as the approver of that name does. Returns the token's document."""
+        arguments = [self.bin / "countersign", "approve", "--signer", self.socket, "--intent-digest",
                      decision["intent_digest"], "--policy-digest", decision["policy_digest"], "--ttl", ttl, "--scope",
-                     ",".join(scopes), "--approver", approver["identity"], "--reason-code", "test", "--ssh-key",
-                     approver["key"], "--out", self.folder / f"token-{os.urandom(6).hex()}.json", "--json"]
+                     ",".join(scopes), "--approver", f"{approver}@company.example", "--reason-code", "test", "--ssh-key",
+                     self.folder / "keys" / approver, "--out", self.folder / f"token-{os.urandom(6).hex()}.json", "--json"]
         done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeError("approve failed: " + done.stdout + done.stderr)

@@ -13,7 +13,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
-from appliance import Appliance, Load, Refused, trace_request  # noqa: E402
+from appliance import Appliance, Load  # noqa: E402
 
 
 def main():

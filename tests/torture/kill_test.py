@@ -40,8 +40,7 @@ class Redeemer:
         intent = os.urandom(32).hex()
         signer = self.appliance.signer(timeout=10)
         signer.sign(trace_request(intent, "require_approval", required=1))
-        token = self.appliance.approve(self.appliance.approvers[0], {"intent_digest": intent, "policy_digest": POLICY},
-                                       ["tool:db.save"])
+        token = self.appliance.approve("alice", {"intent_digest": intent, "policy_digest": POLICY}, ["tool:db.save"])
         outcomes = []
 
         def redeem():
@@ -71,7 +70,7 @@ def main():
     chance = random.Random(seed)
     print(f"seed {seed}, {kills} kills")
     folder = pathlib.Path(tempfile.mkdtemp(prefix="countersign-kill-"))
-    appliance = Appliance(sys.argv[1], folder, approvers=1).init()
+    appliance = Appliance(sys.argv[1], folder / "appliance", approvers=["alice"]).init()
     appliance.start()
     load = Load(appliance)
     redeemer = Redeemer(appliance)
