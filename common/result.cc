@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include "common/error_codes.h"
+
 namespace countersign {
 namespace {
 
@@ -19,6 +21,10 @@ constexpr ErrorCodeRow kErrorCodes[] = {
 };
 
 }  // namespace
+
+std::span<const ErrorCodeRow> error_codes() {
+  return kErrorCodes;
+}
 
 const ErrorCodeRow& row_of(ErrorCode code) {
   for (const ErrorCodeRow& row : kErrorCodes) {
