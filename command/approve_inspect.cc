@@ -2,20 +2,13 @@
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/input_file.h"
-#include "command/signer_address.h"
+#include "command/padded.h"
 #include "command/verifying_keys.h"
 #include "common/clock.h"
 #include "signer/statement/statement.h"
 
 namespace countersign::command {
 namespace {
-
-constexpr Flag kFlags[] = {
-    {"public-key", Flag::Kind::Text, "FILE", "the only key to believe: gait's base64 line, or PEM"},
-    {"public-key-env", Flag::Kind::Text, "NAME", "the same, from an environment variable"},
-    {"trust", Flag::Kind::Text, "DIR", "a synced publication directory: its keyset.json"},
-    kSignerFlag,
-};
 
 constexpr std::string_view kShown[] = {"token_id", "approver_identity", "reason_code", "intent_digest", "policy_digest",
                                        "scope",    "max_targets",       "max_ops",     "created_at",    "expires_at"};
@@ -36,14 +29,12 @@ Result<int> inspect(Call& call, const Arguments& arguments) {
     const Json* value = verified.document().find(name);
     if (value == nullptr) continue;
     members.set(name, *value);
-    std::string label(name);
-    label.resize(19, ' ');
-    text += label + (value->is_string() ? value->as_string() : value->compact()) + "\n";
+    text += padded(name, 19) + (value->is_string() ? value->as_string() : value->compact()) + "\n";
   }
   members.set("signature_status", "verified");
   members.set("kid", verified.key().key.kid());
   members.set("expired", expired);
-  text += "signature          verified by " + verified.key().key.kid() + (expired ? "\nEXPIRED\n" : "\n");
+  text += padded("signature", 19) + "verified by " + verified.key().key.kid() + (expired ? "\nEXPIRED\n" : "\n");
   call.console.answer(call.json ? members.compact() + "\n" : text);
   return 0;
 }
@@ -58,7 +49,7 @@ Command approve_inspect_command() {
       "Exits 0 when its signature verifies, also if it has expired, and 2 when not. Whether it was redeemed is known\n"
       "to the signer alone.",
       "countersign approve inspect token_a.json",
-      kFlags,
+      kVerifyingFlags,
       Positionals::Anywhere,
       Shape::Ours,
       inspect};

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "command/key_file_mode.h"
+#include "command/padded.h"
 #include "gate/verdict.h"
 
 namespace countersign::command {
@@ -45,11 +46,6 @@ const Command* command_for(std::span<const std::string> arguments) {
   return best;
 }
 
-std::string padded(std::string text, std::size_t width) {
-  text.resize(std::max(text.size() + 2, width), ' ');
-  return text;
-}
-
 std::string help_of(const Command& command) {
   std::string text = "countersign " + std::string(command.words) + " " + std::string(command.synopsis) + "\n\n" +
                      std::string(command.summary) + ".\n";
@@ -58,7 +54,7 @@ std::string help_of(const Command& command) {
   const auto add = [&text](const Flag& flag) {
     if (flag.meaning.empty()) return;
     const std::string value = flag.value.empty() ? std::string() : " " + std::string(flag.value);
-    text += padded("  --" + std::string(flag.name) + value, 34) + std::string(flag.meaning) + "\n";
+    text += padded("  --" + std::string(flag.name) + value + " ", 34) + std::string(flag.meaning) + "\n";
   };
   std::ranges::for_each(command.flags, add);
   std::ranges::for_each(kEveryFlag, add);
@@ -70,7 +66,7 @@ std::string overview() {
       "countersign: asks for verdicts, approvals and signatures of a Countersign appliance.\n\n"
       "usage: countersign COMMAND [flags]      (countersign COMMAND --help tells more)\n\n";
   for (const Command& command : all_commands()) {
-    text += padded("  " + std::string(command.words), 20) + std::string(command.summary) + "\n";
+    text += padded("  " + std::string(command.words) + " ", 20) + std::string(command.summary) + "\n";
   }
   return text +
          "\nThe signer is found by --signer or $COUNTERSIGN_SIGNER, else at /run/countersign/sign.sock.\n"

@@ -3,43 +3,17 @@
 #include <algorithm>
 #include <string_view>
 
+#include "command/padded.h"
+#include "common/joined.h"
+#include "gate/optional_members.h"
+
 namespace countersign::command {
 namespace {
 
+using gate::put;
+using gate::put_flag;
+using gate::put_member;
 using statement::Verdict;
-
-std::string joined(const std::vector<std::string>& texts, std::string_view separator) {
-  std::string all;
-  for (const std::string& text : texts) {
-    if (!all.empty()) all += separator;
-    all += text;
-  }
-  return all;
-}
-
-// gait's omitempty.
-class Members {
- public:
-  void text(std::string_view name, std::string_view value) {
-    if (!value.empty()) json_.set(name, value);
-  }
-  void texts(std::string_view name, const std::vector<std::string>& values) {
-    if (!values.empty()) json_.set(name, Json::array(values));
-  }
-  void number(std::string_view name, std::int64_t value) {
-    if (value != 0) json_.set(name, value);
-  }
-  void flag(std::string_view name, bool value) {
-    if (value) json_.set(name, true);
-  }
-  void member(std::string_view name, const std::optional<Json>& value) {
-    if (value && !value->is_null()) json_.set(name, *value);
-  }
-  Json done() && { return std::move(json_); }
-
- private:
-  Json json_ = Json::object({{"ok", true}});
-};
 
 // What to do about a reason, for people. The first row whose code begins with `prefix` counts.
 struct Advice {
@@ -95,59 +69,58 @@ std::vector<std::string> shown_reasons(const GateAnswer& answer) {
 Json gate_json(const GateAnswer& answer) {
   const gate::Decision& decision = answer.decision;
   const gate::ContextEvidence& context = answer.inputs.judged.context;
-  Members members;
-  members.text("profile", answer.profile);
-  members.text("verdict", shown_verdict(answer));
-  members.texts("reason_codes", shown_reasons(answer));
-  if (!answer.simulate) members.texts("violations", decision.violations);
-  members.number("required_approvals", decision.required_approvals);
+  Json members = Json::object({{"ok", true}});
+  put(members, "profile", answer.profile);
+  put(members, "verdict", shown_verdict(answer));
+  put(members, "reason_codes", shown_reasons(answer));
+  if (!answer.simulate) put(members, "violations", decision.violations);
+  put(members, "required_approvals", decision.required_approvals);
   if (answer.judgement) {
-    members.text("approval_ref", answer.judgement->approval_ref);
-    members.number("valid_approvals", answer.judgement->valid);
+    put(members, "approval_ref", answer.judgement->approval_ref);
+    put(members, "valid_approvals", answer.judgement->valid);
   }
-  members.text("approval_audit_path", answer.audit_path);
-  members.flag("delegation_required", decision.delegation_required);
-  members.text("trace_id", answer.trace_id);
-  members.text("trace_path", answer.trace_path);
-  members.text("policy_digest", answer.inputs.policy_digest.hex());
-  members.text("intent_digest", answer.inputs.intent_digest.hex());
-  members.text("context_set_digest", context.set_digest);
-  members.text("context_evidence_mode", context.mode);
-  members.number("context_ref_count", static_cast<std::int64_t>(context.refs.size()));
-  members.text("context_source", context.source);
-  members.flag("script", answer.inputs.judged.intent.is_script());
-  members.number("step_count", decision.step_count);
+  put(members, "approval_audit_path", answer.audit_path);
+  put_flag(members, "delegation_required", decision.delegation_required);
+  put(members, "trace_id", answer.trace_id);
+  put(members, "trace_path", answer.trace_path);
+  put(members, "policy_digest", answer.inputs.policy_digest.hex());
+  put(members, "intent_digest", answer.inputs.intent_digest.hex());
+  put(members, "context_set_digest", context.set_digest);
+  put(members, "context_evidence_mode", context.mode);
+  put(members, "context_ref_count", static_cast<std::int64_t>(context.refs.size()));
+  put(members, "context_source", context.source);
+  put_flag(members, "script", answer.inputs.judged.intent.is_script());
+  put(members, "step_count", decision.step_count);
   if (const std::optional<Digest> hash = answer.inputs.judged.intent.script_hash()) {
-    members.text("script_hash", hash->hex());
+    put(members, "script_hash", hash->hex());
   }
-  members.text("composite_risk_class", decision.composite_risk_class);
+  put(members, "composite_risk_class", decision.composite_risk_class);
   if (!decision.step_verdicts.empty())
-    members.member("step_verdicts", gate::step_verdicts_json(decision.step_verdicts));
-  members.text("matched_rule", decision.matched_rule);
-  members.member("freeze_window", decision.freeze_window);
-  members.member("sandbox", decision.sandbox);
-  members.member("kill_switch", decision.kill_switch);
-  members.text("phase", decision.phase);
+    put_member(members, "step_verdicts", gate::step_verdicts_json(decision.step_verdicts));
+  put(members, "matched_rule", decision.matched_rule);
+  put_member(members, "freeze_window", decision.freeze_window);
+  put_member(members, "sandbox", decision.sandbox);
+  put_member(members, "kill_switch", decision.kill_switch);
+  put(members, "phase", decision.phase);
   if (answer.simulate) {
-    members.flag("simulate_mode", true);
-    members.flag("would_have_blocked",
-                 decision.verdict == Verdict::Block || decision.verdict == Verdict::RequireApproval);
-    members.text("simulated_verdict", statement::name_of(decision.verdict));
-    members.texts("simulated_reason_codes", decision.reason_codes);
+    put_flag(members, "simulate_mode", true);
+    put_flag(members, "would_have_blocked",
+             decision.verdict == Verdict::Block || decision.verdict == Verdict::RequireApproval);
+    put(members, "simulated_verdict", statement::name_of(decision.verdict));
+    put(members, "simulated_reason_codes", decision.reason_codes);
   }
-  members.flag("check", answer.check);
+  put_flag(members, "check", answer.check);
   // Ours: what an approval must cover, so that nobody has to guess.
-  if (decision.verdict == Verdict::RequireApproval) members.texts("required_scopes", decision.required_scopes);
-  members.texts("warnings", answer.warnings);
-  return std::move(members).done();
+  if (decision.verdict == Verdict::RequireApproval) put(members, "required_scopes", decision.required_scopes);
+  put(members, "warnings", answer.warnings);
+  return members;
 }
 
 std::string gate_text(const GateAnswer& answer) {
   std::string text;
-  const auto line = [&text](std::string name, const std::string& value) {
+  const auto line = [&text](std::string_view name, const std::string& value) {
     if (value.empty()) return;
-    name.resize(14, ' ');
-    text += name + value + "\n";
+    text += padded(name, 14) + value + "\n";
   };
   line("verdict", std::string(shown_verdict(answer)) + (answer.simulate ? " (simulated, nothing is signed)" : "") +
                       (answer.check ? " (checked, nothing is signed or redeemed)" : ""));

@@ -4,6 +4,7 @@
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/input_file.h"
+#include "command/padded.h"
 #include "command/signer_address.h"
 #include "keymgmt/key_set.h"
 #include "signer/client/signer_client.h"
@@ -25,12 +26,6 @@ constexpr Flag kExportFlags[] = {
     {"out", Flag::Kind::Text, "FILE", "write there instead of stdout"},
     kSignerFlag,
 };
-
-std::string padded(std::string_view text, std::size_t width) {
-  std::string cell(text);
-  cell.resize(std::max(cell.size() + 1, width), ' ');
-  return cell;
-}
 
 std::string until(const PublishedKey& key) {
   return key.not_after ? key.not_after->rfc3339() : std::string("open");

@@ -1,6 +1,7 @@
 // requests list, show: the intents that wait for approval, whole.
 #include "command/command.h"
 #include "command/commands.h"
+#include "command/padded.h"
 #include "command/recorded_intent.h"
 #include "command/signer_address.h"
 #include "common/text.h"
@@ -29,9 +30,8 @@ Result<int> list(Call& call, const Arguments& arguments) {
   }
   if (rows.empty()) call.console.answer("nothing waits for approval\n");
   for (const Json& row : rows) {
-    const auto line = [&call](std::string name, std::string_view value) {
-      name.resize(15, ' ');
-      if (!value.empty()) call.console.answer(name + std::string(value) + "\n");
+    const auto line = [&call](std::string_view name, std::string_view value) {
+      if (!value.empty()) call.console.answer(padded(name, 15) + std::string(value) + "\n");
     };
     line("intent", row.text("intent_digest"));
     line("policy", row.text("policy_digest"));

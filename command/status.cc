@@ -4,6 +4,7 @@
 
 #include "command/command.h"
 #include "command/commands.h"
+#include "command/padded.h"
 #include "command/signer_address.h"
 #include "common/clock.h"
 #include "signer/client/signer_client.h"
@@ -42,8 +43,7 @@ void render(const Json& object, std::size_t depth, std::string& text) {
     std::string label(depth * 2, ' ');
     label += name;
     if (is_scalar(value) || all_scalar(value)) {
-      label.resize(std::max(label.size() + 1, std::size_t{24}), ' ');
-      text += label;
+      text += padded(label, 24);
       if (is_scalar(value)) {
         text += scalar(value);
       } else {

@@ -4,19 +4,11 @@
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/input_file.h"
-#include "command/signer_address.h"
 #include "command/verifying_keys.h"
 #include "signer/statement/statement.h"
 
 namespace countersign::command {
 namespace {
-
-constexpr Flag kFlags[] = {
-    {"public-key", Flag::Kind::Text, "FILE", "the only key to believe: gait's base64 line, or PEM"},
-    {"public-key-env", Flag::Kind::Text, "NAME", "the same, from an environment variable"},
-    {"trust", Flag::Kind::Text, "DIR", "a synced publication directory: its keyset.json"},
-    kSignerFlag,
-};
 
 // What gait says before it knows whether the signature is good.
 Json described(const std::string& path, const Json& trace) {
@@ -85,7 +77,7 @@ Command trace_verify_command() {
           "Checks a trace's signature, digests and key",
           "Without a key flag the signer's published keys are asked for. Exits 0 verified, 2 not, 6 unreadable.",
           "countersign trace verify ./gait-out/trace.json --json",
-          kFlags,
+          kVerifyingFlags,
           Positionals::Anywhere,
           Shape::Gait,
           verify};

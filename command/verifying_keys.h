@@ -4,11 +4,20 @@
 #include <string>
 
 #include "command/arguments.h"
+#include "command/signer_address.h"
 #include "common/result.h"
 #include "keymgmt/key_set.h"
 #include "keymgmt/role.h"
 
 namespace countersign::command {
+
+// The flags of a command that verifies, and of nothing else.
+inline constexpr Flag kVerifyingFlags[] = {
+    {"public-key", Flag::Kind::Text, "FILE", "the only key to believe: gait's base64 line, or PEM"},
+    {"public-key-env", Flag::Kind::Text, "NAME", "the same, from an environment variable"},
+    {"trust", Flag::Kind::Text, "DIR", "a synced publication directory: its keyset.json"},
+    kSignerFlag,
+};
 
 // --public-key FILE or --public-key-env NAME (gait's base64 line, or PEM), --trust DIR (its keyset.json), else the
 // signer. A single key counts for `role` at every moment. Fails with Invalid where two of these are given, and with

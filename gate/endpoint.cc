@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "common/hex_digit.h"
 #include "common/text.h"
 
 namespace countersign::gate {
@@ -41,13 +42,6 @@ bool has_word(Words words, std::string_view name) {
 
 bool is_alnum(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 // Whether every '%' starts an escape.

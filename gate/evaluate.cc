@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/joined.h"
 #include "common/text.h"
 #include "gate/fail_closed.h"
 #include "gate/rule_match.h"
@@ -19,15 +20,6 @@ void add_all(Texts& to, const Texts& from) {
 void make_set(Texts& texts) {
   std::sort(texts.begin(), texts.end());
   texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
-}
-
-std::string joined(const Texts& texts) {
-  std::string out;
-  for (const std::string& text : texts) {
-    if (!out.empty()) out += ',';
-    out += text;
-  }
-  return out;
 }
 
 // The limit that allows fewer requests in an hour.
@@ -118,9 +110,9 @@ Decision decide_one(const Policy& policy, const JudgedIntent& judged, UtcTime no
       if (outcomes[i].effect == decision.verdict) merge(*rules[i], outcomes[i], decision, references);
     }
     make_set(names);
-    decision.matched_rule = joined(names);
+    decision.matched_rule = joined(names, ",");
     make_set(references);
-    decision.broker.reference = joined(references);
+    decision.broker.reference = joined(references, ",");
   }
   if (decision.verdict != Verdict::RequireApproval) {
     decision.required_approvals = 0;
@@ -224,7 +216,7 @@ Decision decide_script(const Policy& policy, const JudgedIntent& judged, UtcTime
   make_set(decision.violations);
   make_set(decision.broker.scopes);
   make_set(rules);
-  decision.matched_rule = joined(rules);
+  decision.matched_rule = joined(rules, ",");
   return decision;
 }
 

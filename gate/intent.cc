@@ -3,23 +3,11 @@
 #include <algorithm>
 
 #include "gate/intent_reader.h"
+#include "gate/optional_members.h"
 
 namespace countersign::gate {
 namespace {
 
-// Go's omitempty: what is empty, zero or false is left out.
-void put(Json& object, std::string_view name, const std::string& text) {
-  if (!text.empty()) object.set(name, Json(text));
-}
-void put(Json& object, std::string_view name, const std::vector<std::string>& texts) {
-  if (!texts.empty()) object.set(name, Json::array(texts));
-}
-void put(Json& object, std::string_view name, std::int64_t number) {
-  if (number != 0) object.set(name, Json(number));
-}
-void put_flag(Json& object, std::string_view name, bool flag) {
-  if (flag) object.set(name, Json(true));
-}
 // Go writes a time even where it is absent (gait-formats §3.3).
 void put_time(Json& object, std::string_view name, UtcTime time) {
   object.set(name, Json(time.rfc3339()));

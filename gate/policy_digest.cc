@@ -1,5 +1,6 @@
 // The form of a policy that is hashed (gait-formats §6.3): the effective values under gait's own names.
 #include "common/clock.h"
+#include "gate/optional_members.h"
 #include "gate/policy.h"
 
 namespace countersign::gate {
@@ -7,19 +8,6 @@ namespace {
 
 Json text_of(Verdict verdict) {
   return Json(statement::name_of(verdict));
-}
-
-void put(Json& object, std::string_view name, const Texts& texts) {
-  if (!texts.empty()) object.set(name, Json::array(texts));
-}
-void put(Json& object, std::string_view name, const std::string& text) {
-  if (!text.empty()) object.set(name, Json(text));
-}
-void put(Json& object, std::string_view name, std::int64_t number) {
-  if (number != 0) object.set(name, Json(number));
-}
-void put_flag(Json& object, std::string_view name, bool flag) {
-  if (flag) object.set(name, Json(true));
 }
 
 Json json_of(const ToolAnnotations& annotations) {

@@ -1,5 +1,6 @@
 #include "gate/policy_reader.h"
 
+#include "common/joined.h"
 #include "common/strict_yaml.h"
 #include "gate/policy_fields.h"
 
@@ -27,15 +28,6 @@ const std::vector<LegacyMember>& legacy_members() {
       {"version", {"schema_id", "schema_version"}, "set schema_id=gait.gate.policy and schema_version=1.0.0"},
   };
   return kMembers;
-}
-
-std::string joined(const std::vector<std::string>& texts, std::string_view separator) {
-  std::string out;
-  for (const std::string& text : texts) {
-    if (!out.empty()) out += separator;
-    out += text;
-  }
-  return out;
 }
 
 std::vector<LegacyMember> legacy_members_of(const YamlNode& root) {

@@ -3,32 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gate/optional_members.h"
 #include "gate/relationship.h"
 
 namespace countersign::gate {
 namespace {
-
-// gait's omitempty, in file order.
-class Members {
- public:
-  void always(std::string_view name, Json value) { json_.set(name, std::move(value)); }
-  void text(std::string_view name, const std::string& value) {
-    if (!value.empty()) json_.set(name, Json(value));
-  }
-  void texts(std::string_view name, const std::vector<std::string>& values) {
-    if (!values.empty()) json_.set(name, Json::array(values));
-  }
-  void number(std::string_view name, std::int64_t value) {
-    if (value != 0) json_.set(name, Json(value));
-  }
-  void member(std::string_view name, const std::optional<Json>& value) {
-    if (value) json_.set(name, *value);
-  }
-  Json done() && { return std::move(json_); }
-
- private:
-  Json json_{Json::Object{}};
-};
 
 std::vector<std::string> split_names(std::string_view joined) {
   std::vector<std::string> out;
@@ -46,14 +25,14 @@ std::vector<std::string> matched_rule_ids(const TraceInputs& inputs) {
 }
 
 Json delegation_ref(const Delegation& delegation) {
-  Members out;
+  Json out{Json::Object{}};
   // gait names the first claimed reference where no token was presented.
-  if (!delegation.token_refs.empty()) out.text("delegation_token_ref", delegation.token_refs.front());
-  out.text("requester_identity", delegation.requester_identity);
-  out.number("delegation_depth", static_cast<std::int64_t>(delegation.chain.size()));
-  out.text("scope_class", delegation.scope_class);
-  out.always("chain_digest", Json(delegation.json().digest().hex()));
-  return std::move(out).done();
+  if (!delegation.token_refs.empty()) put(out, "delegation_token_ref", delegation.token_refs.front());
+  put(out, "requester_identity", delegation.requester_identity);
+  put(out, "delegation_depth", static_cast<std::int64_t>(delegation.chain.size()));
+  put(out, "scope_class", delegation.scope_class);
+  out.set("chain_digest", Json(delegation.json().digest().hex()));
+  return out;
 }
 
 Json relationship_of(const TraceInputs& inputs) {
@@ -65,12 +44,12 @@ Json relationship_of(const TraceInputs& inputs) {
   Relationship out;
   if (!fields.context.session_id.empty()) out.parent = {"session", fields.context.session_id};
   out.entities = {agent, tool, policy, trace};
-  Members reference;
-  reference.text("policy_id", inputs.policy.schema_id());
-  reference.text("policy_version", inputs.policy.schema_version());
-  reference.text("policy_digest", policy.id);
-  reference.texts("matched_rule_ids", matched_rule_ids(inputs));
-  out.policy_ref = std::move(reference).done();
+  Json reference{Json::Object{}};
+  put(reference, "policy_id", inputs.policy.schema_id());
+  put(reference, "policy_version", inputs.policy.schema_version());
+  put(reference, "policy_digest", policy.id);
+  put(reference, "matched_rule_ids", matched_rule_ids(inputs));
+  out.policy_ref = std::move(reference);
   out.edges = {{"calls", agent, tool}, {"governed_by", tool, policy}};
   out.agents.push_back(
       {"requester", fields.delegation ? fields.delegation->requester_identity : fields.context.identity});
@@ -84,37 +63,37 @@ Json relationship_of(const TraceInputs& inputs) {
   return out.json();
 }
 
-void put_context(const IntentContext& context, Members& out) {
-  out.text("agent_id", context.agent_id);
-  if (context.agent_identity) out.always("agent_identity", context.agent_identity->json());
-  out.text("run_id", context.run_id);
-  out.text("workflow_id", context.workflow_id);
-  out.text("repo", context.repo);
-  out.text("environment", context.environment);
-  out.text("credential_ref", context.credential_ref);
-  out.text("credential_source", context.credential_source);
-  out.text("credential_access_type", context.credential_access_type);
-  out.text("credential_issuer", context.credential_issuer);
-  out.text("credential_subject", context.credential_subject);
-  out.text("credential_owner", context.credential_owner);
-  out.text("credential_target_binding", context.credential_target_binding);
-  out.text("credential_run_binding", context.credential_run_binding);
-  out.text("credential_job_binding", context.credential_job_binding);
-  out.number("credential_ttl_seconds", context.credential_ttl_seconds);
-  out.text("approval_ref", context.approval_ref);
-  out.text("wrkr_inventory_ref", context.wrkr_inventory_ref);
-  out.text("agent_action_bom_ref", context.agent_action_bom_ref);
+void put_context(const IntentContext& context, Json& out) {
+  put(out, "agent_id", context.agent_id);
+  if (context.agent_identity) out.set("agent_identity", context.agent_identity->json());
+  put(out, "run_id", context.run_id);
+  put(out, "workflow_id", context.workflow_id);
+  put(out, "repo", context.repo);
+  put(out, "environment", context.environment);
+  put(out, "credential_ref", context.credential_ref);
+  put(out, "credential_source", context.credential_source);
+  put(out, "credential_access_type", context.credential_access_type);
+  put(out, "credential_issuer", context.credential_issuer);
+  put(out, "credential_subject", context.credential_subject);
+  put(out, "credential_owner", context.credential_owner);
+  put(out, "credential_target_binding", context.credential_target_binding);
+  put(out, "credential_run_binding", context.credential_run_binding);
+  put(out, "credential_job_binding", context.credential_job_binding);
+  put(out, "credential_ttl_seconds", context.credential_ttl_seconds);
+  put(out, "approval_ref", context.approval_ref);
+  put(out, "wrkr_inventory_ref", context.wrkr_inventory_ref);
+  put(out, "agent_action_bom_ref", context.agent_action_bom_ref);
 }
 
-void put_script(const TraceInputs& inputs, Members& out) {
+void put_script(const TraceInputs& inputs, Json& out) {
   const std::optional<Digest> hash = inputs.judged.intent.script_hash();
   if (!hash) return;
-  out.always("script", Json(true));
-  out.number("step_count", inputs.decision.step_count);
-  out.always("script_hash", Json(hash->hex()));
-  out.text("composite_risk_class", inputs.decision.composite_risk_class);
+  out.set("script", Json(true));
+  put(out, "step_count", inputs.decision.step_count);
+  out.set("script_hash", Json(hash->hex()));
+  put(out, "composite_risk_class", inputs.decision.composite_risk_class);
   if (!inputs.decision.step_verdicts.empty()) {
-    out.always("step_verdicts", step_verdicts_json(inputs.decision.step_verdicts));
+    out.set("step_verdicts", step_verdicts_json(inputs.decision.step_verdicts));
   }
 }
 
@@ -122,33 +101,33 @@ Json gait_members(const TraceInputs& inputs) {
   const IntentFields& fields = inputs.judged.intent.fields();
   const ContextEvidence& context = inputs.judged.context;
   const Decision& decision = inputs.decision;
-  Members out;
-  out.always("created_at", Json(fields.created_at.rfc3339()));
-  out.text("correlation_id", inputs.correlation_id);
-  out.always("tool_name", Json(fields.tool_name));
-  out.always("args_digest", Json(inputs.judged.intent.args_digest().hex()));
-  out.always("intent_digest", Json(inputs.intent_digest.hex()));
-  out.always("policy_digest", Json(inputs.policy_digest.hex()));
+  Json out{Json::Object{}};
+  out.set("created_at", Json(fields.created_at.rfc3339()));
+  put(out, "correlation_id", inputs.correlation_id);
+  out.set("tool_name", Json(fields.tool_name));
+  out.set("args_digest", Json(inputs.judged.intent.args_digest().hex()));
+  out.set("intent_digest", Json(inputs.intent_digest.hex()));
+  out.set("policy_digest", Json(inputs.policy_digest.hex()));
   put_context(fields.context, out);
-  out.text("policy_id", inputs.policy.schema_id());
-  out.text("policy_version", inputs.policy.schema_version());
-  out.texts("matched_rule_ids", matched_rule_ids(inputs));
-  out.always("verdict", Json(statement::name_of(decision.verdict)));
-  out.text("context_set_digest", context.set_digest);
-  out.text("context_evidence_mode", context.mode);
-  out.number("context_ref_count", static_cast<std::int64_t>(context.refs.size()));
-  out.text("context_source", context.source);
+  put(out, "policy_id", inputs.policy.schema_id());
+  put(out, "policy_version", inputs.policy.schema_version());
+  put(out, "matched_rule_ids", matched_rule_ids(inputs));
+  out.set("verdict", Json(statement::name_of(decision.verdict)));
+  put(out, "context_set_digest", context.set_digest);
+  put(out, "context_evidence_mode", context.mode);
+  put(out, "context_ref_count", static_cast<std::int64_t>(context.refs.size()));
+  put(out, "context_source", context.source);
   put_script(inputs, out);
-  out.texts("violations", decision.violations);
-  if (std::isfinite(inputs.latency_ms) && inputs.latency_ms > 0) out.always("latency_ms", Json(inputs.latency_ms));
-  out.text("approval_token_ref", inputs.approval_token_ref);
-  if (fields.delegation) out.always("delegation_ref", delegation_ref(*fields.delegation));
-  out.member("freeze_window", decision.freeze_window);
-  out.member("sandbox", decision.sandbox);
-  out.member("kill_switch", decision.kill_switch);
-  out.always("relationship", relationship_of(inputs));
-  if (fields.skill_provenance) out.always("skill_provenance", fields.skill_provenance->json());
-  return std::move(out).done();
+  put(out, "violations", decision.violations);
+  if (std::isfinite(inputs.latency_ms) && inputs.latency_ms > 0) out.set("latency_ms", Json(inputs.latency_ms));
+  put(out, "approval_token_ref", inputs.approval_token_ref);
+  if (fields.delegation) out.set("delegation_ref", delegation_ref(*fields.delegation));
+  put_member(out, "freeze_window", decision.freeze_window);
+  put_member(out, "sandbox", decision.sandbox);
+  put_member(out, "kill_switch", decision.kill_switch);
+  out.set("relationship", relationship_of(inputs));
+  if (fields.skill_provenance) out.set("skill_provenance", fields.skill_provenance->json());
+  return out;
 }
 
 statement::DecisionFacts facts_of(const TraceInputs& inputs) {
@@ -199,21 +178,21 @@ Json approval_audit_fields(const TraceInputs& inputs, const std::string& trace_i
   std::sort(approvers.begin(), approvers.end());
   approvers.erase(std::unique(approvers.begin(), approvers.end()), approvers.end());
 
-  Members out;
-  out.always("created_at", Json(fields.created_at.rfc3339()));
-  out.always("trace_id", Json(trace_id));
-  out.always("tool_name", Json(fields.tool_name));
-  out.always("intent_digest", Json(inputs.intent_digest.hex()));
-  out.always("policy_digest", Json(inputs.policy_digest.hex()));
-  out.always("required_approvals", Json(inputs.decision.required_approvals));
-  out.always("valid_approvals", Json(judgement.valid));
+  Json out{Json::Object{}};
+  out.set("created_at", Json(fields.created_at.rfc3339()));
+  out.set("trace_id", Json(trace_id));
+  out.set("tool_name", Json(fields.tool_name));
+  out.set("intent_digest", Json(inputs.intent_digest.hex()));
+  out.set("policy_digest", Json(inputs.policy_digest.hex()));
+  out.set("required_approvals", Json(inputs.decision.required_approvals));
+  out.set("valid_approvals", Json(judgement.valid));
   // gait says true where enough tokens came from too few people (gait-formats §19.19).
-  out.always("approved", Json(judgement.approved));
-  out.texts("approvers", approvers);
-  out.always("relationship", relationship.json());
+  out.set("approved", Json(judgement.approved));
+  put(out, "approvers", approvers);
+  out.set("relationship", relationship.json());
   // gait writes null where there is none, against its own schema.
-  out.always("entries", Json(std::move(entries)));
-  return std::move(out).done();
+  out.set("entries", Json(std::move(entries)));
+  return out;
 }
 
 }  // namespace countersign::gate

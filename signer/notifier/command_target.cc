@@ -87,7 +87,7 @@ Status run_command(const config::NotifyConfig& target, const Message& message) {
   fcntl(input.write, F_SETFL, O_NONBLOCK);
   process::Program program;
   program.argv = target.argv;
-  program.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"};
+  program.environment = {process::kPath, process::kLanguage};
   program.input = input.read;
   program.output = output.write;
   program.error = output.write;

@@ -23,7 +23,7 @@ Status FrontLink::start(const std::vector<std::string>& argv, int configuration)
   ASSIGN_OR_RETURN(auto ends, process::socket_pair(SOCK_SEQPACKET));
   process::Program front;
   front.argv = argv;
-  front.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", std::string(process::kAllocatorTuning)};
+  front.environment = {process::kPath, process::kLanguage, std::string(process::kAllocatorTuning)};
   front.descriptors = {ends.second, configuration};
   front.parent_death_signal = SIGKILL;
   const Result<pid_t> pid = process::start(front);

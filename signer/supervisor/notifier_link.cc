@@ -15,7 +15,7 @@ Status NotifierLink::start(const std::vector<std::string>& argv, int configurati
   if (started) {
     process::Program notifier;
     notifier.argv = argv;
-    notifier.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"};
+    notifier.environment = {process::kPath, process::kLanguage};
     notifier.descriptors = {control.second, configuration, frames->second};
     notifier.parent_death_signal = SIGKILL;
     const Result<pid_t> pid = process::start(notifier);
