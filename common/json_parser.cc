@@ -58,6 +58,10 @@ class Builder {
     return true;
   }
   bool on_key(string_view part, std::size_t, error_code&) {
+    if (text_.empty()) {
+      key_.assign(part.data(), part.size());
+      return true;
+    }
     text_.append(part.data(), part.size());
     key_ = std::move(text_);
     text_.clear();
@@ -68,10 +72,11 @@ class Builder {
     return true;
   }
   bool on_string(string_view part, std::size_t, error_code&) {
+    if (text_.empty()) return add(std::string(part.data(), part.size()));
     text_.append(part.data(), part.size());
-    Json value(std::move(text_));
+    add(std::move(text_));
     text_.clear();
-    return add(std::move(value));
+    return true;
   }
   bool on_number_part(string_view part, error_code&) {
     text_.append(part.data(), part.size());
@@ -116,13 +121,15 @@ class Builder {
     return false;
   }
 
-  bool add(Json child) {
+  // `Child` is what a Json can be made of: it is made where it stays.
+  template <typename Child>
+  bool add(Child&& child) {
     if (open_.empty()) {
-      value = std::move(child);
+      value = Json(std::forward<Child>(child));
     } else if (open_.back().value.is_array()) {
-      open_.back().value.as_array().push_back(std::move(child));
+      open_.back().value.as_array().emplace_back(std::forward<Child>(child));
     } else {
-      open_.back().value.as_object().emplace_back(std::move(key_), std::move(child));
+      open_.back().value.as_object().emplace_back(std::move(key_), std::forward<Child>(child));
       key_.clear();
     }
     return true;

@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cstring>
 #include <span>
+#include <utility>
 
 #include "common/json.h"
 
@@ -30,86 +33,172 @@ enum class Escapes { Json, Go };
 
 constexpr std::size_t kFewMembers = 64;       // objects up to this size are sorted without an allocation
 constexpr std::size_t kUsualDocument = 3072;  // bytes reserved for a document: a trace fits
+constexpr std::size_t kUsualPart = 256;       // the same for what is added to a text
 
-// Bytes that every writer copies as they are; the others are looked at one by one.
+// Grows `text` in large steps and writes into it; std::string's own appending asks for room at each character.
+class Writer {
+ public:
+  Writer(std::string& text, std::size_t room) : text_(text), room_(room) { grow(text.size(), room); }
+  ~Writer() { text_.resize(used()); }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  Writer& operator+=(char c) {
+    *next(1) = c;
+    return *this;
+  }
+  Writer& operator+=(std::string_view part) {
+    std::memcpy(next(part.size()), part.data(), part.size());
+    return *this;
+  }
+  void quoted(std::string_view text) {
+    char* at = next(text.size() + 2);
+    *at = '"';
+    std::memcpy(at + 1, text.data(), text.size());
+    at[text.size() + 1] = '"';
+  }
+
+ private:
+  std::size_t used() const { return static_cast<std::size_t>(at_ - text_.data()); }
+  // The place of the next `count` characters.
+  char* next(std::size_t count) {
+    if (static_cast<std::size_t>(end_ - at_) < count) grow(used(), count);
+    return std::exchange(at_, at_ + count);
+  }
+  void grow(std::size_t used, std::size_t least) {
+    text_.resize(used + std::max(least, room_));
+    room_ *= 2;
+    at_ = text_.data() + used;
+    end_ = text_.data() + text_.size();
+  }
+  std::string& text_;
+  std::size_t room_;
+  char* at_ = nullptr;
+  char* end_ = nullptr;
+};
+
+// Besides control characters. Go's escapes need them all: 0xe2 is the first byte of U+2028 and U+2029.
+constexpr std::string_view kSpecial = "\"\\<>&\xe2";
+constexpr std::string_view special_of(Escapes escapes) {
+  return kSpecial.substr(0, escapes == Escapes::Go ? kSpecial.size() : 2);
+}
+
+template <Escapes escapes>
 constexpr std::array<bool, 256> kPlain = [] {
   std::array<bool, 256> plain{};
   for (std::size_t c = 0x20; c < plain.size(); ++c) plain[c] = true;
-  for (const unsigned char c : {'"', '\\', '<', '>', '&'}) plain[c] = false;
-  plain[0xe2] = false;  // the first byte of U+2028 and U+2029
+  for (const char c : special_of(escapes)) plain[static_cast<unsigned char>(c)] = false;
   return plain;
 }();
 
-void append_string(std::string& out, std::string_view text, Escapes escapes) {
+// Whether one of eight bytes is not plain (bytes that borrow from each other can only follow one that is not).
+template <Escapes escapes>
+bool has_special(std::uint64_t eight) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  constexpr std::uint64_t kHighs = 0x8080808080808080;
+  std::uint64_t found = (eight - kOnes * 0x20) & ~eight;
+  for (const char c : special_of(escapes)) {
+    const std::uint64_t difference = eight ^ (kOnes * static_cast<unsigned char>(c));
+    found |= (difference - kOnes) & ~difference;
+  }
+  return (found & kHighs) != 0;
+}
+
+// The first byte from `at` on that is not copied as it is; text.size() if there is none.
+template <Escapes escapes>
+std::size_t next_special(std::string_view text, std::size_t at) {
+  for (std::uint64_t eight = 0; at + sizeof eight <= text.size(); at += sizeof eight) {
+    std::memcpy(&eight, text.data() + at, sizeof eight);
+    if (has_special<escapes>(eight)) break;
+  }
+  while (at < text.size() && kPlain<escapes>[static_cast<unsigned char>(text[at])]) ++at;
+  return at;
+}
+
+void append_escape(Writer& out, unsigned char c) {
   constexpr std::string_view kDigits = "0123456789abcdef";
+  switch (c) {
+    case '"':
+      out += "\\\"";
+      break;
+    case '\\':
+      out += "\\\\";
+      break;
+    case '\b':
+      out += "\\b";
+      break;
+    case '\f':
+      out += "\\f";
+      break;
+    case '\n':
+      out += "\\n";
+      break;
+    case '\r':
+      out += "\\r";
+      break;
+    case '\t':
+      out += "\\t";
+      break;
+    default:
+      out += "\\u00";
+      out += kDigits[c >> 4];
+      out += kDigits[c & 15];
+  }
+}
+
+template <Escapes escapes>
+void append_string(Writer& out, std::string_view text) {
+  std::size_t at = next_special<escapes>(text, 0);
+  if (at == text.size()) return out.quoted(text);
   out += '"';
   std::size_t clean = 0;  // start of the run that needs no escape
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (kPlain[c]) continue;
-    const bool html = escapes == Escapes::Go && (c == '<' || c == '>' || c == '&');
-    const bool separator = escapes == Escapes::Go && c == 0xe2 && i + 2 < text.size() &&
-                           static_cast<unsigned char>(text[i + 1]) == 0x80 &&
-                           (static_cast<unsigned char>(text[i + 2]) & 0xfe) == 0xa8;
-    if (c >= 0x20 && c != '"' && c != '\\' && !html && !separator) continue;
-    out.append(text.substr(clean, i - clean));
-    if (separator) {
-      out += static_cast<unsigned char>(text[i + 2]) == 0xa8 ? "\\u2028" : "\\u2029";
-      i += 2;
-    } else {
-      switch (c) {
-        case '"':
-          out += "\\\"";
-          break;
-        case '\\':
-          out += "\\\\";
-          break;
-        case '\b':
-          out += "\\b";
-          break;
-        case '\f':
-          out += "\\f";
-          break;
-        case '\n':
-          out += "\\n";
-          break;
-        case '\r':
-          out += "\\r";
-          break;
-        case '\t':
-          out += "\\t";
-          break;
-        default:
-          out += "\\u00";
-          out += kDigits[c >> 4];
-          out += kDigits[c & 15];
-      }
+  for (; at < text.size(); at = next_special<escapes>(text, at)) {
+    const auto c = static_cast<unsigned char>(text[at]);
+    const bool multibyte = c >= 0x80;
+    const bool separator = multibyte && at + 2 < text.size() && static_cast<unsigned char>(text[at + 1]) == 0x80 &&
+                           (static_cast<unsigned char>(text[at + 2]) & 0xfe) == 0xa8;
+    if (multibyte && !separator) {
+      ++at;
+      continue;
     }
-    clean = i + 1;
+    out += text.substr(clean, at - clean);
+    if (separator) {
+      out += static_cast<unsigned char>(text[at + 2]) == 0xa8 ? "\\u2028" : "\\u2029";
+      at += 2;
+    } else {
+      append_escape(out, c);
+    }
+    clean = ++at;
   }
-  out.append(text.substr(clean));
+  out += text.substr(clean);
   out += '"';
+}
+
+void append_integer(Writer& out, std::int64_t value) {
+  std::array<char, 24> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  out += std::string_view(digits.data(), static_cast<std::size_t>(end - digits.data()));
 }
 
 // Go's encoding/json: ECMAScript's form, but the exponent has no leading zero and starts below 1e-6 or from 1e21.
-void append_number(std::string& out, const Json& number) {
+void append_number(Writer& out, const Json& number) {
   if (number.is_integer()) {
-    out += std::to_string(number.as_integer());
+    append_integer(out, number.as_integer());
   } else {
     out += ecmascript_number(number.as_double());
   }
 }
 
-void append_canonical_number(std::string& out, const Json& number) {
+void append_canonical_number(Writer& out, const Json& number) {
   constexpr std::int64_t kExact = std::int64_t{1} << 53;
   if (number.is_integer() && number.as_integer() >= -kExact && number.as_integer() <= kExact) {
-    out += std::to_string(number.as_integer());
+    append_integer(out, number.as_integer());
   } else {
     out += ecmascript_number(number.as_double());
   }
 }
 
-void append_canonical(std::string& out, const Json& value) {
+void append_canonical(Writer& out, const Json& value) {
   if (value.is_null()) {
     out += "null";
   } else if (value.is_bool()) {
@@ -117,7 +206,7 @@ void append_canonical(std::string& out, const Json& value) {
   } else if (value.is_number()) {
     append_canonical_number(out, value);
   } else if (value.is_string()) {
-    append_string(out, value.as_string(), Escapes::Json);
+    append_string<Escapes::Json>(out, value.as_string());
   } else if (value.is_array()) {
     out += '[';
     bool first = true;
@@ -140,7 +229,7 @@ void append_canonical(std::string& out, const Json& value) {
     for (const Json::Member* member : members) {
       if (!first) out += ',';
       first = false;
-      append_string(out, member->first, Escapes::Json);
+      append_string<Escapes::Json>(out, member->first);
       out += ':';
       append_canonical(out, member->second);
     }
@@ -148,7 +237,7 @@ void append_canonical(std::string& out, const Json& value) {
   }
 }
 
-void append_plain(std::string& out, const Json& value) {
+void append_plain(Writer& out, const Json& value) {
   if (value.is_null()) {
     out += "null";
   } else if (value.is_bool()) {
@@ -156,7 +245,7 @@ void append_plain(std::string& out, const Json& value) {
   } else if (value.is_number()) {
     append_number(out, value);
   } else if (value.is_string()) {
-    append_string(out, value.as_string(), Escapes::Json);
+    append_string<Escapes::Json>(out, value.as_string());
   } else if (value.is_array()) {
     out += '[';
     bool first = true;
@@ -172,7 +261,7 @@ void append_plain(std::string& out, const Json& value) {
     for (const Json::Member& member : value.as_object()) {
       if (!first) out += ',';
       first = false;
-      append_string(out, member.first, Escapes::Json);
+      append_string<Escapes::Json>(out, member.first);
       out += ':';
       append_plain(out, member.second);
     }
@@ -183,15 +272,15 @@ void append_plain(std::string& out, const Json& value) {
 constexpr int kOneLine = -1;
 
 // Go's encoding/json. `indent` is the current depth, or kOneLine; `sorted` orders members by bytes, as a Go map does.
-void append_go(std::string& out, const Json& value, int indent, bool sorted) {
+void append_go(Writer& out, const Json& value, int indent, bool sorted) {
   const auto line = [&out, indent](int deeper) {
     if (indent == kOneLine) return;
     out += '\n';
-    out.append(static_cast<std::size_t>(indent + deeper) * 2, ' ');
+    for (int i = 0; i < indent + deeper; ++i) out += "  ";
   };
   const int inner = indent == kOneLine ? kOneLine : indent + 1;
   if (value.is_string()) {
-    append_string(out, value.as_string(), Escapes::Go);
+    append_string<Escapes::Go>(out, value.as_string());
   } else if (value.is_array()) {
     const Json::Array& array = value.as_array();
     out += '[';
@@ -213,7 +302,7 @@ void append_go(std::string& out, const Json& value, int indent, bool sorted) {
     for (std::size_t i = 0; i < members.size(); ++i) {
       if (i > 0) out += ',';
       line(1);
-      append_string(out, members[i]->first, Escapes::Go);
+      append_string<Escapes::Go>(out, members[i]->first);
       out += indent == kOneLine ? ":" : ": ";
       append_go(out, members[i]->second, inner, sorted);
     }
@@ -224,37 +313,40 @@ void append_go(std::string& out, const Json& value, int indent, bool sorted) {
   }
 }
 
+template <typename Write>
+std::string written(const Write& write) {
+  std::string text;
+  {
+    Writer out(text, kUsualDocument);
+    write(out);
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string Json::canonical() const {
-  std::string out;
-  out.reserve(kUsualDocument);
-  append_canonical(out, *this);
-  return out;
+  return written([this](Writer& out) { append_canonical(out, *this); });
 }
 
 std::string Json::compact() const {
-  std::string out;
-  out.reserve(kUsualDocument);
-  append_plain(out, *this);
-  return out;
+  return written([this](Writer& out) { append_plain(out, *this); });
 }
 
 void Json::append_compact(std::string& out) const {
-  append_plain(out, *this);
+  Writer writer(out, kUsualPart);
+  append_plain(writer, *this);
 }
 
 std::string Json::gait_file() const {
-  std::string out;
-  append_go(out, *this, 0, false);
-  out += '\n';
-  return out;
+  return written([this](Writer& out) {
+    append_go(out, *this, 0, false);
+    out += '\n';
+  });
 }
 
 std::string Json::gait_line() const {
-  std::string out;
-  append_go(out, *this, kOneLine, true);
-  return out;
+  return written([this](Writer& out) { append_go(out, *this, kOneLine, true); });
 }
 
 std::string ecmascript_number(double value) {

@@ -294,19 +294,23 @@ std::string PublicKey::minisign_text(std::string_view comment) const {
 
 Result<Bytes> ecdsa_der(ByteView r_and_s) {
   if (r_and_s.size() != 64) return invalid("an ECDSA signature that is not r||s in 64 bytes");
-  const std::unique_ptr<ECDSA_SIG, FreeSignature> signature(ECDSA_SIG_new());
-  BIGNUM* r = BN_bin2bn(r_and_s.data(), 32, nullptr);
-  BIGNUM* s = BN_bin2bn(r_and_s.data() + 32, 32, nullptr);
-  if (!signature || ECDSA_SIG_set0(signature.get(), r, s) != 1) {
-    BN_free(r);
-    BN_free(s);
-    return invalid("an ECDSA signature that OpenSSL cannot hold");
+  // SEQUENCE of two INTEGERs (X.690 §8.3, §8.9): each as short as it can be, with a zero byte before a set sign bit. By
+  // hand, since OpenSSL's encoder takes longer than all the rest that is done with a signature.
+  constexpr std::uint8_t kInteger = 0x02;
+  constexpr std::uint8_t kSequence = 0x30;
+  constexpr std::size_t kLongest = 72;
+  Bytes out;
+  out.reserve(kLongest);
+  out.assign({kSequence, 0});
+  for (ByteView number : {r_and_s.first(32), r_and_s.last(32)}) {
+    while (number.size() > 1 && number.front() == 0) number = number.subspan(1);
+    const bool padded = number.front() >= 0x80;
+    out.push_back(kInteger);
+    out.push_back(static_cast<std::uint8_t>(number.size() + (padded ? 1 : 0)));
+    if (padded) out.push_back(0);
+    out.insert(out.end(), number.begin(), number.end());
   }
-  Bytes out(80);
-  unsigned char* at = out.data();
-  const int size = i2d_ECDSA_SIG(signature.get(), &at);
-  if (size <= 0) return invalid("an ECDSA signature that OpenSSL cannot encode");
-  out.resize(static_cast<std::size_t>(size));
+  out[1] = static_cast<std::uint8_t>(out.size() - 2);
   return out;
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kMostFields = 80;
 constexpr std::size_t kWholeSecondsUtc = std::string_view("2006-01-02T15:04:05Z").size();
-constexpr std::string_view kDelete = "\x7f";
+constexpr char kDelete = '\x7f';
 constexpr std::string_view kLongS = "\xc5\xbf";  // U+017F, which Go folds to s
 
 Error invalid(std::string_view path, std::string_view name, std::string_view rule) {
@@ -106,98 +106,113 @@ class Reader {
  public:
   Reader(Reading reading, std::string_view path) : strict_(reading == Reading::Strict), path_(path) {}
 
-  Result<Json> object(const Structure& structure, Json&& value) const {
+  // Leaves in `value` the known members, in file order.
+  Status object(const Structure& structure, Json& value) const {
     if (!value.is_object()) return invalid(path_, "", "must be an object");
     const std::size_t count = structure.fields.size();
-    std::array<Json*, kMostFields> given{};
+    std::array<Json::Member*, kMostFields> given{};
     std::size_t hint = 0;
     for (Json::Member& member : value.as_object()) {
       std::size_t at = index_of(structure, member.first, hint);
-      if (at == count && !strict_ && needs_folding(member.first)) at = index_of(structure, folded(member.first), hint);
+      if (at == count && !strict_ && needs_folding(member.first)) {
+        at = index_of(structure, folded(member.first), hint);
+        if (at < count && given[at] == nullptr) member.first = structure.fields[at].name;
+      }
       if (at == count) {
         if (strict_) return invalid(path_, member.first, "is no member of this statement");
         continue;
       }
       if (given[at] != nullptr) return invalid(path_, member.first, "stands twice");
-      given[at] = &member.second;
+      given[at] = &member;
       hint = at + 1;
     }
     Json::Object out;
     out.reserve(std::min(count, value.as_object().size() + 8));
     for (std::size_t at = 0; at < count; ++at) {
-      RETURN_IF_ERROR(append(out, structure.fields[at], given[at]));
+      const Field& field = structure.fields[at];
+      if (given[at] == nullptr && may_be_left_out(field)) continue;
+      RETURN_IF_ERROR(append(out, field, given[at]));
     }
-    return Json(std::move(out));
+    value = Json(std::move(out));
+    return ok();
   }
 
  private:
-  Status append(Json::Object& out, const Field& field, Json* given) const {
-    const bool stays_null = field.nullable && given != nullptr && given->is_null();
-    const bool by_holder = field.presence == Field::Presence::Stamped || field.presence == Field::Presence::Sealed;
-    const bool may_lack = field.presence == Field::Presence::Optional || field.presence == Field::Presence::Sealed;
-    if (strict_ && given != nullptr && by_holder) {
+  static bool by_holder(const Field& field) {
+    return field.presence == Field::Presence::Stamped || field.presence == Field::Presence::Sealed;
+  }
+  static bool may_lack(const Field& field) {
+    return field.presence == Field::Presence::Optional || field.presence == Field::Presence::Sealed;
+  }
+  // A stamped member is put in by the holder, not here.
+  bool may_be_left_out(const Field& field) const { return may_lack(field) || (strict_ && by_holder(field)); }
+
+  Status append(Json::Object& out, const Field& field, Json::Member* given) const {
+    const bool is_null = given != nullptr && given->second.is_null();
+    const bool stays_null = field.nullable && is_null;
+    if (strict_ && given != nullptr && by_holder(field)) {
       return invalid(path_, field.name, "is set by the signer");
     }
-    if (strict_ && given != nullptr && given->is_null() && !stays_null) {
+    if (strict_ && is_null && !stays_null) {
       return invalid(path_, field.name, "must not be null");
     }
-    if (given == nullptr || given->is_null()) {
+    if (given == nullptr || is_null) {
       if (strict_ && field.presence == Field::Presence::Required && !stays_null) {
         return invalid(path_, field.name, "is missing");
       }
-      // A stamped member is put in by the holder, not here.
-      if (may_lack || (strict_ && by_holder)) return ok();
+      if (may_be_left_out(field)) return ok();
       out.emplace_back(field.name, zero_of(field));
       return ok();
     }
-    ASSIGN_OR_RETURN(Json value, this->value(field, std::move(*given)));
-    if (is_empty(value) && field.kind != Field::Kind::Object) {
-      if (may_lack) return ok();
+    RETURN_IF_ERROR(value(field, given->second));
+    if (is_empty(given->second) && field.kind != Field::Kind::Object) {
+      if (may_lack(field)) return ok();
       const bool text = field.kind == Field::Kind::Text || field.kind == Field::Kind::HexDigest;
       if (strict_ && text && field.presence == Field::Presence::Required) {
         return invalid(path_, field.name, "must not be empty");
       }
     }
-    out.emplace_back(field.name, std::move(value));
+    out.push_back(std::move(*given));
     return ok();
   }
 
-  Result<Json> value(const Field& field, Json&& given) const {
+  // Checks `given` and normalises it where it stands.
+  Status value(const Field& field, Json& given) const {
     switch (field.kind) {
       case Field::Kind::Text:
-        return text(field, std::move(given));
+        return text(field, given);
       case Field::Kind::HexDigest:
         if (strict_ && given.is_string() && !given.as_string().empty() && !is_hex_digest(given.as_string())) {
           return invalid(path_, field.name, "must be 64 lower-case hex digits");
         }
-        return text(field, std::move(given));
+        return text(field, given);
       case Field::Kind::Time:
-        return time(field, std::move(given));
+        return time(field, given);
       case Field::Kind::Integer:
         if (!given.is_integer() || (strict_ && std::abs(given.as_double()) > static_cast<double>(kLargestInteger))) {
           return invalid(path_, field.name, "must be an integer below 2^53");
         }
-        return std::move(given);
+        return ok();
       case Field::Kind::Number:
         if (!given.is_number() || (strict_ && std::abs(given.as_double()) > static_cast<double>(kLargestInteger))) {
           return invalid(path_, field.name, "must be a number below 2^53");
         }
-        if (strict_) return Json(rounded(given.as_double()));
-        return std::move(given);
+        if (strict_) given = Json(rounded(given.as_double()));
+        return ok();
       case Field::Kind::Flag:
         if (!given.is_bool()) return invalid(path_, field.name, "must be true or false");
-        return std::move(given);
+        return ok();
       case Field::Kind::Texts:
-        return texts(field, std::move(given));
+        return texts(field, given);
       case Field::Kind::Object:
-        return inner(field).object(*field.shape, std::move(given));
+        return inner(field).object(*field.shape, given);
       case Field::Kind::Objects:
-        return structures(field, std::move(given));
+        return structures(field, given);
     }
     __builtin_unreachable();
   }
 
-  Result<Json> text(const Field& field, Json&& given) const {
+  Status text(const Field& field, const Json& given) const {
     if (!given.is_string()) return invalid(path_, field.name, "must be a string");
     if (strict_) {
       if (given.as_string().size() > kLongestText) return invalid(path_, field.name, "is longer than 4096 bytes");
@@ -205,36 +220,37 @@ class Reader {
         return invalid(path_, field.name, "must not hold U+007F");
       }
     }
-    return std::move(given);
+    return ok();
   }
 
-  Result<Json> time(const Field& field, Json&& given) const {
+  Status time(const Field& field, Json& given) const {
     if (!given.is_string()) return invalid(path_, field.name, "must be an RFC 3339 time");
     const auto moment = UtcTime::parse(given.as_string());
     if (!moment) return invalid(path_, field.name, "must be an RFC 3339 time");
-    if (given.as_string().size() == kWholeSecondsUtc) return std::move(given);  // the form it would be given anyway
-    return Json(strict_ ? moment->rfc3339() : as_go_writes(given.as_string()));
+    if (given.as_string().size() == kWholeSecondsUtc) return ok();  // the form it would be given anyway
+    given = Json(strict_ ? moment->rfc3339() : as_go_writes(given.as_string()));
+    return ok();
   }
 
-  Result<Json> texts(const Field& field, Json&& given) const {
+  Status texts(const Field& field, Json& given) const {
     if (!given.is_array()) return invalid(path_, field.name, "must be a list of strings");
     if (strict_ && given.as_array().size() > kLongestArray) return invalid(path_, field.name, "is longer than 1024");
     for (Json& element : given.as_array()) {
       if (!strict_ && element.is_null()) element = Json("");
-      ASSIGN_OR_RETURN(element, text(field, std::move(element)));
+      RETURN_IF_ERROR(text(field, element));
     }
-    return std::move(given);
+    return ok();
   }
 
-  Result<Json> structures(const Field& field, Json&& given) const {
+  Status structures(const Field& field, Json& given) const {
     if (!given.is_array()) return invalid(path_, field.name, "must be a list of objects");
     if (strict_ && given.as_array().size() > kLongestArray) return invalid(path_, field.name, "is longer than 1024");
     const Reader reader = inner(field);
     for (Json& element : given.as_array()) {
       if (!strict_ && element.is_null()) element = Json(Json::Object{});
-      ASSIGN_OR_RETURN(element, reader.object(*field.shape, std::move(element)));
+      RETURN_IF_ERROR(reader.object(*field.shape, element));
     }
-    return std::move(given);
+    return ok();
   }
 
   Reader inner(const Field& field) const { return Reader(strict_ ? Reading::Strict : Reading::Gait, field.name); }
@@ -246,7 +262,9 @@ class Reader {
 }  // namespace
 
 Result<Json> read(const Structure& structure, Json&& value, Reading reading, std::string_view path) {
-  return Reader(reading, path).object(structure, std::move(value));
+  Json out = std::move(value);
+  RETURN_IF_ERROR(Reader(reading, path).object(structure, out));
+  return out;
 }
 
 double rounded(double value) {

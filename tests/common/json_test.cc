@@ -83,6 +83,41 @@ TEST(Json, GaitFileEscapesAsGoDoes) {
   EXPECT_EQ(json.gait_line(), "{\"a\":[],\"b\":\"\\u003c\\u0026\\u003e\\u2028\\u0001\",\"c\":[1,0.5]}");
 }
 
+// Texts are written eight bytes at a time and documents grow in steps: no length and no place is special.
+TEST(Json, EscapesAreFoundAtEachPlaceOfATextOfEachLength) {
+  for (std::size_t length = 1; length <= 40; ++length) {
+    for (std::size_t at = 0; at < length; ++at) {
+      for (const auto& [plain, escaped] :
+           {std::pair("\"", "\\\""), {"\\", "\\\\"}, {"\x1f", "\\u001f"}, {"\x7f", "\x7f"}, {" ", " "}}) {
+        const std::string before(at, '!');
+        const std::string behind(length - at - 1, '\xff');  // each byte above 0x7f is copied
+        const std::string want = "\"" + before + escaped + behind + "\"";
+        EXPECT_EQ(Json(before + plain + behind).compact(), want);
+        EXPECT_EQ(Json(before + plain + behind).canonical(), want);
+      }
+      const std::string before(at, 'x');
+      const std::string behind(length - at - 1, '>');
+      std::string want = "\"" + before + "\\u003c";
+      for (std::size_t i = 0; i < behind.size(); ++i) want += "\\u003e";
+      EXPECT_EQ(Json(before + "<" + behind).gait_line(), want + "\"");
+    }
+  }
+}
+
+TEST(Json, DocumentsOfEachSizeAreWrittenWhole) {
+  for (const std::size_t size :
+       {std::size_t{3069}, std::size_t{3070}, std::size_t{3071}, std::size_t{3072}, std::size_t{100'000}}) {
+    const std::string want = "[\"" + std::string(size, 'x') + "\"," + std::string(size, '7').substr(0, 15) + ",\"\"]";
+    const auto json = Json::parse(want);
+    ASSERT_TRUE(json);
+    EXPECT_EQ(json->compact(), want);
+    EXPECT_EQ(json->canonical(), want);
+    std::string added = "before ";
+    json->append_compact(added);
+    EXPECT_EQ(added, "before " + want);
+  }
+}
+
 TEST(Json, LongStringsSurviveTheParsersChunks) {
   const std::string text(100'000, 'x');
   EXPECT_EQ(Json::parse("{\"k\":\"" + text + "\\n\"}")->text("k"), text + "\n");

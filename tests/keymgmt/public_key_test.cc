@@ -1,6 +1,10 @@
 #include "keymgmt/public_key.h"
 
 #include <gtest/gtest.h>
+#include <openssl/ecdsa.h>
+
+#include <algorithm>
+#include <memory>
 
 #include "common/durable_file.h"
 #include "tests/support/child_process.h"
@@ -173,6 +177,31 @@ TEST(EcdsaSignature, HasOneDerForm) {
   EXPECT_FALSE(ecdsa_r_and_s(ByteView(der).first(der.size() - 1)));
   EXPECT_FALSE(ecdsa_der(ByteView(both).first(63)));
   EXPECT_FALSE(ecdsa_r_and_s({}));
+}
+
+TEST(EcdsaSignature, IsEncodedAsOpenSslDoesIt) {
+  const auto number = [](std::size_t zeros, std::uint8_t first) {
+    Bytes out(32, 0x5a);
+    std::fill_n(out.begin(), zeros, std::uint8_t{0});
+    if (zeros < out.size()) out[zeros] = first;
+    return out;
+  };
+  for (std::size_t zeros = 0; zeros <= 32; ++zeros) {
+    for (const std::uint8_t first : Bytes{0x01, 0x7f, 0x80, 0xff}) {
+      Bytes both = number(zeros, first);
+      const Bytes other = number(32 - zeros, first);
+      both.insert(both.end(), other.begin(), other.end());
+      const std::unique_ptr<ECDSA_SIG, decltype(&ECDSA_SIG_free)> signature(ECDSA_SIG_new(), ECDSA_SIG_free);
+      ASSERT_EQ(ECDSA_SIG_set0(signature.get(), BN_bin2bn(both.data(), 32, nullptr),
+                               BN_bin2bn(both.data() + 32, 32, nullptr)),
+                1);
+      Bytes want(80);
+      unsigned char* at = want.data();
+      want.resize(static_cast<std::size_t>(i2d_ECDSA_SIG(signature.get(), &at)));
+      EXPECT_EQ(*ecdsa_der(both), want);
+      EXPECT_EQ(*ecdsa_r_and_s(want), both);
+    }
+  }
 }
 
 }  // namespace
