@@ -91,25 +91,18 @@ constexpr std::array<bool, 256> kPlain = [] {
   return plain;
 }();
 
-// Whether one of eight bytes is not plain (bytes that borrow from each other can only follow one that is not).
-template <Escapes escapes>
-bool has_special(std::uint64_t eight) {
-  constexpr std::uint64_t kOnes = 0x0101010101010101;
-  constexpr std::uint64_t kHighs = 0x8080808080808080;
-  std::uint64_t found = (eight - kOnes * 0x20) & ~eight;
-  for (const char c : special_of(escapes)) {
-    const std::uint64_t difference = eight ^ (kOnes * static_cast<unsigned char>(c));
-    found |= (difference - kOnes) & ~difference;
-  }
-  return (found & kHighs) != 0;
-}
-
-// The first byte from `at` on that is not copied as it is; text.size() if there is none.
+// The first byte from `at` on that is not copied as it is; text.size() if there is none. Sixteen bytes at a time where
+// there are as many: GCC's vectors exist on every architecture.
 template <Escapes escapes>
 std::size_t next_special(std::string_view text, std::size_t at) {
-  for (std::uint64_t eight = 0; at + sizeof eight <= text.size(); at += sizeof eight) {
-    std::memcpy(&eight, text.data() + at, sizeof eight);
-    if (has_special<escapes>(eight)) break;
+  using Bytes16 = unsigned char __attribute__((vector_size(16)));
+  using Halves = std::uint64_t __attribute__((vector_size(16)));
+  for (Bytes16 bytes; at + sizeof bytes <= text.size(); at += sizeof bytes) {
+    std::memcpy(&bytes, text.data() + at, sizeof bytes);
+    auto special = bytes < 0x20;
+    for (const char c : special_of(escapes)) special |= bytes == static_cast<unsigned char>(c);
+    const auto halves = reinterpret_cast<Halves>(special);
+    if ((halves[0] | halves[1]) != 0) break;
   }
   while (at < text.size() && kPlain<escapes>[static_cast<unsigned char>(text[at])]) ++at;
   return at;

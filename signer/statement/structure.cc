@@ -110,8 +110,10 @@ class Reader {
   Status object(const Structure& structure, Json& value) const {
     if (!value.is_object()) return invalid(path_, "", "must be an object");
     const std::size_t count = structure.fields.size();
-    std::array<Json::Member*, kMostFields> given{};
+    std::array<Json::Member*, kMostFields> given;
+    std::fill_n(given.begin(), count, nullptr);
     std::size_t hint = 0;
+    bool as_written = true;  // the members need only be checked where they stand
     for (Json::Member& member : value.as_object()) {
       std::size_t at = index_of(structure, member.first, hint);
       if (at == count && !strict_ && needs_folding(member.first)) {
@@ -120,24 +122,38 @@ class Reader {
       }
       if (at == count) {
         if (strict_) return invalid(path_, member.first, "is no member of this statement");
+        as_written = false;
         continue;
       }
       if (given[at] != nullptr) return invalid(path_, member.first, "stands twice");
       given[at] = &member;
+      as_written = as_written && at >= hint;
       hint = at + 1;
     }
+    std::array<Fate, kMostFields> fates;
+    for (std::size_t at = 0; at < count; ++at) {
+      const Field& field = structure.fields[at];
+      if (given[at] == nullptr && may_be_left_out(field)) {
+        fates[at] = Fate::LeftOut;
+        continue;
+      }
+      ASSIGN_OR_RETURN(fates[at], fate(field, given[at] == nullptr ? nullptr : &given[at]->second));
+      as_written = as_written && fates[at] == Fate::Kept;
+    }
+    if (as_written) return ok();
     Json::Object out;
     out.reserve(std::min(count, value.as_object().size() + 8));
     for (std::size_t at = 0; at < count; ++at) {
-      const Field& field = structure.fields[at];
-      if (given[at] == nullptr && may_be_left_out(field)) continue;
-      RETURN_IF_ERROR(append(out, field, given[at]));
+      if (fates[at] == Fate::Kept) out.push_back(std::move(*given[at]));
+      if (fates[at] == Fate::Zero) out.emplace_back(structure.fields[at].name, zero_of(structure.fields[at]));
     }
     value = Json(std::move(out));
     return ok();
   }
 
  private:
+  enum class Fate { LeftOut, Zero, Kept };
+
   static bool by_holder(const Field& field) {
     return field.presence == Field::Presence::Stamped || field.presence == Field::Presence::Sealed;
   }
@@ -147,8 +163,9 @@ class Reader {
   // A stamped member is put in by the holder, not here.
   bool may_be_left_out(const Field& field) const { return may_lack(field) || (strict_ && by_holder(field)); }
 
-  Status append(Json::Object& out, const Field& field, Json::Member* given) const {
-    const bool is_null = given != nullptr && given->second.is_null();
+  // What becomes of a member, which is normalised if it is kept.
+  Result<Fate> fate(const Field& field, Json* given) const {
+    const bool is_null = given != nullptr && given->is_null();
     const bool stays_null = field.nullable && is_null;
     if (strict_ && given != nullptr && by_holder(field)) {
       return invalid(path_, field.name, "is set by the signer");
@@ -160,20 +177,17 @@ class Reader {
       if (strict_ && field.presence == Field::Presence::Required && !stays_null) {
         return invalid(path_, field.name, "is missing");
       }
-      if (may_be_left_out(field)) return ok();
-      out.emplace_back(field.name, zero_of(field));
-      return ok();
+      return may_be_left_out(field) ? Fate::LeftOut : Fate::Zero;
     }
-    RETURN_IF_ERROR(value(field, given->second));
-    if (is_empty(given->second) && field.kind != Field::Kind::Object) {
-      if (may_lack(field)) return ok();
+    RETURN_IF_ERROR(value(field, *given));
+    if (is_empty(*given) && field.kind != Field::Kind::Object) {
+      if (may_lack(field)) return Fate::LeftOut;
       const bool text = field.kind == Field::Kind::Text || field.kind == Field::Kind::HexDigest;
       if (strict_ && text && field.presence == Field::Presence::Required) {
         return invalid(path_, field.name, "must not be empty");
       }
     }
-    out.push_back(std::move(*given));
-    return ok();
+    return Fate::Kept;
   }
 
   // Checks `given` and normalises it where it stands.

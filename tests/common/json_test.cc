@@ -83,7 +83,7 @@ TEST(Json, GaitFileEscapesAsGoDoes) {
   EXPECT_EQ(json.gait_line(), "{\"a\":[],\"b\":\"\\u003c\\u0026\\u003e\\u2028\\u0001\",\"c\":[1,0.5]}");
 }
 
-// Texts are written eight bytes at a time and documents grow in steps: no length and no place is special.
+// Texts are written sixteen bytes at a time and documents grow in steps: no length and no place is special.
 TEST(Json, EscapesAreFoundAtEachPlaceOfATextOfEachLength) {
   for (std::size_t length = 1; length <= 40; ++length) {
     for (std::size_t at = 0; at < length; ++at) {
