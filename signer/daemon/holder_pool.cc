@@ -9,9 +9,9 @@ namespace {
 using channel::FrameKind;
 using keymgmt::Role;
 
-// Requests a holder has at once: enough to keep it busy while answers are on their way, few enough that the queue stays
-// shared.
-constexpr std::size_t kWindow = 32;
+// Requests a holder has at once: enough to keep it busy while we work on a whole write of its answers, few enough that
+// the queue stays shared.
+constexpr std::size_t kWindow = 64;
 
 Error lost() {
   return Error{ErrorCode::Unavailable, "the holder ended while it had the request; nothing was recorded", "holder_lost",
@@ -116,16 +116,23 @@ void HolderPool::hand(Holder& holder, Request request) {
 
 void HolderPool::received(Holder& holder, std::string_view bytes) {
   holder.reader.feed(bytes);
-  while (!holder.gone) {
+  std::vector<Answered> answered;
+  bool sense = true;
+  while (sense) {
     Result<std::optional<channel::Frame>> frame = holder.reader.next();
-    if (!frame) return drop(holder, "peer_nonsense");
-    if (!frame->has_value()) break;
-    if (!accept(holder, *std::move(*frame))) return drop(holder, "peer_nonsense");
+    if (frame && !frame->has_value()) break;
+    sense = frame && accept(holder, *std::move(*frame), answered);
   }
-  if (!holder.gone) dispatch(holder.name.role);
+  // It gets its next requests before we look at its answers, and works while we do.
+  if (sense) {
+    dispatch(holder.name.role);
+    holder.stream->flush_now();
+  }
+  for (Answered& each : answered) settle(each.request, std::move(each.answer));
+  if (!sense) drop(holder, "peer_nonsense");
 }
 
-bool HolderPool::accept(Holder& holder, channel::Frame frame) {
+bool HolderPool::accept(Holder& holder, channel::Frame frame, std::vector<Answered>& answered) {
   const auto found = holder.in_flight.find(frame.id);
   if (found == holder.in_flight.end()) return false;
   Request request = std::move(found->second);
@@ -133,16 +140,16 @@ bool HolderPool::accept(Holder& holder, channel::Frame frame) {
   holder.last_progress = std::chrono::steady_clock::now();
   ++holder.answered;
   if (frame.kind == FrameKind::Failed) {
-    settle(request, channel::decode_error(frame.payload));
+    answered.push_back({std::move(request), channel::decode_error(frame.payload)});
     return true;
   }
   // Each question's answer is the next kind (channel/frame.h).
   if (static_cast<int>(frame.kind) != static_cast<int>(request.kind) + 1) {
-    settle(request, lost());
+    answered.push_back({std::move(request), lost()});
     return false;
   }
   if (frame.kind == FrameKind::CanaryGood) holder.last_canary = holder.last_progress;
-  settle(request, std::move(frame.payload));
+  answered.push_back({std::move(request), std::move(frame.payload)});
   return true;
 }
 

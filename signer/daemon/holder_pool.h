@@ -73,6 +73,10 @@ class HolderPool {
     Done done;
     Moment asked;
   };
+  struct Answered {
+    Request request;
+    Result<std::string> answer;
+  };
   struct Holder;
   struct RoleQueue {
     std::deque<Request> queue;
@@ -82,7 +86,8 @@ class HolderPool {
   void dispatch(keymgmt::Role role);
   void hand(Holder& holder, Request request);
   void received(Holder& holder, std::string_view bytes);
-  bool accept(Holder& holder, channel::Frame frame);
+  // Puts the request that `frame` answers with its answer into `answered`; false if it answers none.
+  static bool accept(Holder& holder, channel::Frame frame, std::vector<Answered>& answered);
   // Fails what it was asked and forgets it; `cause` is empty where the supervisor knows.
   void drop(Holder& holder, std::string_view cause);
   void settle(Request& request, Result<std::string> answer);

@@ -27,10 +27,10 @@ Result<Json> object_of(std::string_view body) {
   return json;
 }
 
-HttpResponse response_of(const SignOutcome& outcome) {
+HttpResponse response_of(SignOutcome outcome) {
   if (outcome.answer) {
     HttpResponse response;
-    response.body = *outcome.answer;
+    response.body = *std::move(outcome.answer);
     return response;
   }
   if (outcome.tokens.empty()) return HttpResponse::error(outcome.answer.error());
@@ -183,7 +183,7 @@ void Router::sign(const HttpRequest& request, const Shared& exchange) {
   Result<Json> body = Json::parse(request.body);
   if (!body) return answer(exchange, HttpResponse::error(body.error()));
   sign_one(*std::move(body), request.body, request.peer, request.request_id,
-           [this, exchange](const SignOutcome& outcome) { answer(exchange, response_of(outcome)); });
+           [this, exchange](SignOutcome outcome) { answer(exchange, response_of(std::move(outcome))); });
 }
 
 void Router::sign_batch(const HttpRequest& request, const Shared& exchange) {

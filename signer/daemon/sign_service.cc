@@ -38,7 +38,8 @@ std::string answer_with_place(const channel::SignAnswer& answer, const statement
 }
 
 std::string with_index(std::string answer, std::uint64_t index) {
-  return answer.replace(answer.rfind(kIndexPlace), kIndexPlace.size(), std::to_string(index));
+  answer.replace(answer.rfind(kIndexPlace), kIndexPlace.size(), std::to_string(index));
+  return answer;
 }
 
 // What the commit refuses by a rule of its own, and the event that goes with it.
@@ -182,14 +183,16 @@ std::optional<Refusal> SignService::judge_token(Pending& pending, const SignRequ
 void SignService::signed_by_holder(const std::shared_ptr<Pending>& shared, Result<std::string> payload) {
   Pending& pending = *shared;
   if (!payload) return end(pending, {std::move(payload).error()});
-  const Result<channel::SignAnswer> answer = channel::SignAnswer::decode(*payload);
+  Result<channel::SignAnswer> answer = channel::SignAnswer::decode(*payload);
   if (!answer) return end(pending, {answer.error()});
   // A holder that answers for another request, or with another key, is not believed.
   if (answer->job_digest != pending.job_digest || answer->kid != pending.kid) {
     return end(pending, {Error{ErrorCode::Internal, "the holder's answer is not for this request", "holder_mismatch"}});
   }
-  if (const Status completed = complete(pending, *answer); !completed) return end(pending, {completed.error()});
   std::string text = answer_with_place(*answer, statement::row_of(pending.type), pending.item.redeem);
+  if (const Status completed = complete(pending, *std::move(answer)); !completed) {
+    return end(pending, {completed.error()});
+  }
   if (pending.item.idempotency) pending.item.answer = text;
   recorder_.record(std::move(pending.item),
                    [this, shared, text = std::move(text)](const Result<ledger::Committed>& outcome) mutable {
@@ -198,7 +201,7 @@ void SignService::signed_by_holder(const std::shared_ptr<Pending>& shared, Resul
                    });
 }
 
-Status SignService::complete(Pending& pending, const channel::SignAnswer& answer) {
+Status SignService::complete(Pending& pending, channel::SignAnswer answer) {
   ledger::Item& item = pending.item;
   const statement::StatementRow& row = statement::row_of(pending.type);
   item.record.kind = "signed";
@@ -210,7 +213,6 @@ Status SignService::complete(Pending& pending, const channel::SignAnswer& answer
   item.record.signature_digest = answer.signature_digest;
   item.record.peer_uid = pending.caller.uid;
   item.record.request_id = pending.caller.request_id;
-  item.record.body = answer.statement_json;
   if (item.decision) {
     item.decision->at = answer.signed_at;
     item.decision->trace_digest = answer.signed_digest;
@@ -231,6 +233,7 @@ Status SignService::complete(Pending& pending, const channel::SignAnswer& answer
     proof.record.body_digest = sha256(proof.record.body);
     recorder_.record(std::move(proof), [](const Result<ledger::Committed>&) {});
   }
+  item.record.body = std::move(answer.statement_json);
   return ok();
 }
 

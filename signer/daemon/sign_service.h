@@ -50,7 +50,7 @@ class SignService {
   std::optional<Refusal> judge_token(Pending& pending, const SignRequest& request,
                                      const statement::ApprovalTokenFields& token);
   void signed_by_holder(const std::shared_ptr<Pending>& pending, Result<std::string> payload);
-  Status complete(Pending& pending, const channel::SignAnswer& answer);
+  Status complete(Pending& pending, channel::SignAnswer answer);
   void recorded(Pending& pending, const Result<ledger::Committed>& outcome);
   void refuse(Pending& pending, const Refusal& refusal);
   void end(Pending& pending, SignOutcome outcome);

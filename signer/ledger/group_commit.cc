@@ -127,19 +127,20 @@ void GroupCommit::State::commit(std::vector<Work> batch) {
     (*task)(store);
     return;
   }
-  std::vector<Item> items;
+  const auto items = std::make_shared<std::vector<Item>>();
   std::vector<Completion> completions;
-  items.reserve(batch.size());
+  items->reserve(batch.size());
   completions.reserve(batch.size());
   for (Work& work : batch) {
     Submission& submission = std::get<Submission>(work);
-    items.push_back(std::move(submission.item));
+    items->push_back(std::move(submission.item));
     completions.push_back(Completion{submission.ticket, Committed{}});
   }
-  Result<std::vector<Result<Committed>>> outcomes = store.commit(items);
+  Result<std::vector<Result<Committed>>> outcomes = store.commit(*items);
   for (std::size_t i = 0; i < completions.size(); ++i) {
     completions[i].outcome = outcomes ? std::move((*outcomes)[i]) : Result<Committed>(outcomes.error());
   }
+  completions.front().items = items;
   completed(std::move(completions));
 }
 

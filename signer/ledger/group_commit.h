@@ -21,6 +21,8 @@ struct Submission {
 struct Completion {
   std::uint64_t ticket = 0;
   Result<Committed> outcome;
+  // In the first of a batch: its items, so that their memory goes back to the thread that reserved it.
+  std::shared_ptr<const std::vector<Item>> items{};
 };
 
 class GroupCommit {

@@ -16,9 +16,11 @@ bool is_plain(char c) {
 }
 
 void append_hex(std::string& out, const Digest& digest) {
+  std::size_t at = out.size();
+  out.resize(at + 2 * digest.bytes().size());
   for (const std::uint8_t byte : digest.bytes()) {
-    out += kHexDigits[byte >> 4];
-    out += kHexDigits[byte & 15];
+    out[at++] = kHexDigits[byte >> 4];
+    out[at++] = kHexDigits[byte & 15];
   }
 }
 
@@ -47,19 +49,33 @@ Status append_member(std::string& out, std::string_view name, std::string_view t
   return append_text(out, text);
 }
 
+Status append_member(std::string& out, std::string_view name, const std::vector<std::string>& texts) {
+  out += name;
+  out += '[';
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (i != 0) out += ',';
+    RETURN_IF_ERROR(append_text(out, texts[i]));
+  }
+  out += ']';
+  return ok();
+}
+
 // A new member of DecisionFacts does not compile here until it is kept too.
-Json json_of(const statement::DecisionFacts& facts) {
+Status append_facts(std::string& out, const statement::DecisionFacts& facts) {
   const auto& [requester, reason_codes, matched_rule, required_approvals, distinct_approvers, required_scopes,
                destructive, context_source, approved_script] = facts;
-  return Json::object({{"requester", requester},
-                       {"reason_codes", Json::array(reason_codes)},
-                       {"matched_rule", matched_rule},
-                       {"required_approvals", required_approvals},
-                       {"distinct_approvers", distinct_approvers},
-                       {"required_scopes", Json::array(required_scopes)},
-                       {"destructive", destructive},
-                       {"context_source", context_source},
-                       {"approved_script", approved_script}});
+  RETURN_IF_ERROR(append_member(out, R"({"requester":)", requester));
+  RETURN_IF_ERROR(append_member(out, R"(,"reason_codes":)", reason_codes));
+  RETURN_IF_ERROR(append_member(out, R"(,"matched_rule":)", matched_rule));
+  out += R"(,"required_approvals":)";
+  out += std::to_string(required_approvals);
+  out += distinct_approvers ? R"(,"distinct_approvers":true)" : R"(,"distinct_approvers":false)";
+  RETURN_IF_ERROR(append_member(out, R"(,"required_scopes":)", required_scopes));
+  out += destructive ? R"(,"destructive":true)" : R"(,"destructive":false)";
+  RETURN_IF_ERROR(append_member(out, R"(,"context_source":)", context_source));
+  RETURN_IF_ERROR(append_member(out, R"(,"approved_script":)", approved_script));
+  out += '}';
+  return ok();
 }
 
 Error damaged(const char* what) {
@@ -124,7 +140,7 @@ Result<std::string> effects_of(const Item& item) {
   if (item.decision) {
     const Decision& decision = *item.decision;
     out = decision_prefix(decision.intent_digest, decision.policy_digest, decision.trace_digest, decision.verdict);
-    json_of(decision.facts).append_compact(out);
+    RETURN_IF_ERROR(append_facts(out, decision.facts));
     out += '}';
   }
   if (!item.redeem.empty()) {

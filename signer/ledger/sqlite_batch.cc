@@ -56,6 +56,21 @@ Error conflict(std::string detail, const char* reason) {
   return Error{ErrorCode::Conflict, std::move(detail), reason};
 }
 
+// Whether a constraint may say no after admit() has not: a token or permit used before, an id or key that is taken. All
+// else that an item writes has a key of its own index, or none that could be taken.
+bool may_be_taken(const Item& item) {
+  return !item.redeem.empty() || item.execute_trace || item.minted || item.idempotency;
+}
+
+// The hash of the record's leaf; or why there can be no such record.
+Result<Digest> leaf_hash_of(const Record& record, std::uint64_t index, const std::string& effects) {
+  if (time_of(column_of(record.at)) != record.at) {
+    return Error{ErrorCode::Invalid, "a record's time lies between 1678 and 2262, not " + record.at.rfc3339()};
+  }
+  ASSIGN_OR_RETURN(const std::string leaf, leaf_of(record, sha256(record.body), index, effects));
+  return log::leaf_hash(view_of(leaf));
+}
+
 }  // namespace
 
 Batch::~Batch() {
@@ -123,35 +138,38 @@ Result<Committed> Batch::append(const Item& item) {
   RETURN_IF_ERROR(admit(item));
   const std::uint64_t index = frontier_.size();
   ASSIGN_OR_RETURN(const std::string effects, effects_of(item));
-  Status begun = Query(connection_, kSavepoint).run();
-  if (!begun) return lost(std::move(begun).error());
-  const Status written = write(item, index, effects);
+  ASSIGN_OR_RETURN(const Digest leaf, leaf_hash_of(item.record, index, effects));
+  // A savepoint makes SQLite copy every page that the item touches.
+  const bool undoable = may_be_taken(item);
+  if (undoable) {
+    Status begun = Query(connection_, kSavepoint).run();
+    if (!begun) return lost(std::move(begun).error());
+  }
+  const Status written = write(item, index, effects, leaf);
   if (!written) {
     if (failed_) return written.error();
+    if (!undoable) return lost(written.error());
     // Also ends the savepoint: what one item began must not reach the next.
     if (!Query(connection_, kUndo).run() || !Query(connection_, kRelease).run()) {
       return lost(connection_.failure("undo one item"));
     }
     return written.error();
   }
-  Status released = Query(connection_, kRelease).run();
-  if (!released) return lost(std::move(released).error());
-  frontier_.append(pending_leaf_);
+  if (undoable) {
+    Status released = Query(connection_, kRelease).run();
+    if (!released) return lost(std::move(released).error());
+  }
+  frontier_.append(leaf);
   return Committed{index};
 }
 
-Status Batch::write(const Item& item, std::uint64_t index, const std::string& effects) {
+Status Batch::write(const Item& item, std::uint64_t index, const std::string& effects, const Digest& leaf) {
   const Record& record = item.record;
-  if (time_of(column_of(record.at)) != record.at) {
-    return Error{ErrorCode::Invalid, "a record's time lies between 1678 and 2262, not " + record.at.rfc3339()};
-  }
-  ASSIGN_OR_RETURN(const std::string leaf, leaf_of(record, sha256(record.body), index, effects));
-  pending_leaf_ = log::leaf_hash(view_of(leaf));
   const Error occupied = corrupt("record " + std::to_string(index) + " exists already");
   Query row(connection_, kInsertRecord, index, record.at, record.kind, record.type, record.role, record.kid,
             record.body_digest, record.signature_digest, record.peer_uid, record.request_id, effects,
             view_of(record.body));
-  Query hash(connection_, kLeaf, index, pending_leaf_);
+  Query hash(connection_, kLeaf, index, leaf);
   for (Query* query : {&row, &hash}) {
     const Status inserted = run(*query, occupied);
     if (!inserted) return lost(inserted.error());

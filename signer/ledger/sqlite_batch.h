@@ -1,4 +1,5 @@
-// One transaction of the ledger: items one after another, each under its own savepoint, then one COMMIT.
+// One transaction of the ledger: items one after another, then one COMMIT. An item that can still be refused
+// once its record is written stands under a savepoint of its own.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +38,7 @@ class Batch {
 
  private:
   Status admit(const Item& item);
-  Status write(const Item& item, std::uint64_t index, const std::string& effects);
+  Status write(const Item& item, std::uint64_t index, const std::string& effects, const Digest& leaf);
   Status write_derived(const Item& item, std::uint64_t index);
   Status write_event(const OutboxEvent& event);
   // Runs `query`; a constraint that says no becomes `refusal`.
@@ -47,7 +48,6 @@ class Batch {
   Connection& connection_;
   const std::uint64_t before_;
   log::Frontier frontier_;
-  Digest pending_leaf_;
   bool failed_ = false;
 };
 

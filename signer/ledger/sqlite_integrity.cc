@@ -132,19 +132,22 @@ Status check_schema(Connection& connection) {
   return ok();
 }
 
-Result<Verification> check_records(Connection& connection, const TreeHead& head, std::uint64_t first) {
+Result<Verification> check_records(Connection& connection, const TreeHead& head, const CheckedRecords& range) {
   Verification seen;
   seen.head = head;
-  std::uint64_t next = first;
+  std::uint64_t next = range.compared_from;
   std::uint64_t decided = 0;
-  Query rows(connection, kRecords, first);
+  Query rows(connection, kRecords, range.compared_from);
   while (rows.next()) {
     if (rows.number(0) != next) return truncated(at_record(next) + " is missing");
     const std::string_view effects = rows.text(kEffectsColumn);
-    const Result<std::string> leaf = leaf_of(record_in(rows), sha256(rows.blob(kBodyColumn)), next, effects);
-    if (!leaf || log::leaf_hash(view_of(*leaf)) != rows.digest(kAfterRecord)) {
-      return forked(at_record(next) + " is not the one whose hash is in the tree");
+    if (next >= range.hashed_from) {
+      const Result<std::string> leaf = leaf_of(record_in(rows), sha256(rows.blob(kBodyColumn)), next, effects);
+      if (!leaf || log::leaf_hash(view_of(*leaf)) != rows.digest(kAfterRecord)) {
+        return forked(at_record(next) + " is not the one whose hash is in the tree");
+      }
     }
+    if (effects.starts_with(kDecisionMember)) ++decided;
     const Result<SingleUses> uses = single_uses_of(effects);
     if (!uses) return corrupt(at_record(next) + ": " + uses.error().detail);
     for (const Redemption& redemption : uses->redeemed) {
@@ -155,19 +158,18 @@ Result<Verification> check_records(Connection& connection, const TreeHead& head,
       RETURN_IF_ERROR(check_execution(connection, *uses->executed, next));
       ++seen.executions;
     }
-    if (effects.starts_with(kDecisionMember)) ++decided;
     ++next;
   }
   if (!rows.good()) return connection.failure("read the records");
   if (next < head.size) return truncated(at_record(next) + " is missing");
   if (next > head.size) return forked("there are more records than the head says");
-  ASSIGN_OR_RETURN(const std::int64_t redemptions, count_from(connection, kRedemptions, first));
-  ASSIGN_OR_RETURN(const std::int64_t executions, count_from(connection, kExecutions, first));
+  ASSIGN_OR_RETURN(const std::int64_t redemptions, count_from(connection, kRedemptions, range.compared_from));
+  ASSIGN_OR_RETURN(const std::int64_t executions, count_from(connection, kExecutions, range.compared_from));
   if (static_cast<std::uint64_t>(redemptions) != seen.redemptions ||
       static_cast<std::uint64_t>(executions) != seen.executions) {
     return corrupt("the tables hold redemptions or executions that no record made");
   }
-  RETURN_IF_ERROR(check_decisions(connection, first, decided));
+  RETURN_IF_ERROR(check_decisions(connection, range.compared_from, decided));
   RETURN_IF_ERROR(check_keys(connection));
   return seen;
 }

@@ -143,8 +143,10 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path, 
     ASSIGN_OR_RETURN(const Meta meta, read_meta(writer));
     ASSIGN_OR_RETURN(log::Frontier frontier, check_tree(writer, meta.head));
     RETURN_IF_ERROR(check_indices(writer));
-    const std::uint64_t first = meta.head.size - std::min(meta.head.size, options.rehash);
-    ASSIGN_OR_RETURN([[maybe_unused]] const Verification seen, check_records(writer, meta.head, first));
+    const std::uint64_t size = meta.head.size;
+    const CheckedRecords newest{size - std::min(size, std::max(options.compare, options.rehash)),
+                                size - std::min(size, options.rehash)};
+    ASSIGN_OR_RETURN([[maybe_unused]] const Verification seen, check_records(writer, meta.head, newest));
     ASSIGN_OR_RETURN(Connection reader, Connection::open(path, Connection::Access::ReadOnly));
     RETURN_IF_ERROR(reader.execute("PRAGMA cache_size = -4096; PRAGMA query_only = ON;"));
     return std::make_unique<State>(path, clock, options, std::move(lock), std::move(writer), std::move(reader), meta,

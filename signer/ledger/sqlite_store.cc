@@ -206,7 +206,7 @@ Result<Verification> SqliteStore::verify() const {
   RETURN_IF_ERROR(check_pages(connection));
   ASSIGN_OR_RETURN(const Meta meta, read_meta(connection));
   ASSIGN_OR_RETURN([[maybe_unused]] const log::Frontier frontier, check_tree(connection, meta.head));
-  return check_records(connection, meta.head, 0);
+  return check_records(connection, meta.head, CheckedRecords{0, 0});
 }
 
 }  // namespace countersign::ledger

@@ -25,8 +25,10 @@ namespace countersign::ledger {
 struct SqliteOptions {
   std::chrono::nanoseconds clock_step = std::chrono::seconds(5);  // bound of the TimeGuard
   // How many of the newest records are hashed again at open; all leaf hashes are always folded into the root.
-  // verify() does all.
-  std::uint64_t rehash = 100'000;
+  std::uint64_t rehash = 2'000;
+  // Of how many of the newest records the redemptions, executions and decisions are compared with the tables at open,
+  // as the records list them; `rehash` if that is more. verify() does all of both.
+  std::uint64_t compare = 100'000;
   std::string boot_id = this_boot_id();
 };
 
@@ -35,11 +37,12 @@ class SqliteStore : public Store {
   // Makes a new ledger, whole or not at all. Fails with Conflict, reason "ledger_exists", if there is a file at `path`.
   static Result<std::unique_ptr<SqliteStore>> create(const std::string& path, const Clock& clock,
                                                      SqliteOptions options = {});
-  // Opens and checks: schema, file mode, indices without gaps, the tree against (size, root), the newest records, their
-  // redemptions and executions against their leaves. Fails with Unavailable, reason "ledger_missing" (never makes an
-  // empty one) or "ledger_in_use"; with Refused, reason "ledger_truncated" (records are missing), "ledger_forked"
-  // (the records are not those of the root), "ledger_corrupt" (SQLite or a hash says so), "ledger_exposed" (others may
-  // read or write the file), "ledger_version" (made by another version). The hint says what to do.
+  // Opens and checks: schema, file mode, indices without gaps, the tree against (size, root), the newest records
+  // against their leaves, the tables of redemptions, executions and decisions against the records. Fails with
+  // Unavailable, reason "ledger_missing" (never makes an empty one) or "ledger_in_use"; with Refused, reason
+  // "ledger_truncated" (records are missing), "ledger_forked" (the records are not those of the root), "ledger_corrupt"
+  // (SQLite or a hash says so), "ledger_exposed" (others may read or write the file), "ledger_version" (made by another
+  // version). The hint says what to do.
   static Result<std::unique_ptr<SqliteStore>> open(const std::string& path, const Clock& clock,
                                                    SqliteOptions options = {});
   ~SqliteStore() override;

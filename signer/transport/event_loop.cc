@@ -180,4 +180,11 @@ void Stream::flush_soon() {
   state_->loop.after_this_turn([state = state_] { state->flush(); });
 }
 
+void Stream::flush_now() {
+  const std::shared_ptr<State> state = state_;  // on_closed may destroy this
+  const bool queued = state->flush_queued;
+  state->flush();
+  state->flush_queued = queued;
+}
+
 }  // namespace countersign::transport

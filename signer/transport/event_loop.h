@@ -67,6 +67,8 @@ class Stream {
   // The buffer that is sent at the end of this turn: append to it, then call flush_soon().
   std::string& outgoing();
   void flush_soon();
+  // Sends what was collected at once, for a peer that would be idle until the end of the turn.
+  void flush_now();
 
  private:
   struct State;

@@ -163,6 +163,24 @@ TEST_F(DamageTest, FindsAnOldEditThatOpeningDoesNotLookAtByVerifying) {
   EXPECT_TRUE(store->record(4).has_value());
 }
 
+TEST_F(DamageTest, OpeningComparesTheTablesWithOlderRecordsThanItHashes) {
+  options_.rehash = 1;
+  ASSERT_EQ(reason_of_opening(), "ok");
+  for (const char* forgotten :
+       {"DELETE FROM redemptions", "DELETE FROM executions", "DELETE FROM decisions",
+        "UPDATE redemptions SET token_id = 'other'", "UPDATE decisions SET verdict = 'allow'"}) {
+    edit(forgotten);
+    EXPECT_EQ(reason_of_opening(), "ledger_corrupt") << forgotten;
+    put_back(whole_);
+    ASSERT_EQ(reason_of_opening(), "ok");
+  }
+  options_.compare = 1;
+  edit("DELETE FROM redemptions");
+  const auto store = made(SqliteStore::open(path(), clock_, options_));
+  ASSERT_NE(store, nullptr);
+  EXPECT_EQ(store->verify().error().reason, "ledger_corrupt");
+}
+
 TEST_F(DamageTest, NeverBelievesAFlippedByte) {
   std::string expected;
   {
