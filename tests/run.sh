@@ -54,7 +54,7 @@ build dev
 run_tests dev
 if [[ "$mode" != quick ]]; then
   build asan-ubsan
-  export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0" LSAN_OPTIONS="suppressions=$PWD/tests/support/lsan.supp:print_suppressions=0"
+  export ASAN_OPTIONS="detect_leaks=1"
   run_tests asan-ubsan
   step "quickstart, twice"
   bash deploy/quickstart.sh
@@ -65,7 +65,7 @@ if [[ "$mode" == full ]]; then
   build tsan
   TSAN_OPTIONS="halt_on_error=1" run_tests tsan
   step "valgrind"
-  valgrind --quiet --error-exitcode=1 --leak-check=full --suppressions=tests/support/valgrind.supp \
+  valgrind --quiet --error-exitcode=1 --leak-check=full \
     build/dev/bin/common_test >build/dev/valgrind.log
 fi
 
