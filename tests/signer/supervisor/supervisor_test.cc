@@ -242,11 +242,16 @@ TEST(Supervisor, StartsTheNotifierAgain) {
                          [](const Json& message) { return message.text("event") == "notifier_up"; });
   };
   ASSERT_TRUE(eventually([&] { return notifiers() == 1; })) << appliance.journal();
-  for (const pid_t child : appliance.children()) {
-    std::ifstream file("/proc/" + std::to_string(child) + "/cmdline");
-    const std::string line{std::istreambuf_iterator<char>(file), {}};
-    if (line.find("--notifier") != std::string::npos) kill(child, SIGKILL);
-  }
+  // It is announced when it is forked; its command line says what it is only after exec.
+  const auto killed = [&] {
+    for (const pid_t child : appliance.children()) {
+      std::ifstream file("/proc/" + std::to_string(child) + "/cmdline");
+      const std::string line{std::istreambuf_iterator<char>(file), {}};
+      if (line.find("--notifier") != std::string::npos) return kill(child, SIGKILL) == 0;
+    }
+    return false;
+  };
+  ASSERT_TRUE(eventually(killed)) << appliance.journal();
   EXPECT_TRUE(eventually([&] { return notifiers() == 2; })) << appliance.journal();
 }
 
