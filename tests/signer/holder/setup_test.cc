@@ -78,9 +78,8 @@ TEST_F(Setup, RefusesAWrongPinARequestThatDoesNotReadAndAnUnknownCommand) {
 }
 
 TEST_F(Setup, RefusesAWeakKeyInsteadOfMakingOneBesideIt) {
-  const test::Outcome weak =
-      pkcs11_tool({"--keypairgen", "--key-type", "EC:prime256v1", "--label", "trace-20260101-9", "--id",
-                   "00112233445566778899aabbccddeeff", "--extractable"});
+  const test::Outcome weak = pkcs11_tool({"--keypairgen", "--key-type", "EC:prime256v1", "--label", "trace-20260101-9",
+                                          "--id", "00112233445566778899aabbccddeeff", "--extractable"});
   ASSERT_EQ(weak.exit_code, 0) << weak.err;
   EXPECT_EQ(setup("init", request({Role::Trace}, {Algorithm::Ed25519})).error().reason, "key_too_weak");
 }
