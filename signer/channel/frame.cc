@@ -33,6 +33,7 @@ bool is_type(std::uint8_t value) {
     case statement::StatementType::ApprovalToken:
     case statement::StatementType::Trace:
     case statement::StatementType::ApprovalAudit:
+    case statement::StatementType::EvidencePack:
       return true;
   }
   return false;

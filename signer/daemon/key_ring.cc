@@ -9,7 +9,8 @@ namespace {
 
 using statement::StatementType;
 
-constexpr StatementType kTypes[] = {StatementType::ApprovalToken, StatementType::Trace, StatementType::ApprovalAudit};
+constexpr StatementType kTypes[] = {StatementType::ApprovalToken, StatementType::Trace, StatementType::ApprovalAudit,
+                                    StatementType::EvidencePack};
 
 Error mismatch(std::string detail) {
   return Error{ErrorCode::Refused, std::move(detail), "key_mismatch",

@@ -101,6 +101,10 @@ Result<Json> Queries::verify(const Json& body) const {
       {{"valid", false}, {"reason", verified.error().wire_code()}, {"role", ""}, {"kid", ""}, {"key_state", ""}});
   // The key it names, where we know one: what a person asks next.
   const Json* signature = document->find("signature");
+  if (const Json* list = document->find("signatures");
+      list != nullptr && list->is_array() && !list->as_array().empty()) {
+    signature = &list->as_array().front();
+  }
   const keymgmt::PublishedKey* key = signature == nullptr ? nullptr : keys_.set().find(signature->text("key_id"));
   if (key != nullptr) {
     answer.set("role", keymgmt::name_of(key->role));

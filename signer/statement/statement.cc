@@ -3,6 +3,7 @@
 #include "signer/statement/approval_audit_fields.h"
 #include "signer/statement/approval_token_fields.h"
 #include "signer/statement/envelope.h"
+#include "signer/statement/evidence_pack_fields.h"
 #include "signer/statement/trace_fields.h"
 
 namespace countersign::statement {
@@ -14,6 +15,7 @@ constexpr StatementRow kRows[] = {
     {StatementType::ApprovalToken, "approval_token", "gait.gate.approval_token", keymgmt::Role::Approval, true},
     {StatementType::Trace, "trace", "gait.gate.trace", keymgmt::Role::Trace, true},
     {StatementType::ApprovalAudit, "approval_audit", "gait.gate.approval_audit_record", keymgmt::Role::Trace, true},
+    {StatementType::EvidencePack, "evidence_pack", "gait.guard.pack_manifest", keymgmt::Role::Trace, true},
 };
 
 struct VerdictRow {
@@ -89,27 +91,35 @@ Result<Statement> Statement::parse(StatementType type, Json fields) {
       ASSIGN_OR_RETURN(out.audit_, read_approval_audit_fields(std::move(fields)));
       break;
     }
+    case StatementType::EvidencePack: {
+      ASSIGN_OR_RETURN(out.pack_, read_evidence_pack_fields(std::move(fields)));
+      break;
+    }
   }
   return out;
 }
 
 Result<UnsignedDocument> Statement::rebuild_from_own(const Stamp& stamp) {
-  // The three types are exclusive: parse set exactly one.
+  // The types are exclusive: parse set exactly one.
   if (trace_) {
     StampedDocument made = stamped(std::move(*trace_), stamp);
-    return UnsignedDocument(std::move(made.document), made.signed_digest);
+    return UnsignedDocument(std::move(made.document), made.signed_digest, type_);
   }
   if (token_) {
     ASSIGN_OR_RETURN(StampedDocument made, stamped(*token_, stamp));
-    return UnsignedDocument(std::move(made.document), made.signed_digest);
+    return UnsignedDocument(std::move(made.document), made.signed_digest, type_);
   }
-  StampedDocument made = stamped(*audit_, stamp);
-  return UnsignedDocument(std::move(made.document), made.signed_digest);
+  StampedDocument made = pack_ ? stamped(*pack_, stamp) : stamped(*audit_, stamp);
+  return UnsignedDocument(std::move(made.document), made.signed_digest, type_);
 }
 
 Result<Json> UnsignedDocument::seal(const keymgmt::PublicKey& key, ByteView signature) && {
   ASSIGN_OR_RETURN(Json envelope, sealed_envelope(key, signature, signed_digest_));
-  document_.as_object().emplace_back("signature", std::move(envelope));
+  if (type_ == StatementType::EvidencePack) {
+    document_.as_object().emplace_back("signatures", Json::Array{std::move(envelope)});
+  } else {
+    document_.as_object().emplace_back("signature", std::move(envelope));
+  }
   return std::move(document_);
 }
 

@@ -18,7 +18,7 @@
 
 namespace countersign::statement {
 
-enum class StatementType { ApprovalToken, Trace, ApprovalAudit };
+enum class StatementType { ApprovalToken, Trace, ApprovalAudit, EvidencePack };
 
 struct StatementRow {
   StatementType type;
@@ -80,6 +80,16 @@ struct ApprovalAuditFields {
   Json fields;
 };
 
+struct EvidencePackFields {
+  // gait-formats §16.2 in file order without schema_id, schema_version, producer_version, pack_id and generated_at,
+  // which the holder sets.
+  Json fields;
+};
+
+// The name of the manifest in a pack, which it does not list, and the id of a pack with these contents.
+inline constexpr std::string_view kPackManifestName = "pack_manifest.json";
+std::string evidence_pack_id(std::string_view run_id, const Json& contents);
+
 // What the holder alone decides.
 struct Stamp {
   UtcTime now;
@@ -92,15 +102,17 @@ class UnsignedDocument {
  public:
   const Json& document() const { return document_; }  // gait's file order, without `signature`
   const Digest& signed_digest() const { return signed_digest_; }
-  // Adds gait's envelope (gait-formats §4). `signature` as the token made it (Ed25519 64 bytes; P-256 r||s, carried as
-  // DER under alg "ecdsa-p256-sha256").
+  // Adds gait's envelope (gait-formats §4), to a pack as a list of one. `signature` as the token made it (Ed25519 64
+  // bytes; P-256 r||s, carried as DER under alg "ecdsa-p256-sha256").
   Result<Json> seal(const keymgmt::PublicKey& key, ByteView signature) &&;
 
  private:
   friend class Statement;
-  UnsignedDocument(Json document, const Digest& digest) : document_(std::move(document)), signed_digest_(digest) {}
+  UnsignedDocument(Json document, const Digest& digest, StatementType type)
+      : document_(std::move(document)), signed_digest_(digest), type_(type) {}
   Json document_;
   Digest signed_digest_;
+  StatementType type_;
 };
 
 class Statement {
@@ -125,6 +137,7 @@ class Statement {
   std::optional<TraceFields> trace_;
   std::optional<ApprovalTokenFields> token_;
   std::optional<ApprovalAuditFields> audit_;
+  std::optional<EvidencePackFields> pack_;
 };
 
 // A signed document whose signature, digests and key were checked. Only verify makes one.
@@ -135,7 +148,8 @@ class VerifiedDocument {
   const Json& document() const { return document_; }
   const keymgmt::PublishedKey& key() const { return key_; }
   const Digest& signed_digest() const { return signed_digest_; }
-  // The moment the signature claims: observed_at of a trace and an audit, created_at of a token.
+  // The moment the signature claims: observed_at of a trace and an audit, created_at of a token, generated_at of a
+  // pack.
   UtcTime signed_at() const { return signed_at_; }
 
   // Checks in gait's order (gait-formats §4): digest present and equal over the normalised known members, alg, key id,

@@ -1,6 +1,7 @@
 #include "signer/statement/approval_audit_fields.h"
 #include "signer/statement/approval_token_fields.h"
 #include "signer/statement/envelope.h"
+#include "signer/statement/evidence_pack_fields.h"
 #include "signer/statement/statement.h"
 #include "signer/statement/trace_fields.h"
 
@@ -19,6 +20,8 @@ const Structure& structure_of(StatementType type) {
       return trace_structure();
     case StatementType::ApprovalAudit:
       return approval_audit_structure();
+    case StatementType::EvidencePack:
+      return evidence_pack_structure();
   }
   __builtin_unreachable();
 }
@@ -30,21 +33,34 @@ std::string_view time_member(StatementType type) {
     case StatementType::Trace:
     case StatementType::ApprovalAudit:
       return "observed_at";
+    case StatementType::EvidencePack:
+      return "generated_at";
   }
   __builtin_unreachable();
 }
 
 struct ReadDocument {
-  Json known;      // without `signature`
+  Json known;      // without its signature
   Json signature;  // null where there is none
 };
 
-Result<ReadDocument> read_document(StatementType type, Json&& document) {
+// A pack may carry several signatures, of which one verifies: the first whose key we know counts.
+Json envelope_of(Json&& signatures, const keymgmt::KeySet* keys) {
+  for (Json& envelope : signatures.as_array()) {
+    if (keys == nullptr || keys->find(envelope.text("key_id")) != nullptr) return std::move(envelope);
+  }
+  return signatures.as_array().empty() ? Json() : std::move(signatures.as_array().front());
+}
+
+Result<ReadDocument> read_document(StatementType type, Json&& document, const keymgmt::KeySet* keys) {
   ReadDocument out;
   ASSIGN_OR_RETURN(out.known, read(structure_of(type), std::move(document), Reading::Gait, row_of(type).name));
   Json::Object& members = out.known.as_object();
   if (!members.empty() && members.back().first == "signature") {
     out.signature = std::move(members.back().second);
+    members.pop_back();
+  } else if (!members.empty() && members.back().first == "signatures") {
+    out.signature = envelope_of(std::move(members.back().second), keys);
     members.pop_back();
   }
   // gait fills an absent schema id of a token in.
@@ -78,13 +94,13 @@ Status facts_are_bound(const Json& known, const Json* facts) {
 }  // namespace
 
 Result<Digest> gait_signed_digest(StatementType type, const Json& document) {
-  ASSIGN_OR_RETURN(const ReadDocument read, read_document(type, Json(document)));
+  ASSIGN_OR_RETURN(const ReadDocument read, read_document(type, Json(document), nullptr));
   return read.known.digest();
 }
 
 Result<VerifiedDocument> VerifiedDocument::verify(StatementType type, const Json& document,
                                                   const keymgmt::KeySet& keys) {
-  ASSIGN_OR_RETURN(ReadDocument read, read_document(type, Json(document)));
+  ASSIGN_OR_RETURN(ReadDocument read, read_document(type, Json(document), &keys));
   const std::string_view claimed = read.signature.text("signed_digest");
   if (read.signature.is_null() || claimed.empty()) {
     return unverified("signature_missing", "the document carries no signature");
@@ -112,7 +128,11 @@ Result<VerifiedDocument> VerifiedDocument::verify(StatementType type, const Json
     RETURN_IF_ERROR(facts_are_bound(read.known, facts));
     if (facts != nullptr) read.known.as_object().emplace_back("countersign", *facts);
   }
-  read.known.as_object().emplace_back("signature", std::move(read.signature));
+  if (type == StatementType::EvidencePack) {
+    read.known.as_object().emplace_back("signatures", Json::Array{std::move(read.signature)});
+  } else {
+    read.known.as_object().emplace_back("signature", std::move(read.signature));
+  }
   return VerifiedDocument(std::move(read.known), *key, digest, signed_at);
 }
 

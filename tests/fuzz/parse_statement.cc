@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)statement::ApprovalProof::parse(*json);
   const statement::Stamp stamp{UtcTime::from_unix(1'800'000'000), 1, "0123456789abcdef01234567"};
   for (const auto type : {statement::StatementType::Trace, statement::StatementType::ApprovalToken,
-                          statement::StatementType::ApprovalAudit}) {
+                          statement::StatementType::ApprovalAudit, statement::StatementType::EvidencePack}) {
     (void)statement::gait_signed_digest(type, *json);
     (void)statement::VerifiedDocument::verify(type, *json, keymgmt::KeySet());
     const auto parsed = statement::Statement::parse(type, *json);

@@ -80,6 +80,25 @@ inline Json audit_fields() {
   })");
 }
 
+inline Json pack_fields() {
+  return *Json::parse(R"({
+    "created_at": "2026-02-05T00:00:00Z",
+    "run_id": "run_demo",
+    "case_id": "INC-7",
+    "template_id": "incident_response",
+    "control_index": [{"control_id": "IR-CHAIN", "title": "Reconstruction Chain",
+      "evidence_paths": ["runpack_summary.json"]}, {"control_id": "IR-ROOTCAUSE", "title": "Root Cause and Regression",
+      "evidence_paths": []}],
+    "evidence_pointers": [{"pointer_id": "ev_001", "path": "runpack_summary.json", "type": "runpack",
+      "sha256": "ac77efc55d3b89d21e8d30fe4136d0f53e68eec885d1d9ee1125b5b3e18772f6"}],
+    "contents": [
+      {"path": "control_index.json", "sha256": "88570f773010b5dbd416bca10fd2cc8c82752dd14e668602b12dbd2937b4c4b8",
+        "type": "report"},
+      {"path": "runpack_summary.json", "sha256": "ac77efc55d3b89d21e8d30fe4136d0f53e68eec885d1d9ee1125b5b3e18772f6",
+        "type": "runpack"}]
+  })");
+}
+
 inline Json fields_of(StatementType type) {
   switch (type) {
     case StatementType::Trace:
@@ -88,10 +107,13 @@ inline Json fields_of(StatementType type) {
       return token_fields();
     case StatementType::ApprovalAudit:
       return audit_fields();
+    case StatementType::EvidencePack:
+      return pack_fields();
   }
   __builtin_unreachable();
 }
 
+// Those with a member `signature`; evidence_pack_test.cc is about the one with a list.
 inline constexpr StatementType kTypes[] = {StatementType::Trace, StatementType::ApprovalToken,
                                            StatementType::ApprovalAudit};
 
