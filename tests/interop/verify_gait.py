@@ -94,4 +94,5 @@ def main():
     print(computed.hex())
 
 
-main()
+if __name__ == "__main__":
+    main()
