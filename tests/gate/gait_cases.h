@@ -1,4 +1,5 @@
-// The recorded answers of the real gait (tests/vectors/gait_cases.json), a step at a time.
+// The recorded answers of the real gait to `gate eval` (tests/vectors/gait_cases.json), a step at a time; tests/gait
+// replays every recorded command through the program.
 #pragma once
 
 #include <gtest/gtest.h>
