@@ -1,5 +1,5 @@
 // A PKCS#11 module in this process. libp11 loads it and owns C_Initialize and C_Finalize; everything else is direct
-// Cryptoki on the same loaded library (docs/decisions/pkcs11-split.md). A process never initialises a module twice:
+// Cryptoki on the same loaded library (docs/decisions/0005). A process never initialises a module twice:
 // recovery is a new process.
 #pragma once
 

@@ -1,10 +1,10 @@
 // The supervisor's messages: SOCK_SEQPACKET, one JSON object each, descriptors passed beside it.
-//   holder → supervisor   {"event":"ready", "role", "index", "keys":[…], "confinement":{…}, "token":{…}}  (the
-//   supervisor forwards it unread) supervisor → front    {"event":"holder_up","role","index","generation"} + the
-//   holder's ready object under "ready" + 1 descriptor
-//                         {"event":"holder_down","role","index","generation","cause"} · {"event":"notifier_up"} + 1
-//                         descriptor
-//                         {"event":"stop"}
+//   holder → supervisor   {"event":"ready","role","index","uid","keys":[…],"confinement":{…},"token":{…}}, which the
+//                         supervisor forwards unread · {"event":"failed"|"lost",…} (holder_exit.h)
+//   supervisor → front    {"event":"holder_up","role","index","generation"} + the holder's ready object under "ready" +
+//                         1 descriptor
+//                         {"event":"holder_down","role","index","generation","cause","message","hint","retryable"}
+//                         {"event":"notifier_up"} + 1 descriptor · {"event":"stop"}
 //   front → supervisor    {"event":"listening"} · {"event":"replace_holder","role","index","generation","cause"} ·
 //                         {"event":"halted","role"}
 #pragma once

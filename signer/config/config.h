@@ -99,9 +99,10 @@ struct LimitsConfig {
   std::chrono::nanoseconds body_timeout = std::chrono::seconds(10);
   std::chrono::nanoseconds idle_timeout = std::chrono::seconds(60);
   std::chrono::nanoseconds write_timeout = std::chrono::seconds(10);
-  std::chrono::nanoseconds sign_deadline = std::chrono::seconds(5);  // a holder that answers later is replaced
-  std::size_t holder_memory = std::size_t{256} << 20;                // a holder that grows past it is replaced
-  std::chrono::nanoseconds clock_step = std::chrono::seconds(5);     // larger steps stop signing
+  std::chrono::nanoseconds sign_deadline = std::chrono::seconds(5);    // a holder that answers later is replaced
+  std::chrono::nanoseconds start_deadline = std::chrono::seconds(30);  // a holder not ready by then is replaced
+  std::size_t holder_memory = std::size_t{256} << 20;                  // a holder that grows past it is replaced
+  std::chrono::nanoseconds clock_step = std::chrono::seconds(5);       // larger steps stop signing
   std::uint64_t batch_items = 256;
 };
 

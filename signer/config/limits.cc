@@ -2,6 +2,7 @@
 #include <array>
 #include <charconv>
 
+#include "common/clock.h"
 #include "signer/config/sections.h"
 
 namespace countersign::config {
@@ -30,6 +31,8 @@ Result<std::size_t> read_size(std::string_view text) {
   return count * unit;
 }
 
+constexpr std::chrono::seconds kShortestStart{1};
+
 }  // namespace
 
 void read_limits(Reading& reading, YamlFields& document) {
@@ -53,6 +56,13 @@ void read_limits(Reading& reading, YamlFields& document) {
   limits.idle_timeout = findings.keep(fields.duration("idle_timeout", limits.idle_timeout));
   limits.write_timeout = findings.keep(fields.duration("write_timeout", limits.write_timeout));
   limits.sign_deadline = findings.keep(fields.duration("sign_deadline", limits.sign_deadline));
+  limits.start_deadline = findings.keep(fields.duration("start_deadline", limits.start_deadline));
+  if (limits.start_deadline < kShortestStart) {
+    findings.error("limits.start_deadline", "must be at least " + duration_text(kShortestStart));
+  } else if (limits.start_deadline < LimitsConfig().start_deadline) {
+    findings.warning("limits.start_deadline",
+                     "is short: a token that is only slow is taken for one that hangs, and its login is cut off");
+  }
   limits.clock_step = findings.keep(fields.duration("clock_step", limits.clock_step));
   if (fields.has("holder_memory")) {
     const Result<std::size_t> size = read_size(findings.keep(fields.text("holder_memory", "")));

@@ -119,6 +119,7 @@ class Front {
       return replace(*name, "key_mismatch");
     }
     for (const std::string& finding : *compared) note_finding(finding);
+    troubles_.clear(*name);
     holders_.add(*name, descriptor, *ready);
     if (services_ || comparing_) return;
     if (all_up()) compare_anchors();
@@ -131,6 +132,7 @@ class Front {
 
   void lost(const HolderName& name, const Json& body) {
     holders_.remove(name);
+    troubles_.note(name, body);
     if (!services_) return;
     tell_owner(
         config::Event::HolderLost, std::string(keymgmt::name_of(name.role)) + std::to_string(name.index),
@@ -202,8 +204,8 @@ class Front {
     }
     ASSIGN_OR_RETURN(const confinement::Report report, confinement::confine(needs));
 
-    services_ =
-        std::make_unique<Services>(loop_, config_, clock_, *store_, *keys_, holders_, *anchors_, report.to_json());
+    services_ = std::make_unique<Services>(loop_, config_, clock_, *store_, *keys_, holders_, troubles_, *anchors_,
+                                           report.to_json());
     services_->findings.assign(known_findings_.begin(), known_findings_.end());
     services_->recorder.on_poisoned = [this](const Error& error) { fail(error); };
     if (notifier_ >= 0) services_->pump.connect(std::exchange(notifier_, -1));
@@ -289,6 +291,7 @@ class Front {
   std::unique_ptr<ledger::SqliteStore> store_;
   std::unique_ptr<KeyRing> keys_;
   HolderPool holders_;
+  HolderTroubles troubles_;
   std::unique_ptr<AnchorKeeper> anchors_;
   transport::ReadWatch control_;
   std::unique_ptr<Services> services_;

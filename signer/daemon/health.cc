@@ -3,7 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <set>
+
+#include "signer/daemon/separation.h"
 
 namespace countersign::daemon {
 namespace {
@@ -25,21 +26,6 @@ Json findings_json(const std::vector<Finding>& findings) {
   return rows;
 }
 
-// How far one broken process reaches: `full` where every role has a token of its own, `reduced` where roles share one,
-// `one uid` where no process is kept from another's files by the kernel.
-std::string separation(const config::Config& config, const std::vector<HolderState>& holders) {
-  const bool other_uid = std::any_of(holders.begin(), holders.end(), [](const HolderState& each) {
-    const Json* uid = each.ready.find("uid");
-    return uid != nullptr && uid->is_integer() && uid->as_integer() != std::int64_t{::geteuid()};
-  });
-  if (!other_uid) return "one uid";
-  std::set<std::string> tokens;
-  for (const config::RoleConfig& role : config.roles) {
-    if (!tokens.insert(role.token).second) return "reduced";
-  }
-  return "full";
-}
-
 Json holder_json(const HolderState& holder) {
   Json json = Json::object({{"role", keymgmt::name_of(holder.name.role)},
                             {"index", holder.name.index},
@@ -47,21 +33,49 @@ Json holder_json(const HolderState& holder) {
                             {"in_flight", std::uint64_t{holder.in_flight}},
                             {"answered", holder.answered},
                             {"canary_good", canary_counts(holder)}});
-  for (const char* name : {"token", "confinement"}) {
+  for (const char* name : {"uid", "token", "confinement"}) {
     if (const Json* value = holder.ready.find(name)) json.set(name, *value);
   }
   return json;
 }
 
-std::vector<Finding> warnings(const Services& services, const std::vector<HolderState>& holders) {
+// What the supervisor said of holders that are not up.
+Json troubles_json(const HolderTroubles& troubles) {
+  Json::Array rows;
+  for (const auto& [place, trouble] : troubles.all()) {
+    rows.push_back(Json::object({{"role", keymgmt::name_of(place.first)},
+                                 {"index", place.second},
+                                 {"cause", trouble.cause},
+                                 {"message", trouble.message},
+                                 {"hint", trouble.hint},
+                                 {"retryable", trouble.retryable}}));
+  }
+  return rows;
+}
+
+Finding unsigned_role(Role role, const HolderTroubles& troubles) {
+  const HolderTrouble* trouble = troubles.of(role);
+  const std::string what = "no holder of the role " + std::string(keymgmt::name_of(role)) + " signs";
+  const std::string fix = "The supervisor's journal says why; a missing token, a refused PIN and a halt need a person.";
+  if (trouble == nullptr) return {what, fix};
+  return {what + ": " + trouble->text(), trouble->hint.empty() ? fix : trouble->hint};
+}
+
+std::vector<Finding> warnings(const Services& services, const std::vector<HolderState>& holders,
+                              const std::vector<Weakness>& weaknesses) {
   std::vector<Finding> found;
+  for (const auto& [place, trouble] : services.troubles.all()) {
+    if (!signs(holders, place.first)) continue;  // an obstacle, told as one
+    found.push_back({"the holder " + std::string(keymgmt::name_of(place.first)) + "/" + std::to_string(place.second) +
+                         " is down: " + trouble.text(),
+                     trouble.hint});
+  }
   for (const std::string& each : services.findings) found.push_back({each, "See docs/runbooks; `countersign doctor`."});
   if (!services.anchors.finding().empty()) {
     found.push_back({services.anchors.finding(), "Look at the trace token: is it full, or read-only?"});
   }
-  if (separation(services.config, holders) != "full") {
-    found.push_back({"the roles are not kept apart (separation: " + separation(services.config, holders) + ")",
-                     "Give each role a token of its own and each process a user of its own."});
+  for (const Weakness& each : weaknesses) {
+    found.push_back({"separation: " + each.name + ": " + each.reason, each.fix});
   }
   if (services.config.trial) {
     found.push_back({"this is a trial configuration: one uid may decide and approve",
@@ -81,8 +95,7 @@ std::vector<Finding> obstacles(const Services& services) {
   const std::vector<HolderState> holders = services.holders.states();
   for (const config::RoleConfig& role : services.config.roles) {
     if (signs(holders, role.role)) continue;
-    found.push_back({"no holder of the role " + std::string(keymgmt::name_of(role.role)) + " signs",
-                     "The supervisor's journal says why; a missing token, a refused PIN and a halt need a person."});
+    found.push_back(unsigned_role(role.role, services.troubles));
   }
   if (services.store.time_guard().stopped()) {
     found.push_back(
@@ -111,22 +124,25 @@ Json status(const Services& services, const transport::HttpCounts& http) {
   const ledger::TreeHead head = services.store.head();
   std::vector<Finding> found = obstacles(services);
   const bool ready = found.empty();
-  for (Finding& each : warnings(services, holders)) found.push_back(std::move(each));
-  return Json::object(
-      {{"ready", ready},
-       {"version", COUNTERSIGN_VERSION},
-       {"separation", separation(services.config, holders)},
-       {"trial", services.config.trial},
-       {"holders", std::move(holder_rows)},
-       {"front", Json::object({{"pid", std::int64_t{::getpid()}}, {"confinement", services.confinement}})},
-       {"ledger", Json::object({{"size", head.size}, {"root", head.root.hex()}})},
-       {"time", Json::object({{"now", services.clock.now().rfc3339()},
-                              {"stopped", services.store.time_guard().stopped()},
-                              {"mark", services.store.time_guard().mark().wall.rfc3339()}})},
-       {"keys", Json::object({{"version", services.keys.set().version()}})},
-       {"connections", http.connections},
-       {"notifier", services.pump.connected()},
-       {"findings", findings_json(found)}});
+  const std::vector<Weakness> weak = weaknesses(services.config, holders, ::geteuid());
+  for (Finding& each : warnings(services, holders, weak)) found.push_back(std::move(each));
+  return Json::object({{"ready", ready},
+                       {"version", COUNTERSIGN_VERSION},
+                       {"separation", separation(weak)},
+                       {"trial", services.config.trial},
+                       {"holders", std::move(holder_rows)},
+                       {"down", troubles_json(services.troubles)},
+                       {"front", Json::object({{"pid", std::int64_t{::getpid()}},
+                                               {"uid", std::int64_t{::geteuid()}},
+                                               {"confinement", services.confinement}})},
+                       {"ledger", Json::object({{"size", head.size}, {"root", head.root.hex()}})},
+                       {"time", Json::object({{"now", services.clock.now().rfc3339()},
+                                              {"stopped", services.store.time_guard().stopped()},
+                                              {"mark", services.store.time_guard().mark().wall.rfc3339()}})},
+                       {"keys", Json::object({{"version", services.keys.set().version()}})},
+                       {"connections", http.connections},
+                       {"notifier", services.pump.connected()},
+                       {"findings", findings_json(found)}});
 }
 
 }  // namespace countersign::daemon

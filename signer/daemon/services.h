@@ -8,6 +8,7 @@
 #include "signer/daemon/anchor_keeper.h"
 #include "signer/daemon/execution.h"
 #include "signer/daemon/holder_pool.h"
+#include "signer/daemon/holder_troubles.h"
 #include "signer/daemon/key_ring.h"
 #include "signer/daemon/metrics.h"
 #include "signer/daemon/nonces.h"
@@ -24,13 +25,14 @@ namespace countersign::daemon {
 
 struct Services {
   Services(transport::EventLoop& loop, const config::Config& configuration, const Clock& time,
-           ledger::SqliteStore& ledger, const KeyRing& ring, HolderPool& pool, AnchorKeeper& keeper,
-           Json confinement_report)
+           ledger::SqliteStore& ledger, const KeyRing& ring, HolderPool& pool, const HolderTroubles& holder_troubles,
+           AnchorKeeper& keeper, Json confinement_report)
       : config(configuration),
         clock(time),
         store(ledger),
         keys(ring),
         holders(pool),
+        troubles(holder_troubles),
         anchors(keeper),
         confinement(std::move(confinement_report)),
         recorder(loop, ledger, [&pool] { return !pool.busy(); }),
@@ -47,6 +49,7 @@ struct Services {
   ledger::SqliteStore& store;
   const KeyRing& keys;
   HolderPool& holders;
+  const HolderTroubles& troubles;
   AnchorKeeper& anchors;
   Json confinement;                   // of the front
   std::vector<std::string> findings;  // of the start, one sentence each

@@ -1,6 +1,7 @@
 #include "signer/holder/start.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -86,6 +87,7 @@ Json ready_message(const config::HolderSettings& settings, const StartedHolder& 
   return Json::object({{"event", "ready"},
                        {"role", name_of(settings.role)},
                        {"index", settings.index},
+                       {"uid", std::int64_t{geteuid()}},
                        {"keys", std::move(keys)},
                        {"confinement", started.confinement.to_json()},
                        {"token", token_json(started.session.token())},

@@ -25,8 +25,8 @@ pkcs11::TokenPlace place_of(const config::TokenConfig& token, const std::string&
 // Block all signals before. Fails with the reasons that channel/holder_exit.h turns into exits.
 Result<StartedHolder> start_holder(const config::HolderSettings& settings, SecretBytes pin);
 
-// {"event":"ready","role","index","keys":[…],"confinement":{…},"token":{…},"restored":[…]}; `restored` names tokens
-// that the guard brought back at this start.
+// {"event":"ready","role","index","uid","keys":[…],"confinement":{…},"token":{…},"restored":[…]}; `uid` is this
+// process's, `restored` names tokens that the guard brought back at this start.
 Json ready_message(const config::HolderSettings& settings, const StartedHolder& started);
 
 }  // namespace countersign::holder

@@ -42,7 +42,7 @@ constexpr int kNotFound = 127;
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  execve(argv[0], argv, environment);
+  execve(program.argv[0].c_str(), argv, environment);
   _exit(kNotFound);
 }
 
@@ -56,7 +56,8 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 }  // namespace
 
 Result<pid_t> start(const Program& program) {
-  const std::vector<char*> argv = pointers(program.argv);
+  std::vector<char*> argv = pointers(program.argv);
+  if (!program.title.empty()) argv[0] = const_cast<char*>(program.title.c_str());
   const std::vector<char*> environment = pointers(program.environment);
   std::vector<int> moved = program.descriptors;
   const pid_t parent = getpid();

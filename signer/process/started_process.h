@@ -23,6 +23,7 @@ inline constexpr const char* kLanguage = "LANG=C.UTF-8";
 
 struct Program {
   std::vector<std::string> argv;         // argv[0] is the path
+  std::string title;                     // what ps(1) shows in its place; empty: the path
   std::vector<std::string> environment;  // "NAME=value", and nothing else
   std::vector<int> descriptors;          // stand as 3, 4, … in the child; all others but 0 to 2 are closed
   int input = -1;                        // standard input; -1: /dev/null

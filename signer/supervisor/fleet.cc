@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "common/clock.h"
 #include "signer/channel/control.h"
 #include "signer/process/started_process.h"
 #include "signer/supervisor/journal.h"
@@ -19,7 +20,6 @@ using process::close_descriptor;
 using State = HolderSlot::State;
 using std::chrono::seconds;
 
-constexpr seconds kSlowStart{30};  // process-start rule 4
 constexpr seconds kLongEnough{5};  // a holder that served this long starts anew with no failures counted
 constexpr seconds kLookAgain{1};
 
@@ -225,16 +225,25 @@ void Fleet::inspect(Moment now) {
   for (HolderSlot& slot : slots_) {
     if (slot.state == State::Ready && resident_bytes(slot.pid) > config_.limits.holder_memory)
       end_ready(slot, "memory");
-    if (slot.state == State::Starting && !slot.overdue && now - slot.since >= kSlowStart) {
-      slot.overdue = true;
-      tell_down(slot, HolderEnd{"start_too_slow", "pid " + std::to_string(slot.pid) + " is not ready after 30s",
-                                "it is not killed, since that could cost the token; look at the module", true, false});
-    }
+    if (slot.state == State::Starting && now - slot.since >= config_.limits.start_deadline) end_overdue(slot);
     if (slot.state == State::Halted && now - slot.since >= kLookAgain && !is_halted(config_.state, slot.role)) {
       slot.state = State::Waiting;
       slot.due = now;
     }
   }
+}
+
+// A kill in the middle of a login can leave SoftHSM's token empty. This holder took the guard's copy before it logged
+// in, and the next one restores it before it does (docs/softhsm.md); so it is ended, but only after its full deadline.
+void Fleet::end_overdue(HolderSlot& slot) {
+  if (slot.overdue || slot.pid <= 0) return;
+  slot.overdue = true;
+  slot.why_killed = "start_too_slow";
+  tell_down(slot, HolderEnd{slot.why_killed,
+                            "pid " + std::to_string(slot.pid) + " was not ready after " +
+                                duration_text(config_.limits.start_deadline) + " and was ended",
+                            "look at the module's log; or does another program hold the token's lock?", true, false});
+  kill(slot.pid, SIGKILL);
 }
 
 void Fleet::front_ended() {
@@ -269,11 +278,6 @@ void Fleet::close() {
 
 bool Fleet::empty() const {
   return std::none_of(slots_.begin(), slots_.end(), [](const HolderSlot& slot) { return slot.pid > 0; });
-}
-
-bool Fleet::starting() const {
-  return std::any_of(slots_.begin(), slots_.end(),
-                     [](const HolderSlot& slot) { return slot.state == State::Starting; });
 }
 
 void Fleet::kill_ready() {

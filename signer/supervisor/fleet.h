@@ -22,7 +22,7 @@ class Fleet {
 
   // Starts what is due, unless the fleet is closing. Gives the moment something is due next.
   std::optional<Moment> advance(Moment now);
-  // Once a second: memory bounds, slow starts, halts that were lifted.
+  // Once a second: memory bounds, starts past their deadline, halts that were lifted.
   void inspect(Moment now);
 
   // The holder's control channel can be read.
@@ -30,7 +30,7 @@ class Fleet {
   // A process ended. False where it is none of ours.
   bool ended(pid_t pid, int wait_status, Moment now);
 
-  // {"event":"replace_holder"|"halted"} of the front. A holder that is not READY is never killed.
+  // {"event":"replace_holder"|"halted"} of the front. A holder that is not READY is not killed for these.
   void replace(const Json& message);
   void halt(const Json& message);
   // A new front has none of the sockets: whoever serves the old one ends by itself and is started again.
@@ -43,8 +43,7 @@ class Fleet {
   void retire() { closing_ = true; }
   // Closes every holder's control channel, at which it ends.
   void close();
-  bool empty() const;     // no process is left
-  bool starting() const;  // one is between exec and READY
+  bool empty() const;  // no process is left
   void kill_ready();
 
  private:
@@ -54,6 +53,7 @@ class Fleet {
   void down(HolderSlot& slot, const HolderEnd& end, Moment now);
   void tell_down(HolderSlot& slot, const HolderEnd& end);
   void end_ready(HolderSlot& slot, std::string_view why);
+  void end_overdue(HolderSlot& slot);
   bool may_start(const HolderSlot& slot, Moment now) const;
   void forget_pin_after_first_start(const HolderSlot& slot);
 

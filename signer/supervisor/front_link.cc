@@ -23,6 +23,7 @@ Status FrontLink::start(const std::vector<std::string>& argv, int configuration)
   ASSIGN_OR_RETURN(auto ends, process::socket_pair(SOCK_SEQPACKET));
   process::Program front;
   front.argv = argv;
+  front.title = "countersignd: front";
   front.environment = {process::kPath, process::kLanguage, std::string(process::kAllocatorTuning)};
   front.descriptors = {ends.second, configuration};
   front.parent_death_signal = SIGKILL;

@@ -23,7 +23,7 @@ std::chrono::milliseconds restart_delay(int failures);
 struct HolderSlot {
   enum class State {
     Waiting,   // a process is started once `due` has come and no other of the token is starting
-    Starting,  // between exec and READY: never killed, since that could cost SoftHSM its token
+    Starting,  // between exec and READY: ended only past its deadline, since the guard then has to mend SoftHSM's token
     Ready,
     Down,    // a new process would fail the same way; SIGHUP or a restart tries again
     Halted,  // `keys halt`; until its record is gone
@@ -45,7 +45,7 @@ struct HolderSlot {
   std::string why_killed;  // our reason, where we end it
   std::string told;        // the cause of the last holder_down; the same one is not told again
   Json down;               // that message, for a front that starts later; null while a holder is ready
-  bool overdue = false;    // its start was reported as too slow
+  bool overdue = false;    // its start took too long: it was told and killed
 
   std::string name() const;  // "approval/0"
 };

@@ -15,6 +15,7 @@ Status NotifierLink::start(const std::vector<std::string>& argv, int configurati
   if (started) {
     process::Program notifier;
     notifier.argv = argv;
+    notifier.title = "countersignd: notifier";
     notifier.environment = {process::kPath, process::kLanguage};
     notifier.descriptors = {control.second, configuration, frames->second};
     notifier.parent_death_signal = SIGKILL;

@@ -34,7 +34,7 @@ using std::chrono::steady_clock;
 constexpr seconds kInspection{1};
 constexpr seconds kFrontMayStop{15};   // it answers what is in flight and writes its last anchor
 constexpr seconds kOthersMayStop{10};  // after the front
-constexpr seconds kStartsMayEnd{60};   // a holder before READY is not killed
+constexpr seconds kKillsMayTake{10};   // after the last start is past its deadline
 
 // How a front or notifier that keeps ending is slowed down: 0.1 s, doubling to 5 s.
 class Backoff {
@@ -75,7 +75,11 @@ Result<int> signal_descriptor() {
 class Supervisor {
  public:
   Supervisor(const config::Config& config, const Programs& programs, PinStore& pins, int signals, int text)
-      : programs_(programs), fleet_(config, programs, pins, front_), signals_(signals), text_(text) {}
+      : programs_(programs),
+        fleet_(config, programs, pins, front_),
+        signals_(signals),
+        text_(text),
+        start_deadline_(std::chrono::ceil<milliseconds>(config.limits.start_deadline)) {}
 
   int run() {
     while (!done()) {
@@ -243,9 +247,9 @@ class Supervisor {
       if (notifier_.running()) kill(notifier_.pid(), SIGKILL);
       fleet_.kill_ready();
       stage_ = Stage::Over;
-      deadline_ = now + kStartsMayEnd;
+      deadline_ = now + start_deadline_ + kKillsMayTake;
     } else {
-      say(Level::Warning, "a holder is still logging in; it is left to end by itself");
+      say(Level::Error, "a process does not end, although it was killed; it is left behind");
       abandoned_ = true;
     }
   }
@@ -261,6 +265,7 @@ class Supervisor {
   Fleet fleet_;
   int signals_;
   int text_;
+  milliseconds start_deadline_;
   Backoff front_backoff_;
   Backoff notifier_backoff_;
   Moment front_due_;

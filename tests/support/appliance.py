@@ -180,6 +180,10 @@ class Appliance:
         """What custodians ask on their own socket."""
         return Signer(self.folder / "run" / "admin.sock")
 
+    def status(self):
+        """What `countersign status` shows."""
+        return self.custodian().call("GET", "/v1/status")
+
     def stop(self):
         """Ends it as systemd does: its exit code, None where none was started. What does not end in time is killed, and said."""
         if self.process is None:

@@ -41,6 +41,16 @@ def refusal(appliance):
     return None
 
 
+def why_down(appliance, role):
+    """The cause that `status` gives for a role's holder, and that its finding repeats; None where it is up."""
+    status = appliance.status()
+    for row in status["down"]:
+        if row["role"] == role:
+            told = [each["what"] for each in status["findings"] if each["what"].startswith(f"no holder of the role {role} signs: ")]
+            return row["cause"] if any(row["cause"] in what for what in told) else f"no finding tells of {row}"
+    return None
+
+
 def moved_away_and_back(programs, folder):
     appliance = Appliance(programs, folder / "moved").init()
     appliance.start()
@@ -53,10 +63,12 @@ def moved_away_and_back(programs, folder):
             assert until(lambda: not appliance.ready()), "a missing token was not noticed"
             answer = refusal(appliance)
             assert answer is not None and answer.status == 503 and answer.code, f"expected a coded 503, got {answer}"
+            assert until(lambda: why_down(appliance, "trace") == "token_not_found"), appliance.status()
             before = len(load.acknowledged)
             pathlib.Path(str(tokens) + ".away").rename(tokens)
             assert until(appliance.ready), "the token came back and the role did not\n" + appliance.log()[-2000:]
             assert until(lambda: len(load.acknowledged) > before + 10), "no signature after the token came back"
+            assert appliance.status()["down"] == [], appliance.status()
     finally:
         load.stop()
     assert appliance.stop() == 0
@@ -83,9 +95,9 @@ def all_roles_in_one_token(programs, folder):
     appliance = Appliance(programs, folder / "one", one_token=True).init()
     appliance.start()
     assert signs(appliance)
-    status = appliance.custodian().call("GET", "/v1/status")
-    # One user runs the tests' appliances, which keeps apart less than a shared token does; the token is told by the check.
-    assert status["separation"] == "one uid", status["separation"]
+    status = appliance.status()
+    # Both are told: the shared token, and that one user runs the appliances of the tests.
+    assert status["separation"] == "reduced, one uid", status["separation"]
     checked = subprocess.run([appliance.bin / "countersign", "config", "check", appliance.config], capture_output=True, text=True)
     assert checked.returncode == 0 and "tokens.all serves several roles" in checked.stdout, checked.stdout + checked.stderr
     assert appliance.stop() == 0

@@ -254,6 +254,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "security_owner.notify[3].mail.to", "one address"},
         Refusal{"StaleRefresh", "refresh: 24h", "refresh: 200h", "publication.refresh", "shorter"},
         Refusal{"UnknownLimit", "in_flight: 64", "in_flite: 64", "limits.in_flite", "not a known option"},
+        Refusal{"NoTimeToStart", "sign_deadline: 2s", "start_deadline: 500ms", "limits.start_deadline", "1s"},
         Refusal{"SmallHolder", "128MiB", "1MiB", "limits.holder_memory", "32MiB"},
         Refusal{"UnknownLevel", "level: warning", "level: loud", "log.level", "debug"}),
     [](const testing::TestParamInfo<Refusal>& info) { return info.param.name; });
@@ -289,6 +290,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Weakening{"WorldSocket", "\"0660\"", "\"0666\"", "sockets.mode"},
                     Weakening{"ContextClaims", "log: {level: warning}", "gate: {context_evidence: intent}",
                               "gate.context_evidence"},
+                    Weakening{"ShortStart", "sign_deadline: 2s", "start_deadline: 10s", "limits.start_deadline"},
                     Weakening{"UnixUserProof", "{ssh_key: " FIRST_KEY "}", "{unix_user: root}",
                               "approvers[0].proof.unix_user"},
                     Weakening{"P256Approval", "approval: {token: approval}",
@@ -339,6 +341,7 @@ TEST(ShippedConfiguration, ShowsTheDefaults) {
   EXPECT_EQ(shown->limits.idle_timeout, limits.idle_timeout);
   EXPECT_EQ(shown->limits.write_timeout, limits.write_timeout);
   EXPECT_EQ(shown->limits.sign_deadline, limits.sign_deadline);
+  EXPECT_EQ(shown->limits.start_deadline, limits.start_deadline);
   EXPECT_EQ(shown->limits.holder_memory, limits.holder_memory);
   EXPECT_EQ(shown->limits.clock_step, limits.clock_step);
   const ApprovalsConfig approvals;

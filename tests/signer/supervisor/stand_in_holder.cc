@@ -1,6 +1,7 @@
 // What the supervisor sees of a holder, misbehaving as HOLDER_MODE says:
 //   greedy   is ready, then takes 96 MiB
 //   silent   never becomes ready; ends with its control channel
+//   hung     never becomes ready and does not end by itself either
 //   exit N   ends with status N at once
 #include <poll.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@ int main() {
   if (mode.starts_with("exit ")) return std::stoi(mode.substr(5));
   const Result<channel::ControlMessage> settings = channel::receive_control(3);
   if (!settings) return 71;
+  while (mode == "hung") pause();
   std::vector<char> taken;
   if (mode == "greedy") {
     const Status said = channel::send_control(

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -21,6 +22,7 @@
 #include "signer/setup/first_setup.h"
 #include "tests/support/child_process.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/fault_pkcs11/fault_pkcs11.h"
 #include "tests/support/soft_token.h"
 #include "tests/support/temporary_folder.h"
 
@@ -72,6 +74,19 @@ class SupervisedAppliance {
   Result<Json> set_up() const {
     ASSIGN_OR_RETURN(const config::Config config, config::load(config_path()));
     return setup::set_up(config, test::program("countersign-holder"), SystemClock());
+  }
+  // After set_up: the trace role's holders load the fault module in front of SoftHSM; what `rules` says goes wrong as
+  // long as that file is there.
+  std::vector<std::string> break_trace_while(const std::string& rules) const {
+    const std::string text = content("countersign.yaml");
+    const std::size_t module = text.find(test::kSoftHsmModule, text.find("\n  trace:"));
+    std::ofstream(config_path()) << std::string(text).replace(module, std::strlen(test::kSoftHsmModule),
+                                                              test::fault_module());
+    std::vector<std::string> environment;
+    for (const auto& [name, value] : test::fault_environment(test::kSoftHsmModule, "", rules)) {
+      environment.push_back(name + "=" + value);
+    }
+    return environment;
   }
   // For tests of the supervisor alone: its state directory and PIN files, no token.
   void pretend_set_up() const {
@@ -156,6 +171,14 @@ class SupervisedAppliance {
     std::istringstream list(
         content_of("/proc/" + std::to_string(pid()) + "/task/" + std::to_string(pid()) + "/children"));
     for (pid_t child = 0; list >> child;) pids.push_back(child);
+    return pids;
+  }
+  // Those that ps(1) shows under this title.
+  std::vector<pid_t> children_titled(const std::string& title) const {
+    std::vector<pid_t> pids;
+    for (const pid_t child : children()) {
+      if (content_of("/proc/" + std::to_string(child) + "/cmdline").starts_with(title + '\0')) pids.push_back(child);
+    }
     return pids;
   }
   static bool alive(pid_t pid) {

@@ -28,6 +28,10 @@ TEST(Supervisor, BringsEveryRoleUpAndStopsInOrder) {
   EXPECT_FALSE(up->find("ready")->find("keys")->as_array().empty());
   const std::vector<pid_t> children = appliance.children();
   EXPECT_EQ(children.size(), 5U);
+  for (const char* title : {"countersignd: front", "countersignd: notifier", "countersign-holder: approval/0",
+                            "countersign-holder: trace/0", "countersign-holder: release/0"}) {
+    EXPECT_TRUE(eventually([&] { return appliance.children_titled(title).size() == 1; })) << title;
+  }
   const test::Outcome outcome = appliance.stop();
   EXPECT_EQ(outcome.exit_code, 0) << appliance.journal();
   for (const pid_t child : children) EXPECT_FALSE(SupervisedAppliance::alive(child));
@@ -244,12 +248,8 @@ TEST(Supervisor, StartsTheNotifierAgain) {
   ASSERT_TRUE(eventually([&] { return notifiers() == 1; })) << appliance.journal();
   // It is announced when it is forked; its command line says what it is only after exec.
   const auto killed = [&] {
-    for (const pid_t child : appliance.children()) {
-      std::ifstream file("/proc/" + std::to_string(child) + "/cmdline");
-      const std::string line{std::istreambuf_iterator<char>(file), {}};
-      if (line.find("--notifier") != std::string::npos) return kill(child, SIGKILL) == 0;
-    }
-    return false;
+    const std::vector<pid_t> found = appliance.children_titled("countersignd: notifier");
+    return found.size() == 1 && kill(found.front(), SIGKILL) == 0;
   };
   ASSERT_TRUE(eventually(killed)) << appliance.journal();
   EXPECT_TRUE(eventually([&] { return notifiers() == 2; })) << appliance.journal();
@@ -285,7 +285,7 @@ TEST(Supervisor, ReplacesAHolderThatGrowsPastItsBound) {
   EXPECT_EQ(appliance.told("holder_down", "trace")->text("cause"), "memory");
 }
 
-TEST(Supervisor, NeverKillsAHolderThatIsNotReady) {
+TEST(Supervisor, KillsNoHolderBeforeItsDeadlineThatIsNotReady) {
   SupervisedAppliance appliance;
   appliance.pretend_set_up();
   appliance.start({"HOLDER_MODE=silent"}, "stand_in_holder");

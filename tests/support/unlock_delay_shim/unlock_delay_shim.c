@@ -1,7 +1,8 @@
 /* Preloaded into a program that uses SoftHSM 2.6.1, this makes its start-up race certain: SoftHSM empties
  * `token.object`, unlocks it, and only then writes it. The shim sleeps between the unlock and the write, for
- * UNLOCK_DELAY_MS milliseconds (300 where unset). It replaces fcntl rather than write, because stdio's own write cannot
- * be replaced. Test-only. */
+ * UNLOCK_DELAY_MS milliseconds (300 where unset). UNLOCK_DELAY_IN restricts it to paths that hold this text, and
+ * UNLOCK_DELAY_WHILE to as long as a file is there. It replaces fcntl rather than write, because stdio's own write
+ * cannot be replaced. Test-only. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -24,6 +25,10 @@ static int is_emptied_object(int descriptor) {
   const ssize_t size = readlink(link, path, sizeof path - 1);
   if (size < 7) return 0;
   path[size] = '\0';
+  const char* part = getenv("UNLOCK_DELAY_IN");
+  const char* file = getenv("UNLOCK_DELAY_WHILE");
+  if (part != NULL && strstr(path, part) == NULL) return 0;
+  if (file != NULL && access(file, F_OK) != 0) return 0;
   return strcmp(path + size - 7, ".object") == 0;
 }
 
