@@ -30,6 +30,7 @@ Result<Digest> Execution::checked(const Json& body) const {
 }
 
 void Execution::mark(const Json& body, const Caller& caller, Done done) {
+  if (const Status time = guard_.check(); !time) return done(time.error());
   const Result<Digest> trace = checked(body);
   if (!trace) return done(trace.error());
   ledger::Item item;

@@ -9,6 +9,7 @@
 #include "signer/daemon/peer_policy.h"
 #include "signer/daemon/recorder.h"
 #include "signer/daemon/refusal_log.h"
+#include "signer/ledger/time_guard.h"
 
 namespace countersign::daemon {
 
@@ -16,14 +17,20 @@ class Execution {
  public:
   using Done = std::function<void(Result<Json>)>;
 
-  Execution(const config::Config& config, const Clock& clock, const ledger::Store& store, const KeyRing& keys,
-            Recorder& recorder, RefusalLog& refusals)
-      : config_(config), clock_(clock), store_(store), keys_(keys), recorder_(recorder), refusals_(refusals) {}
+  Execution(const config::Config& config, const Clock& clock, const ledger::Store& store, ledger::TimeGuard& guard,
+            const KeyRing& keys, Recorder& recorder, RefusalLog& refusals)
+      : config_(config),
+        clock_(clock),
+        store_(store),
+        guard_(guard),
+        keys_(keys),
+        recorder_(recorder),
+        refusals_(refusals) {}
 
   // `body` is {"trace"}; the answer {"executed":true,"log_index"}. Refused unless the trace is signed by a published
   // trace key (its verification's reason), says allow (not_an_allow), was recorded here (trace_unknown) and is not
   // older than approvals.execute_within (permit_expired) nor from the future (permit_future). The second time:
-  // Conflict, already_executed.
+  // Conflict, already_executed. While the clock is not believed a permit's age is unknown: Unavailable, as TimeGuard.
   void mark(const Json& body, const Caller& caller, Done done);
 
  private:
@@ -31,6 +38,7 @@ class Execution {
   const config::Config& config_;
   const Clock& clock_;
   const ledger::Store& store_;
+  ledger::TimeGuard& guard_;
   const KeyRing& keys_;
   Recorder& recorder_;
   RefusalLog& refusals_;

@@ -42,7 +42,7 @@ struct Services {
         pump(loop, ledger, recorder, time),
         sign(configuration, time, ledger, ledger.time_guard(), ring, pool, recorder, refusals, nonces),
         queries(configuration, time, ledger, ring, nonces),
-        execution(configuration, time, ledger, ring, recorder, refusals) {}
+        execution(configuration, time, ledger, ledger.time_guard(), ring, recorder, refusals) {}
 
   const config::Config& config;
   const Clock& clock;

@@ -77,6 +77,10 @@ bool TimeGuard::stopped() const {
   return stopped_.has_value();
 }
 
+UtcTime TimeGuard::believed() {
+  return check() ? clock_.now() : mark().wall;
+}
+
 TimeMark TimeGuard::mark() const {
   const std::lock_guard lock(mutex_);
   return mark_;

@@ -41,6 +41,8 @@ class TimeGuard {
   Status check();
 
   bool stopped() const;
+  // The present where the clock is believed, else the latest moment at which it was.
+  UtcTime believed();
   TimeMark mark() const;
   // Believes the present clock again. The caller commits a record of kind "time_reset", which keeps the new mark.
   void reset();

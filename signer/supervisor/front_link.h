@@ -21,7 +21,8 @@ class FrontLink {
   ~FrontLink() { forget(); }
 
   // Starts the process: descriptors 3 control, 4 the configuration's text. Fails with Unavailable.
-  Status start(const std::vector<std::string>& argv, int configuration);
+  Status start(const std::vector<std::string>& argv, const std::vector<std::string>& more_environment,
+               int configuration);
   // After its end: messages that wait are dropped, their descriptors closed.
   void forget();
 

@@ -108,7 +108,7 @@ class Supervisor {
   }
 
   void start_front(Moment now) {
-    const Status started = front_.start(programs_.front, text_);
+    const Status started = front_.start(programs_.front, programs_.front_environment, text_);
     if (!started) {
       say(Level::Error, "the front cannot be started: " + started.error().detail);
       front_due_ = front_backoff_.next(now);

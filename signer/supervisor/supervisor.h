@@ -12,10 +12,12 @@ namespace countersign::supervisor {
 
 // What is started. Tests put a stand-in for the front here; the program itself uses installed_programs() alone.
 struct Programs {
-  std::string holder;                           // path of countersign-holder
-  std::vector<std::string> front;               // argv; descriptors 3 control, 4 configuration text
-  std::vector<std::string> notifier;            // argv; descriptors 3 control, 4 configuration text, 5 frames
-  std::vector<std::string> holder_environment;  // beside what the token's configuration says
+  std::string holder;                 // path of countersign-holder
+  std::vector<std::string> front;     // argv; descriptors 3 control, 4 configuration text
+  std::vector<std::string> notifier;  // argv; descriptors 3 control, 4 configuration text, 5 frames
+  // For tests: beside what the token's configuration says, and beside what a front needs.
+  std::vector<std::string> holder_environment;
+  std::vector<std::string> front_environment;
 };
 
 // countersign-holder from the folder of this program; front and notifier are this program again.

@@ -36,7 +36,7 @@ bool eventually(const std::function<bool()>& seen, std::chrono::milliseconds lim
   return true;
 }
 
-RunningAppliance::RunningAppliance(const Shape& shape) {
+RunningAppliance::RunningAppliance(const Shape& shape) : environment_(shape.environment) {
   ::mkdir(path("state").c_str(), 0700);
   ::mkdir(path("published").c_str(), 0755);
   for (const char* role : kRoles) make_role(role);
@@ -96,13 +96,20 @@ void RunningAppliance::make_role(const std::string& role) {
   must(store->put_keys(keys_, now));
 }
 
-void RunningAppliance::start() {
-  process_ = std::make_unique<ChildProcess>(Command{.argv = {program("whole_daemon"), path("countersign.yaml")}});
-  const bool ready = eventually([this] {
+std::vector<std::string> RunningAppliance::argv() const {
+  std::vector<std::string> words = {program("whole_daemon")};
+  words.insert(words.end(), environment_.begin(), environment_.end());
+  words.push_back(path("countersign.yaml"));
+  return words;
+}
+
+void RunningAppliance::start(bool until_ready) {
+  process_ = std::make_unique<ChildProcess>(Command{.argv = argv()});
+  const bool ready = eventually([this, until_ready] {
     if (!process_->running()) return true;
     transport::HttpClient http(socket());
     const Result<transport::HttpAnswer> answer = http.get("/readyz");
-    return answer && answer->status == 200;
+    return answer && (!until_ready || answer->status == 200);
   });
   if (ready && process_->running()) return;
   process_->send(SIGTERM);
@@ -112,7 +119,7 @@ void RunningAppliance::start() {
 }
 
 Outcome RunningAppliance::start_failing() {
-  return run({.argv = {program("whole_daemon"), path("countersign.yaml")}});
+  return run({.argv = argv()});
 }
 
 void RunningAppliance::stop() {

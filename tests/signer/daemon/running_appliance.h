@@ -22,8 +22,9 @@ namespace countersign::test {
 
 struct Shape {
   int trace_holders = 1;
-  std::string peers = "";  // more rows under `peers`
-  std::string extra = "";  // more of the configuration
+  std::string peers = "";                     // more rows under `peers`
+  std::string extra = "";                     // more of the configuration
+  std::vector<std::string> environment = {};  // "NAME=value", of front and holders
 };
 
 // Looks again and again until `seen`, at most `limit`.
@@ -35,7 +36,8 @@ class RunningAppliance {
   explicit RunningAppliance(const Shape& shape = {});
   ~RunningAppliance();
 
-  void start();
+  // Until it is ready, or only until it answers.
+  void start(bool until_ready = true);
   // What a start says that is expected to fail.
   Outcome start_failing();
   void stop();
@@ -55,7 +57,9 @@ class RunningAppliance {
  private:
   void make_key(const std::string& name) const;
   void make_role(const std::string& role);
+  std::vector<std::string> argv() const;  // of whole_daemon
   TemporaryFolder folder_;
+  std::vector<std::string> environment_;
   std::vector<std::unique_ptr<SoftToken>> tokens_;
   std::vector<keymgmt::PublishedKey> keys_;
   std::unique_ptr<ChildProcess> process_;

@@ -1,4 +1,5 @@
-// whole_daemon CONFIG: what countersignd does. Started again by itself as front and notifier.
+// whole_daemon [NAME=value …] CONFIG: what countersignd does. Started again by itself as front and notifier. The
+// variables stand in the environment of front and holders.
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -26,5 +27,9 @@ int main(int argc, char** argv) {
   programs.holder = std::string(COUNTERSIGN_PROGRAMS) + "/countersign-holder";
   programs.front = {"/proc/self/exe", "--front", path};
   programs.notifier = {"/proc/self/exe", "--notifier", path};
+  for (int i = 1; i + 1 < argc; ++i) {
+    programs.front_environment.push_back(argv[i]);
+    programs.holder_environment.push_back(argv[i]);
+  }
   return supervisor::run_supervisor(*config, *text, programs);
 }
