@@ -88,7 +88,7 @@ Json gate_json(const GateAnswer& answer) {
   put(members, "context_set_digest", context.set_digest);
   put(members, "context_evidence_mode", context.mode);
   put(members, "context_ref_count", static_cast<std::int64_t>(context.refs.size()));
-  put(members, "context_source", context.source);
+  put(members, "context_source", context.sources());
   put_flag(members, "script", answer.inputs.judged.intent.is_script());
   put(members, "step_count", decision.step_count);
   if (const std::optional<Digest> hash = answer.inputs.judged.intent.script_hash()) {

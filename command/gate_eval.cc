@@ -34,6 +34,7 @@ constexpr Flag kFlags[] = {
     {"profile", Flag::Kind::Text, "NAME", "standard (default) or oss-prod"},
     {"evaluation-time", Flag::Kind::Text, "RFC3339", "judge rules and windows at that time; approvals go by the clock"},
     {"kill-switch-state", Flag::Kind::Text, "FILE", "who is stopped"},
+    {"wrkr-inventory", Flag::Kind::Text, "FILE", "what is known of tools: rules may ask for it"},
     {"idempotency-key", Flag::Kind::Text, "TEXT", "repeat safely: the same key and inputs get the recorded answer"},
     {"check", Flag::Kind::Switch, "", "judge only: no signature, nothing redeemed, no files"},
     {"simulate", Flag::Kind::Switch, "", "say what the policy would do; always exits 0 and signs nothing"},
@@ -48,7 +49,8 @@ class Evaluation {
         arguments_(arguments),
         inputs_(std::move(inputs)),
         presented_(inputs_),
-        signer_(signer_address(arguments).path) {}
+        signer_(signer_address(arguments).path),
+        warnings_(inputs_.warnings) {}
 
   Result<int> conclude();
 

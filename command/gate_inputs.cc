@@ -2,7 +2,9 @@
 
 #include <set>
 
+#include "command/fail_closed_mode.h"
 #include "command/input_file.h"
+#include "command/tool_inventory.h"
 #include "common/text.h"
 #include "gate/context_envelope.h"
 #include "gate/kill_switch.h"
@@ -60,8 +62,7 @@ Result<gate::Evidence> kill_switch(const Arguments& arguments, const gate::Inten
     evidence.kill_switch = *std::move(state);
     return evidence;
   }
-  const std::string& risk = intent.context().risk_class;
-  if (arguments.text("profile") != "oss-prod" && risk != "high" && risk != "critical") return std::move(state).error();
+  if (!fails_closed(arguments, intent)) return std::move(state).error();
   evidence.kill_switch_unavailable = true;
   return evidence;
 }
@@ -81,6 +82,8 @@ Result<GateInputs> read_gate_inputs(const Arguments& arguments, UtcTime now) {
   ASSIGN_OR_RETURN(Json document, read_document("intent", intent_path));
   ASSIGN_OR_RETURN(gate::Intent intent, gate::Intent::parse(document));
   ASSIGN_OR_RETURN(gate::Evidence evidence, kill_switch(arguments, intent));
+  std::vector<std::string> warnings;
+  ASSIGN_OR_RETURN(evidence.inventory, read_tool_inventory(arguments, intent, warnings));
 
   std::optional<gate::ContextEnvelope> envelope;
   if (const std::string path(trimmed(arguments.text("context-envelope"))); !path.empty()) {
@@ -89,6 +92,7 @@ Result<GateInputs> read_gate_inputs(const Arguments& arguments, UtcTime now) {
   }
   ASSIGN_OR_RETURN(gate::JudgedIntent judged,
                    gate::with_context(std::move(intent), envelope, trust, gate::AgeInDigest::Left, evaluated_at));
+  if (evidence.inventory) judged = gate::with_inventory(std::move(judged), *evidence.inventory);
   const Digest intent_digest = judged.intent.intent_digest();
 
   std::vector<Json> tokens;
@@ -96,8 +100,8 @@ Result<GateInputs> read_gate_inputs(const Arguments& arguments, UtcTime now) {
     ASSIGN_OR_RETURN(Json token, read_document("approval token", path));
     tokens.push_back(std::move(token));
   }
-  return GateInputs{std::move(policy),   policy_digest,     std::move(judged),   intent_digest,
-                    std::move(document), std::move(tokens), std::move(evidence), evaluated_at};
+  return GateInputs{std::move(policy), policy_digest,       std::move(judged), intent_digest,      std::move(document),
+                    std::move(tokens), std::move(evidence), evaluated_at,      std::move(warnings)};
 }
 
 }  // namespace countersign::command

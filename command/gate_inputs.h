@@ -26,6 +26,7 @@ struct GateInputs {
   std::vector<Json> tokens;  // in the order of their paths, each path once
   gate::Evidence evidence;
   UtcTime evaluated_at;  // --evaluation-time, else `now`: rules and windows; approvals always go by the wall clock
+  std::vector<std::string> warnings;  // what could not be read and does not matter enough to stop
 };
 
 // Fails with Invalid (exit 6), in gait's words where gait refuses too.

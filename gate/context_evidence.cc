@@ -1,5 +1,7 @@
 #include "gate/context_evidence.h"
 
+#include <algorithm>
+
 namespace countersign::gate {
 namespace {
 
@@ -8,6 +10,12 @@ Error contradiction(std::string_view what) {
 }
 
 }  // namespace
+
+std::string ContextEvidence::sources() const {
+  if (inventory.empty() || inventory == source) return source;
+  if (source.empty()) return inventory;
+  return std::min(source, inventory) + "," + std::max(source, inventory);
+}
 
 Result<JudgedIntent> with_context(Intent intent, const std::optional<ContextEnvelope>& envelope, ContextTrust trust,
                                   AgeInDigest age, UtcTime now) {
@@ -24,13 +32,14 @@ Result<JudgedIntent> with_context(Intent intent, const std::optional<ContextEnve
       return contradiction("records do not match context.context_refs");
     }
     const std::int64_t seconds = envelope->age_seconds(now);
-    evidence = {"context_envelope", envelope->set_digest(), envelope->mode(), envelope->refs(),
-                static_cast<double>(seconds)};
+    evidence = {"context_envelope", envelope->set_digest(),       envelope->mode(),
+                envelope->refs(),   static_cast<double>(seconds), ""};
     intent = intent.with_envelope_facts(envelope->set_digest(), envelope->mode(), envelope->refs(),
                                         age == AgeInDigest::Hashed ? std::optional(seconds) : std::nullopt);
   } else if (trust == ContextTrust::Claims && claims.any()) {
-    evidence = {"claim", claims.set_digest, claims.mode, claims.refs, claims.age_seconds};
+    evidence = {"claim", claims.set_digest, claims.mode, claims.refs, claims.age_seconds, ""};
   }
+  if (trust == ContextTrust::Claims) intent = intent.with_believed_tool_facts();
   return JudgedIntent{std::move(intent), std::move(evidence)};
 }
 

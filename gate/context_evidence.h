@@ -26,6 +26,10 @@ struct ContextEvidence {
   std::string mode;        // "", "best_effort" or "required"
   std::vector<std::string> refs;
   std::optional<double> age_seconds;
+  std::string inventory;  // the file that knew the tool, or a step's tool; empty where none did
+
+  // gait's member context_source: everything that was believed, sorted and joined by comma.
+  std::string sources() const;
 };
 
 // An intent together with what may be believed about its context: what is hashed and judged.

@@ -11,6 +11,7 @@
 #include "common/json.h"
 #include "common/result.h"
 #include "gate/context_evidence.h"
+#include "gate/inventory.h"
 #include "gate/kill_switch.h"
 #include "gate/policy.h"
 
@@ -18,7 +19,8 @@ namespace countersign::gate {
 
 // What is known beside the intent.
 struct Evidence {
-  std::optional<KillSwitch> kill_switch;  // the state file, where one was given
+  std::optional<KillSwitch> kill_switch;   // the state file, where one was given
+  std::optional<ToolInventory> inventory;  // for the steps of a script; an intent was told before (with_inventory)
   // The state file could not be read and the intent is too risky to go on (gait-formats §7 step 0).
   bool kill_switch_unavailable = false;
 };

@@ -242,4 +242,22 @@ Intent Intent::with_envelope_facts(std::string set_digest, std::string mode, std
   return out;
 }
 
+Intent Intent::with_tool_facts(const std::string& tool_name, const std::string& data_class,
+                               const std::string& endpoint_class, const std::string& autonomy_level) const {
+  Intent out = with_believed_tool_facts();
+  Json& facts = out.fields_.context.auth_context;
+  if (facts.is_null()) facts = Json(Json::Object{});
+  facts.set("wrkr.tool_name", Json(tool_name));
+  facts.set("wrkr.data_class", Json(data_class));
+  facts.set("wrkr.endpoint_class", Json(endpoint_class));
+  facts.set("wrkr.autonomy_level", Json(autonomy_level));
+  return out;
+}
+
+Intent Intent::with_believed_tool_facts() const {
+  Intent out = *this;
+  out.fields_.context.tool_facts_are_known = true;
+  return out;
+}
+
 }  // namespace countersign::gate

@@ -140,6 +140,9 @@ struct IntentContext {
   std::string environment_fingerprint;
   ContextClaims claims;
 
+  // The wrkr.* members of auth_context may permit: an inventory set them, or claims are believed. Not hashed.
+  bool tool_facts_are_known = false;
+
   // Hashed members that only a context envelope sets (Intent::with_envelope_facts).
   std::string context_set_digest;
   std::string context_evidence_mode;
@@ -198,6 +201,11 @@ class Intent {
   // The intent with the members that a context envelope sets; `age_seconds` only where it is to be hashed as gait does.
   Intent with_envelope_facts(std::string set_digest, std::string mode, std::vector<std::string> refs,
                              std::optional<std::int64_t> age_seconds) const;
+  // The intent with the members wrkr.* of auth_context, which are hashed, as an inventory knows them.
+  Intent with_tool_facts(const std::string& tool_name, const std::string& data_class, const std::string& endpoint_class,
+                         const std::string& autonomy_level) const;
+  // The intent whose own wrkr.* claims are believed.
+  Intent with_believed_tool_facts() const;
 
  private:
   explicit Intent(IntentFields fields) : fields_(std::move(fields)) {}

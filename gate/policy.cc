@@ -41,8 +41,7 @@ Error refused(std::string detail) {
 }
 
 Result<std::string> fixed_text(const std::string& text, std::string_view only, const std::string& what) {
-  const std::string given(trimmed(text));
-  if (!given.empty() && given != only) return refused("unsupported policy " + what + ": " + given);
+  if (!text.empty() && text != only) return refused("unsupported policy " + what + ": " + text);
   return std::string(only);
 }
 
@@ -50,7 +49,7 @@ Result<Verdict> default_verdict_of(const RawPolicy& raw) {
   const std::string verdict = lowered(trimmed(raw.default_verdict));
   const std::string action = lowered(trimmed(raw.default_action));
   if (!verdict.empty() && !action.empty() && verdict != action) {
-    return refused("default_action must match default_verdict");
+    return refused("default_action must match default_verdict when both are set");
   }
   const std::string& given = verdict.empty() ? action : verdict;
   if (given.empty()) return Verdict::RequireApproval;
@@ -75,22 +74,23 @@ Result<std::optional<McpTrust>> checked_mcp_trust(RawMcpTrust raw) {
   trust.publisher_allowlist = text_set(trust.publisher_allowlist, true);
   const std::string max_age(trimmed(raw.max_age));
   const bool given = trust.enabled || !trust.snapshot.empty() || !trimmed(raw.action).empty() ||
-                     !trust.required_risk_classes.empty() || trust.min_score != 0 || !max_age.empty() ||
+                     !trust.required_risk_classes.empty() || trust.min_score > 0 || !max_age.empty() ||
                      !trust.publisher_allowlist.empty() || trust.require_registry;
   if (!given) return std::optional<McpTrust>();
-  if (trust.snapshot.empty()) return refused("mcp_trust.snapshot is required");
-  if (!trimmed(raw.action).empty()) {
-    ASSIGN_OR_RETURN(trust.action, verdict_of(raw.action, "invalid mcp_trust.action"));
-    if (trust.action != Verdict::Block && trust.action != Verdict::RequireApproval) {
-      return refused("mcp_trust.action must be block or require_approval");
+  if (trust.snapshot.empty()) return refused("mcp_trust.snapshot is required when mcp_trust is configured");
+  if (const std::string action = lowered(trimmed(raw.action)); !action.empty()) {
+    const std::optional<Verdict> verdict = statement::verdict_named(action);
+    if (verdict != Verdict::Block && verdict != Verdict::RequireApproval) {
+      return refused("unsupported mcp_trust.action \"" + action + "\"");
     }
+    trust.action = *verdict;
   }
   if (trust.required_risk_classes.empty()) trust.required_risk_classes = {"critical", "high"};
   if (!(trust.min_score >= 0 && trust.min_score <= 1)) return refused("mcp_trust.min_score must be between 0 and 1");
   if (!max_age.empty()) {
     const Result<std::chrono::nanoseconds> age = parse_duration(max_age);
     if (!age) return refused("parse mcp_trust.max_age: " + age.error().detail);
-    if (age->count() < 0) return refused("mcp_trust.max_age must be >= 0");
+    if (age->count() <= 0) return refused("mcp_trust.max_age must be > 0");
     trust.max_age = *age;
   }
   trust.enabled = true;

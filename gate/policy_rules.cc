@@ -18,6 +18,16 @@ std::string normal(std::string_view text) {
   return lowered(trimmed(text));
 }
 
+// What a constraint may do to a verdict: it only restricts.
+Result<Verdict> constraint_of(std::string_view text, Verdict otherwise, const std::string& what,
+                              const std::string& rule) {
+  const std::string name = normal(text);
+  if (name.empty()) return otherwise;
+  const std::optional<Verdict> verdict = statement::verdict_named(name);
+  if (verdict == Verdict::Block || verdict == Verdict::RequireApproval) return *verdict;
+  return refused("unsupported " + what + " \"" + name + "\" for " + rule);
+}
+
 Status check_match(RawRule& raw) {
   Match& match = raw.rule.match;
   const std::string& name = raw.rule.name;
@@ -65,22 +75,21 @@ Status check_endpoint(RawRule& raw) {
     if (!is_endpoint_class(egress)) return refused("unsupported endpoint.egress_class \"" + egress + "\" for " + name);
     if (!is_network_class(egress)) return refused("endpoint.egress_class must be network class for " + name);
   }
-  if (!normal(raw.endpoint.action).empty()) {
-    ASSIGN_OR_RETURN(rule.action, verdict_of(raw.endpoint.action, "invalid endpoint.action for " + name));
-  }
-  if (!normal(raw.endpoint.destructive_action).empty()) {
-    ASSIGN_OR_RETURN(const Verdict action,
-                     verdict_of(raw.endpoint.destructive_action, "invalid endpoint.destructive_action for " + name));
-    rule.destructive_action = action;
-  }
+  const std::string destructive = normal(raw.endpoint.destructive_action);
   rule.reason_code = std::string(trimmed(rule.reason_code));
   rule.violation = std::string(trimmed(rule.violation));
   if (rule.reason_code.empty()) rule.reason_code = "endpoint_constraint_violation";
   if (rule.violation.empty()) rule.violation = "endpoint_constraint_violation";
-  const bool enabled = raw.endpoint.enabled || rule.destructive_action || !rule.path_allowlist.empty() ||
+  const bool enabled = raw.endpoint.enabled || !destructive.empty() || !rule.path_allowlist.empty() ||
                        !rule.path_denylist.empty() || !rule.domain_allowlist.empty() || !rule.domain_denylist.empty() ||
                        !rule.egress_classes.empty();
-  if (enabled) raw.rule.endpoint = std::move(rule);
+  if (!enabled) return ok();
+  ASSIGN_OR_RETURN(rule.action, constraint_of(raw.endpoint.action, rule.action, "endpoint.action", name));
+  if (!destructive.empty()) {
+    ASSIGN_OR_RETURN(rule.destructive_action,
+                     constraint_of(destructive, Verdict::Block, "endpoint.destructive_action", name));
+  }
+  raw.rule.endpoint = std::move(rule);
   return ok();
 }
 
@@ -92,15 +101,14 @@ Status check_dataflow(RawRule& raw) {
   rule.destination_operations = text_set(rule.destination_operations, true);
   const bool enabled = raw.dataflow.enabled || !rule.tainted_sources.empty() || !rule.destination_kinds.empty() ||
                        !rule.destination_values.empty() || !rule.destination_operations.empty();
+  if (!enabled) return ok();
   if (rule.tainted_sources.empty()) rule.tainted_sources = {"external", "tool_output"};
-  if (!normal(raw.dataflow.action).empty()) {
-    ASSIGN_OR_RETURN(rule.action, verdict_of(raw.dataflow.action, "invalid dataflow.action for " + raw.rule.name));
-  }
+  ASSIGN_OR_RETURN(rule.action, constraint_of(raw.dataflow.action, rule.action, "dataflow.action", raw.rule.name));
   rule.reason_code = std::string(trimmed(rule.reason_code));
   rule.violation = std::string(trimmed(rule.violation));
   if (rule.reason_code.empty()) rule.reason_code = "dataflow_tainted_destination";
   if (rule.violation.empty()) rule.violation = "tainted_dataflow";
-  if (enabled) raw.rule.dataflow = std::move(rule);
+  raw.rule.dataflow = std::move(rule);
   return ok();
 }
 
@@ -108,7 +116,7 @@ Status check_context(RawRule& raw) {
   Rule& rule = raw.rule;
   const std::string mode = normal(raw.required_context_evidence_mode);
   if (!mode.empty() && mode != "required") {
-    return refused("unsupported required_context_evidence_mode \"" + mode + "\" for " + rule.name);
+    return refused("required_context_evidence_mode must be required for " + rule.name);
   }
   if (rule.max_context_age_seconds < 0) return refused("max_context_age_seconds must be >= 0 for " + rule.name);
   rule.context_mode_required = mode == "required" || rule.require_context_evidence;
@@ -163,10 +171,7 @@ Status check_freeze(RawRule& raw) {
   if (!enabled) return ok();
   if (rule.timezone.empty()) return refused("freeze_window.timezone is required for " + name);
   if (!effect.empty()) {
-    ASSIGN_OR_RETURN(rule.effect, verdict_of(effect, "invalid freeze_window.effect for " + name));
-    if (rule.effect != Verdict::Block && rule.effect != Verdict::RequireApproval) {
-      return refused("freeze_window.effect must be block or require_approval for " + name);
-    }
+    ASSIGN_OR_RETURN(rule.effect, constraint_of(effect, rule.effect, "freeze_window.effect", name));
   }
   if (rule.windows.empty()) return refused("freeze_window.windows must not be empty for " + name);
   for (std::size_t i = 0; i < rule.windows.size(); ++i) {
@@ -214,10 +219,12 @@ Status check_sandbox(RawRule& raw) {
 Result<std::optional<RateRule>> checked_rate(RateRule rate, const std::string& what, const std::string& name) {
   rate.window = normal(rate.window);
   rate.scope = normal(rate.scope);
-  const bool given = rate.requests != 0 || !rate.window.empty() || !rate.scope.empty();
-  if (!given) return std::optional<RateRule>();
   if (rate.requests < 0) return refused(what + ".requests must be >= 0 for " + name);
-  if (rate.requests == 0 && what == "destructive_budget") return refused(what + ".requests must be >= 1 for " + name);
+  const bool asks = !rate.window.empty() || !rate.scope.empty();
+  if (rate.requests == 0 && asks && what == "destructive_budget") {
+    return refused(what + ".requests must be >= 1 for " + name);
+  }
+  if (rate.requests == 0) return std::optional<RateRule>();  // gait does not look at the rest of a limit without number
   if (rate.window.empty()) rate.window = "minute";
   if (rate.scope.empty()) rate.scope = "tool_identity";
   if (rate.window != "minute" && rate.window != "hour") {
@@ -226,7 +233,6 @@ Result<std::optional<RateRule>> checked_rate(RateRule rate, const std::string& w
   if (rate.scope != "tool" && rate.scope != "identity" && rate.scope != "tool_identity") {
     return refused("unsupported " + what + ".scope \"" + rate.scope + "\" for " + name);
   }
-  if (rate.requests == 0) return std::optional<RateRule>();
   return std::optional<RateRule>(std::move(rate));
 }
 
@@ -237,7 +243,10 @@ Status check_effect(RawRule& raw) {
   if (effect.empty() && action.empty()) return refused("rule effect is required for " + name);
   if (!effect.empty() && !action.empty() && effect != action)
     return refused("rule action must match effect for " + name);
-  ASSIGN_OR_RETURN(raw.rule.effect, verdict_of(effect.empty() ? action : effect, "invalid rule effect for " + name));
+  const std::string& given = effect.empty() ? action : effect;
+  const std::optional<Verdict> verdict = statement::verdict_named(given);
+  if (!verdict) return refused("invalid rule effect \"" + given + "\" for " + name);
+  raw.rule.effect = *verdict;
   return ok();
 }
 

@@ -21,18 +21,24 @@ bool annotation_holds(std::optional<bool> wanted, const Intent& intent, bool Tar
   return std::any_of(targets.begin(), targets.end(), [&](const Target& target) { return target.*hint == *wanted; });
 }
 
+bool permits(const Rule& rule) {
+  return rule.effect < Verdict::RequireApproval;
+}
+
 bool workspace_holds(const Rule& rule, const std::string& workspace) {
   const Texts& prefixes = rule.match.workspace_prefixes;
   if (prefixes.empty()) return true;
-  const bool permits = rule.effect < Verdict::RequireApproval;
   return std::any_of(prefixes.begin(), prefixes.end(), [&](const std::string& prefix) {
     if (!workspace.starts_with(prefix)) return false;
-    return !permits || is_within(cleaned_path(workspace), cleaned_path(prefix));
+    return !permits(rule) || is_within(cleaned_path(workspace), cleaned_path(prefix));
   });
 }
 
-bool context_holds(const Texts& list, const Intent& intent, std::string_view name) {
+// gait believes what the caller claims about its own tool (gait-formats §19.12); here a claim may restrict, and only
+// what an inventory knows may permit.
+bool context_holds(const Texts& list, const Rule& rule, const Intent& intent, std::string_view name) {
   if (list.empty()) return true;
+  if (permits(rule) && !intent.context().tool_facts_are_known) return false;
   const Json* value = intent.context().auth_context.find(name);
   return value != nullptr && value->is_string() && holds(list, lowered(trimmed(value->as_string())));
 }
@@ -103,10 +109,10 @@ bool matches(const Rule& rule, const Intent& intent) {
          skill_holds(match.skill_publishers, fields.skill_provenance, &SkillProvenance::publisher) &&
          skill_holds(match.skill_sources, fields.skill_provenance, &SkillProvenance::source) &&
          provenance_holds(match.provenance_sources, fields.arg_provenance) &&
-         context_holds(match.context_tool_names, intent, "wrkr.tool_name") &&
-         context_holds(match.context_data_classes, intent, "wrkr.data_class") &&
-         context_holds(match.context_endpoint_classes, intent, "wrkr.endpoint_class") &&
-         context_holds(match.context_autonomy_levels, intent, "wrkr.autonomy_level") &&
+         context_holds(match.context_tool_names, rule, intent, "wrkr.tool_name") &&
+         context_holds(match.context_data_classes, rule, intent, "wrkr.data_class") &&
+         context_holds(match.context_endpoint_classes, rule, intent, "wrkr.endpoint_class") &&
+         context_holds(match.context_autonomy_levels, rule, intent, "wrkr.autonomy_level") &&
          delegation_holds(match, fields.delegation);
 }
 

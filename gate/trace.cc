@@ -116,7 +116,7 @@ Json gait_members(const TraceInputs& inputs) {
   put(out, "context_set_digest", context.set_digest);
   put(out, "context_evidence_mode", context.mode);
   put(out, "context_ref_count", static_cast<std::int64_t>(context.refs.size()));
-  put(out, "context_source", context.source);
+  put(out, "context_source", context.sources());
   put_script(inputs, out);
   put(out, "violations", decision.violations);
   if (std::isfinite(inputs.latency_ms) && inputs.latency_ms > 0) out.set("latency_ms", Json(inputs.latency_ms));

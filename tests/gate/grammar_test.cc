@@ -1,0 +1,82 @@
+// What a policy may say, beside the recorded cases: values gait accepts only where they are used, and its words.
+#include <gtest/gtest.h>
+
+#include "gate/evaluate.h"
+
+namespace countersign::gate {
+namespace {
+
+std::string rule(const std::string& members) {
+  return "rules:\n- {name: r, effect: allow, " + members + "}\n";
+}
+
+struct Case {
+  const char* name;
+  std::string yaml;
+  std::string detail;  // empty: accepted
+};
+
+TEST(PolicyGrammar, SaysWhatGaitSays) {
+  const Case cases[] = {
+      {"a constraint only restricts", rule("endpoint: {path_allowlist: [/a], action: allow}"),
+       "unsupported endpoint.action \"allow\" for r"},
+      {"an unused constraint is not looked at", rule("endpoint: {action: nonsense}"), ""},
+      {"the same of its stronger action", rule("endpoint: {destructive_action: dry_run}"),
+       "unsupported endpoint.destructive_action \"dry_run\" for r"},
+      {"the same of dataflow", rule("dataflow: {enabled: true, action: allow}"),
+       "unsupported dataflow.action \"allow\" for r"},
+      {"an unused dataflow", rule("dataflow: {action: nonsense}"), ""},
+      {"a limit of nothing", rule("rate_limit: {window: day, scope: planet}"), ""},
+      {"a budget of nothing", rule("destructive_budget: {window: day}"),
+       "destructive_budget.requests must be >= 1 for r"},
+      {"an effect", "rules: [{name: r, effect: maybe}]", "invalid rule effect \"maybe\" for r"},
+      {"both defaults", "default_verdict: allow\ndefault_action: block\n",
+       "default_action must match default_verdict when both are set"},
+      {"trust without a snapshot", "mcp_trust: {action: block}",
+       "mcp_trust.snapshot is required when mcp_trust is configured"},
+      {"trust that permits", "mcp_trust: {snapshot: s, action: allow}", "unsupported mcp_trust.action \"allow\""},
+      {"trust of no age", "mcp_trust: {snapshot: s, max_age: 0s}", "mcp_trust.max_age must be > 0"},
+      {"a negative score alone asks for nothing", "mcp_trust: {min_score: -1}", ""},
+      {"a schema id is not trimmed", "schema_id: ' gait.gate.policy'",
+       "unsupported policy schema_id:  gait.gate.policy"},
+      {"a context mode", rule("required_context_evidence_mode: best_effort"),
+       "required_context_evidence_mode must be required for r"},
+  };
+  for (const Case& each : cases) {
+    const Result<Policy> policy = Policy::parse(each.yaml);
+    EXPECT_EQ(policy ? "" : policy.error().detail, each.detail) << each.name;
+  }
+}
+
+JudgedIntent judged(std::string_view json) {
+  return {*Intent::parse(json), {}};
+}
+
+constexpr std::string_view kScript =
+    R"({"tool_name":"script","args":{},"script":{"steps":[{"tool_name":"a.x","args":{}},{"tool_name":"b.x","args":{}}]},
+        "context":{"identity":"a","workspace":"/w","risk_class":"high"}})";
+
+TEST(Scripts, AreNotTakenApartWhereTheGateFailsClosed) {
+  const Policy policy =
+      *Policy::parse("fail_closed: {enabled: true, required_fields: [targets]}\ndefault_verdict: allow\n");
+  const Decision decision = *evaluate(policy, judged(kScript), {}, UtcTime());
+  EXPECT_EQ(decision.verdict, Verdict::Block);
+  EXPECT_EQ(decision.reason_codes, Texts{"fail_closed_missing_targets"});
+  EXPECT_TRUE(decision.step_verdicts.empty());
+  EXPECT_EQ(decision.step_count, 0);
+}
+
+TEST(Limits, OfSeveralRulesTheOneWithFewerRequestsCounts) {
+  const Policy policy = *Policy::parse(R"(
+default_verdict: block
+rules:
+- {name: a, effect: allow, match: {tool_name: a.x}, rate_limit: {requests: 5, window: hour}}
+- {name: b, effect: allow, match: {tool_name: b.x}, rate_limit: {requests: 3, window: minute}}
+)");
+  const Decision decision = *evaluate(policy, judged(kScript), {}, UtcTime());
+  ASSERT_TRUE(decision.rate_limit.has_value());
+  EXPECT_EQ(decision.rate_limit->requests, 3);
+}
+
+}  // namespace
+}  // namespace countersign::gate
