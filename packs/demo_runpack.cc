@@ -1,4 +1,4 @@
-#include "packs/runpack.h"
+#include "packs/runpack_parts.h"
 
 namespace countersign::packs {
 namespace {
@@ -91,21 +91,7 @@ std::string refs_json() {
 }  // namespace
 
 std::string demo_runpack() {
-  std::vector<ZipFile> files = {{"intents.jsonl", lines(intent_of)},
-                                {"refs.json", refs_json()},
-                                {"results.jsonl", lines(result_of)},
-                                {"run.json", run_json()}};
-  Json::Array listed;
-  for (const ZipFile& file : files) {
-    listed.push_back(Json::object({{"path", file.name}, {"sha256", sha256(file.content).hex()}}));
-  }
-  Json manifest = record("manifest");
-  manifest.set("capture_mode", "reference");
-  manifest.set("files", std::move(listed));
-  manifest.set("manifest_digest", "");
-  manifest.set("manifest_digest", manifest.digest().hex());
-  files.insert(files.begin() + 1, {"manifest.json", manifest.canonical()});
-  return zip_archive(files);
+  return assemble_runpack(record("manifest"), {run_json(), lines(intent_of), lines(result_of), refs_json()});
 }
 
 }  // namespace countersign::packs

@@ -48,6 +48,10 @@ class Runpack {
   ContentCheck contents_;
 };
 
+// The run as its signed traces tell it: an intent for each intent digest, a result for each decision. For runs that
+// nobody recorded otherwise. Precondition: some trace, all verified.
+std::string runpack_of_traces(const std::string& run_id, std::vector<Json> traces);
+
 // The runpack of `gait demo`: always the same run, for trying packs out.
 std::string demo_runpack();
 inline constexpr std::string_view kDemoRun = "run_demo";

@@ -5,7 +5,8 @@ import re
 import zipfile
 
 # Members that differ between two runs of gait itself.
-VOLATILE = {"observed_at", "event_id", "latency_ms", "sig", "signed_digest", "evaluated_at", "decision_latency_ms"}
+VOLATILE = {"observed_at", "event_id", "latency_ms", "sig", "signed_digest", "evaluated_at", "decision_latency_ms",
+            "duration_ms"}
 # Volatile only in what is made anew: tokens, receipts, journals.
 MINTED = {"created_at", "expires_at", "issued_at"}
 # Members of ours beside gait's, everywhere (interfaces: `error` is gait's text, ours is `error_detail`).
