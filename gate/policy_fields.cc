@@ -127,6 +127,11 @@ std::string position(const YamlNode& node) {
 
 }  // namespace
 
+bool reads_as_number(std::string_view text) {
+  Scalar scalar;
+  return read_number(text, scalar);
+}
+
 PolicyFields::PolicyFields(const YamlNode& node, FirstError& error) : node_(node), error_(error) {
   if (node.kind != YamlNode::Kind::Map && node.kind != YamlNode::Kind::Null) {
     error_.add(position(node) + std::string(go_kind(node)) + " was used where mapping is expected");

@@ -13,6 +13,9 @@
 
 namespace countersign::gate {
 
+// Whether a plain scalar of this text is read as a number.
+bool reads_as_number(std::string_view text);
+
 class PolicyFields {
  public:
   // A Null node reads as an empty mapping. `node` and `error` must outlive this.
