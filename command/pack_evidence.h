@@ -25,9 +25,9 @@ struct PackEvidence {
 
 // Reads what the flags name, and beside the runpack every approval_audit_*.json and credential_evidence_*.json; each
 // kind by path. Where the run has no runpack, it is made from its traces: those named, and trace*.json here and in
-// gait-out whose run_id it is; it is written to gait-out. With `keys`, every trace and audit must verify; without, a trace must at least be what its own
-// signed_digest says.
-// Fails with Invalid on what cannot be read, and with VerificationFailed on evidence that is forged (gait packs it).
+// gait-out whose run_id it is; it is written to gait-out. With `keys`, every trace and audit must verify; without, a
+// trace must at least be what its own signed_digest says. Fails with Invalid on what cannot be read, and with
+// VerificationFailed on evidence that is forged (gait packs it).
 Result<PackEvidence> gather_evidence(const Arguments& arguments, const std::optional<keymgmt::KeySet>& keys);
 
 }  // namespace countersign::command
