@@ -7,6 +7,7 @@
 #include <limits>
 #include <unordered_set>
 
+#include "common/hex_digit.h"
 #include "common/json.h"
 #include "common/text.h"
 
@@ -170,19 +171,12 @@ class Builder {
   bool fold_case_;
 };
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 // The code unit of a `\uXXXX` escape at `at`, or -1 if none starts there.
 int escaped_unit(std::string_view text, std::size_t at) {
   if (at + 6 > text.size() || text[at] != '\\' || text[at + 1] != 'u') return -1;
   int unit = 0;
   for (std::size_t i = at + 2; i < at + 6; ++i) {
-    const int digit = hex_value(text[i]);
+    const int digit = hex_digit(text[i]);
     if (digit < 0) return -1;
     unit = unit * 16 + digit;
   }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 
+#include "common/armour.h"
 #include "common/digest.h"
 #include "common/text.h"
 #include "keymgmt/ed25519_point.h"
@@ -23,8 +24,7 @@ constexpr std::array<std::uint8_t, 26> kP256Spki = {0x30, 0x59, 0x30, 0x13, 0x06
                                                     0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00};
 constexpr std::size_t kEd25519Size = 32;
 constexpr std::size_t kP256Size = 65;
-constexpr std::string_view kPemBegin = "-----BEGIN PUBLIC KEY-----";
-constexpr std::string_view kPemEnd = "-----END PUBLIC KEY-----";
+constexpr std::string_view kPemLabel = "PUBLIC KEY";
 
 struct FreeKey {
   void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
@@ -112,13 +112,6 @@ std::string tuf_key_id(Algorithm algorithm, ByteView raw, std::string_view pem) 
   return sha256(text).hex();
 }
 
-std::string pem_text(ByteView der) {
-  const std::string text = to_base64(der);
-  std::string out = std::string(kPemBegin) + "\n";
-  for (std::size_t at = 0; at < text.size(); at += 64) out += text.substr(at, 64) + "\n";
-  return out + std::string(kPemEnd) + "\n";
-}
-
 }  // namespace
 
 struct PublicKey::Parts {
@@ -163,15 +156,7 @@ Result<PublicKey> PublicKey::from_spki(ByteView der) {
 }
 
 Result<PublicKey> PublicKey::from_pem(std::string_view pem) {
-  std::string_view text = trimmed(pem);
-  if (!text.starts_with(kPemBegin) || !text.ends_with(kPemEnd) || text.size() < kPemBegin.size() + kPemEnd.size()) {
-    return invalid("no PEM text of one public key (BEGIN PUBLIC KEY … END PUBLIC KEY)");
-  }
-  text.remove_prefix(kPemBegin.size());
-  text.remove_suffix(kPemEnd.size());
-  std::string body;
-  std::copy_if(text.begin(), text.end(), std::back_inserter(body), [](char c) { return c != '\n' && c != '\r'; });
-  ASSIGN_OR_RETURN(const Bytes der, from_base64(body));
+  ASSIGN_OR_RETURN(const Bytes der, from_armour(pem, kPemLabel));
   return from_spki(der);
 }
 
@@ -260,7 +245,7 @@ Bytes PublicKey::spki() const {
 }
 
 std::string PublicKey::pem() const {
-  return pem_text(spki());
+  return to_armour(spki(), kPemLabel);
 }
 
 Json PublicKey::jwk(Role role) const {

@@ -1,7 +1,6 @@
 #include "pkcs11/token_directory.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -141,18 +140,11 @@ void remove_leftovers(const fs::path& folder) {
   }
 }
 
-Result<int> locked_file(const std::string& path, const std::string& owner_model) {
-  // Reading is enough for flock, so that several users of one token can share the file.
-  const int file = open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-  if (file < 0) return unavailable("open the lock file", path);
+// Reading is enough to lock, so that several users of one token can share the file.
+Result<LockedFile> locked(const std::string& path, const std::string& owner_model) {
+  ASSIGN_OR_RETURN(LockedFile file, LockedFile::open(path, O_RDONLY, 0640, LockedFile::Wait::Yes));
   struct stat facts {};
-  if (fstat(file, &facts) == 0 && facts.st_uid == 0) give_to_owner_of(owner_model, path);
-  while (flock(file, LOCK_EX) != 0) {
-    if (errno == EINTR) continue;
-    Error error = unavailable("lock", path);
-    close(file);
-    return error;
-  }
+  if (fstat(file.descriptor(), &facts) == 0 && facts.st_uid == 0) give_to_owner_of(owner_model, path);
   return file;
 }
 
@@ -183,8 +175,8 @@ Result<std::string> softhsm_token_directory(const std::string& conf) {
 Result<TokenDirectoryGuard> TokenDirectoryGuard::lock(const TokenPlace& place) {
   if (!place.softhsm_conf.empty()) {
     ASSIGN_OR_RETURN(std::string directory, softhsm_token_directory(place.softhsm_conf));
-    ASSIGN_OR_RETURN(const int file, locked_file(directory + ".lock", directory));
-    return TokenDirectoryGuard(std::move(directory), file);
+    ASSIGN_OR_RETURN(LockedFile file, locked(directory + ".lock", directory));
+    return TokenDirectoryGuard(std::move(directory), std::move(file));
   }
   std::error_code error;
   const std::string real_module = fs::weakly_canonical(place.module, error).string();
@@ -194,19 +186,9 @@ Result<TokenDirectoryGuard> TokenDirectoryGuard::lock(const TokenPlace& place) {
   }
   const std::string& token = place.serial.empty() ? place.label : place.serial;
   const std::string name = sha256({view_of(real_module), view_of(std::string_view("\0", 1)), view_of(token)}).hex();
-  ASSIGN_OR_RETURN(const int file,
-                   locked_file(place.lock_folder + "/countersign-" + name.substr(0, 16) + ".lock", place.lock_folder));
-  return TokenDirectoryGuard("", file);
-}
-
-TokenDirectoryGuard::TokenDirectoryGuard(TokenDirectoryGuard&& other) noexcept
-    : directory_(std::move(other.directory_)),
-      lock_(std::exchange(other.lock_, -1)),
-      restored_(std::move(other.restored_)),
-      lost_(std::move(other.lost_)) {}
-
-TokenDirectoryGuard::~TokenDirectoryGuard() {
-  if (lock_ >= 0) close(lock_);  // which unlocks
+  ASSIGN_OR_RETURN(LockedFile file,
+                   locked(place.lock_folder + "/countersign-" + name.substr(0, 16) + ".lock", place.lock_folder));
+  return TokenDirectoryGuard("", std::move(file));
 }
 
 Status TokenDirectoryGuard::before_login() {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/locked_file.h"
 #include "common/result.h"
 
 namespace countersign::pkcs11 {
@@ -40,11 +41,10 @@ class TokenDirectoryGuard {
   // Waits for the lock, `<tokendir>.lock` beside the directory. The folder above `tokendir` must be writable by us, or
   // the lock file exist. Fails with Unavailable, NotFound, Invalid.
   static Result<TokenDirectoryGuard> lock(const TokenPlace& place);
-  TokenDirectoryGuard(TokenDirectoryGuard&& other) noexcept;
+  TokenDirectoryGuard(TokenDirectoryGuard&& other) = default;
   TokenDirectoryGuard& operator=(TokenDirectoryGuard&&) = delete;
   TokenDirectoryGuard(const TokenDirectoryGuard&) = delete;
   TokenDirectoryGuard& operator=(const TokenDirectoryGuard&) = delete;
-  ~TokenDirectoryGuard();
 
   // Copies each whole `token.object` aside (`<tokendir>.copies/<token>/token.object`), restores each empty one from its
   // copy. Fails with Unavailable (disk_nearly_full) when less than 1 MiB is free.
@@ -65,11 +65,12 @@ class TokenDirectoryGuard {
   const std::string& directory() const { return directory_; }  // empty for a module that is not SoftHSM
 
  private:
-  TokenDirectoryGuard(std::string directory, int lock) : directory_(std::move(directory)), lock_(lock) {}
+  TokenDirectoryGuard(std::string directory, LockedFile lock)
+      : directory_(std::move(directory)), lock_(std::move(lock)) {}
   // Brings one token's file back from its copy, or counts it as lost.
   Status restore(const std::filesystem::path& folder);
   std::string directory_;
-  int lock_;
+  LockedFile lock_;
   std::vector<std::string> restored_;
   std::vector<std::string> lost_;
 };

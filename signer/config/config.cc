@@ -57,9 +57,6 @@ void read_publication(Reading& reading, YamlFields& document) {
   if (config.publication_refresh >= config.publication_lifetime) {
     findings.error("publication.refresh", "must be shorter than publication.lifetime, or verifiers see stale keys");
   }
-  if (!config.publication_roster.empty()) {
-    findings.warning("publication.roster", "is recorded, but this version knows open rosters only");
-  }
   findings.keep(fields.finish());
 }
 
@@ -96,6 +93,7 @@ void read_small_sections(Reading& reading, YamlFields& document) {
   }
   findings.keep(confinement_fields.finish());
 
+  for (const Finding& each : not_acted_on(config)) findings.warning(each.path, each.message, each.hint);
   if (config.trial) {
     findings.warning("trial", "is true: one user may request and approve; never in production");
   }

@@ -144,6 +144,10 @@ struct Finding {
   Json to_json() const;
 };
 
+// A warning for each option that is set but that this version does nothing about; `status` tells them as `config check`
+// does.
+std::vector<Finding> not_acted_on(const Config& config);
+
 // Reads and checks a file. Relative paths in it are relative to its folder. Fails with Invalid on the first error.
 Result<Config> load(const std::string& path);
 // The same for a text that stood in `path`: the supervisor reads the file once and hands the text to its children.

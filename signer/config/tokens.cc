@@ -195,11 +195,6 @@ RoleConfig read_role(Reading& reading, keymgmt::Role role, const YamlNode& node)
   if (fields.has("rotate_every")) {
     read.rotate_every = findings.keep(fields.duration("rotate_every", std::chrono::hours(1)));
   }
-  for (const std::string_view planned : {"standby_token", "rotate_every"}) {
-    if (fields.has(planned)) {
-      findings.warning(fields.path_of(planned), "is recorded, but this version rotates by ceremony only");
-    }
-  }
   findings.keep(fields.finish());
   return read;
 }

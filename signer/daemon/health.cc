@@ -33,7 +33,7 @@ Json holder_json(const HolderState& holder) {
                             {"in_flight", std::uint64_t{holder.in_flight}},
                             {"answered", holder.answered},
                             {"canary_good", canary_counts(holder)}});
-  for (const char* name : {"uid", "token", "confinement"}) {
+  for (const char* name : {"uid", "token", "keys", "confinement"}) {
     if (const Json* value = holder.ready.find(name)) json.set(name, *value);
   }
   return json;
@@ -77,6 +77,7 @@ std::vector<Finding> warnings(const Services& services, const std::vector<Holder
   for (const Weakness& each : weaknesses) {
     found.push_back({"separation: " + each.name + ": " + each.reason, each.fix});
   }
+  for (const config::Finding& each : config::not_acted_on(services.config)) found.push_back({each.text(), each.hint});
   if (services.config.trial) {
     found.push_back({"this is a trial configuration: one uid may decide and approve",
                      "Remove `trial: true` and give sign:trace and sign:approval to different users."});

@@ -9,9 +9,6 @@ namespace {
 
 using statement::StatementType;
 
-constexpr StatementType kTypes[] = {StatementType::ApprovalToken, StatementType::Trace, StatementType::ApprovalAudit,
-                                    StatementType::EvidencePack};
-
 Error mismatch(std::string detail) {
   return Error{ErrorCode::Refused, std::move(detail), "key_mismatch",
                "The token's keys are not those of the ledger: was the token replaced, or the ledger restored?"};
@@ -34,10 +31,9 @@ Result<KeyRing> KeyRing::load(const ledger::Store& store, const config::Config& 
                      "no_active_key", "Run `countersignd init`, or the ceremony that makes the key."};
       }
       ring.needed_[role.role].push_back(active->key.kid());
-      for (const StatementType type : kTypes) {
-        const statement::StatementRow& row = statement::row_of(type);
+      for (const statement::StatementRow& row : statement::statement_rows()) {
         if (row.role != role.role || (algorithm == keymgmt::Algorithm::P256 && !row.p256)) continue;
-        ring.signing_.emplace(type, active->key.kid());
+        ring.signing_[row.type].push_back({algorithm, active->key.kid()});
       }
     }
   }
@@ -47,9 +43,13 @@ Result<KeyRing> KeyRing::load(const ledger::Store& store, const config::Config& 
   return ring;
 }
 
-const std::string* KeyRing::signing_kid(StatementType type) const {
+const std::string* KeyRing::signing_kid(StatementType type, std::optional<keymgmt::Algorithm> algorithm) const {
   const auto found = signing_.find(type);
-  return found == signing_.end() ? nullptr : &found->second;
+  if (found == signing_.end()) return nullptr;
+  for (const SigningKey& key : found->second) {
+    if (!algorithm || key.algorithm == *algorithm) return &key.kid;
+  }
+  return nullptr;
 }
 
 Result<std::vector<std::string>> KeyRing::compare(keymgmt::Role role, const Json& ready) const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,9 @@ class KeyRing {
   static Result<KeyRing> load(const ledger::Store& store, const config::Config& config, UtcTime now);
 
   const keymgmt::KeySet& set() const { return set_; }
-  // The kid of the key that signs the type now: the role's first algorithm that the type takes. Null where none does.
-  const std::string* signing_kid(statement::StatementType type) const;
+  // The kid of the key that signs the type now: of `algorithm`, or where none is named of the role's first that the
+  // type takes. Null where no key does.
+  const std::string* signing_kid(statement::StatementType type, std::optional<keymgmt::Algorithm> algorithm = {}) const;
 
   // What a holder of `role` says it holds (its ready object) against the ledger. Fails with Refused, reason
   // "key_mismatch", when a key has another role here, or when it lacks the active key of a configured algorithm. Gives
@@ -34,8 +36,12 @@ class KeyRing {
 
  private:
   keymgmt::KeySet set_;
-  std::map<statement::StatementType, std::string> signing_;
-  std::map<keymgmt::Role, std::vector<std::string>> needed_;  // kids a holder of the role must have
+  struct SigningKey {
+    keymgmt::Algorithm algorithm;
+    std::string kid;
+  };
+  std::map<statement::StatementType, std::vector<SigningKey>> signing_;  // in the order of the configuration
+  std::map<keymgmt::Role, std::vector<std::string>> needed_;             // kids a holder of the role must have
   std::string document_;
   std::string jwks_;
   std::string etag_;

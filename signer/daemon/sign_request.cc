@@ -42,6 +42,13 @@ Result<SignRequest> SignRequest::parse(Json body, std::string_view bytes) {
       if (!value.is_object()) return wrong("statement is no object");
       request.statement = std::move(value);
       has_statement = true;
+    } else if (name == "algorithm") {
+      if (!value.is_string()) return wrong("algorithm is no text");
+      request.algorithm = keymgmt::algorithm_named(value.as_string());
+      if (!request.algorithm) {
+        return Error{ErrorCode::NotFound, "there is no algorithm " + value.as_string(), "unknown_algorithm",
+                     "ed25519 or p256, where the role has a key of it."};
+      }
     } else if (name == "redeem") {
       if (!value.is_array() || value.as_array().size() > kMostTokens)
         return wrong("redeem is no array of up to 64 tokens");

@@ -16,15 +16,16 @@ namespace countersign::daemon {
 struct SignRequest {
   statement::StatementType type = statement::StatementType::Trace;
   Json statement;
-  std::vector<Json> redeem;     // a trace's approval tokens
-  std::optional<Json> proof;    // an approval token's
-  std::optional<Json> intent;   // a trace's: {"digest_form","document"}
-  std::string idempotency_key;  // empty for none
-  Digest digest;                // of the request's bytes; set only with an idempotency key
+  std::optional<keymgmt::Algorithm> algorithm;  // none: the role's default
+  std::vector<Json> redeem;                     // a trace's approval tokens
+  std::optional<Json> proof;                    // an approval token's
+  std::optional<Json> intent;                   // a trace's: {"digest_form","document"}
+  std::string idempotency_key;                  // empty for none
+  Digest digest;                                // of the request's bytes; set only with an idempotency key
 
   // `bytes` is what `body` was read from. Fails with Invalid on an unknown, missing, mistyped or misplaced member, more
   // than 64 tokens, an idempotency key of other than 1 to 128 printable ASCII characters; with NotFound, reason
-  // "unknown_type", on a statement type that does not exist.
+  // "unknown_type", on a statement type that does not exist, and reason "unknown_algorithm" on such an algorithm.
   static Result<SignRequest> parse(Json body, std::string_view bytes);
 };
 

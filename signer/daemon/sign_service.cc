@@ -94,7 +94,13 @@ void SignService::sign(AuthorizedRequest authorized, Done done) {
     if (!before) return end(pending, {before.error()});
     if (before->has_value()) return end(pending, {**std::move(before)});
   }
-  const std::string* kid = keys_.signing_kid(request.type);
+  const std::string* kid = keys_.signing_kid(request.type, request.algorithm);
+  if (kid == nullptr && request.algorithm) {
+    return end(pending, {Error{ErrorCode::NotFound,
+                               "the role " + std::string(keymgmt::name_of(row.role)) + " signs no " +
+                                   std::string(row.name) + " with " + std::string(keymgmt::name_of(*request.algorithm)),
+                               "algorithm_unavailable", "GET /v1/keys lists the role's active keys."}});
+  }
   if (kid == nullptr) {
     return end(pending, {Error{ErrorCode::Unavailable, "no active key signs " + std::string(row.name), "no_signing_key",
                                "gait's formats are Ed25519; give the role an Ed25519 key."}});

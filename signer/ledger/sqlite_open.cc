@@ -102,6 +102,16 @@ Status check_file(const std::string& path) {
   return ok();
 }
 
+// A ledger has one writer. A file of its own: closing any descriptor of the ledger itself would drop SQLite's locks on
+// it (fcntl(2)).
+Result<LockedFile> take_lock(const std::string& path) {
+  Result<LockedFile> lock = LockedFile::open(path, O_RDWR, 0600, LockedFile::Wait::No);
+  if (lock) return lock;
+  if (lock.error().reason != "locked") return Error{ErrorCode::Unavailable, lock.error().detail, "ledger_failed"};
+  return Error{ErrorCode::Unavailable, "another process has the ledger open (" + path + " is locked)", "ledger_in_use",
+               "Stop the other process; a ledger has one writer."};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SqliteStore>> SqliteStore::create(const std::string& path, const Clock& clock,
@@ -131,7 +141,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::create(const std::string& path
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path, const Clock& clock,
                                                        SqliteOptions options) {
   RETURN_IF_ERROR(check_file(path));
-  ASSIGN_OR_RETURN(LockFile lock, LockFile::take(lock_path(path)));
+  ASSIGN_OR_RETURN(LockedFile lock, take_lock(lock_path(path)));
   const auto checked = [&]() -> Result<std::unique_ptr<State>> {
     ASSIGN_OR_RETURN(Connection writer, Connection::open(path, Connection::Access::ReadWrite));
     RETURN_IF_ERROR(configure(writer));

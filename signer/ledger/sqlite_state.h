@@ -6,7 +6,7 @@
 #include <mutex>
 #include <string>
 
-#include "signer/ledger/lock_file.h"
+#include "common/locked_file.h"
 #include "signer/ledger/sqlite_batch.h"
 #include "signer/ledger/sqlite_connection.h"
 #include "signer/ledger/sqlite_store.h"
@@ -17,7 +17,7 @@
 namespace countersign::ledger {
 
 struct SqliteStore::State {
-  State(std::string path_of_file, const Clock& clock_of_store, const SqliteOptions& options, LockFile lock_of_file,
+  State(std::string path_of_file, const Clock& clock_of_store, const SqliteOptions& options, LockedFile lock_of_file,
         Connection writing_connection, Connection reading_connection, const Meta& meta, log::Frontier tree)
       : path(std::move(path_of_file)),
         clock(clock_of_store),
@@ -41,7 +41,7 @@ struct SqliteStore::State {
 
   const std::string path;
   const Clock& clock;
-  const LockFile lock;
+  const LockedFile lock;
   TimeGuard guard;
 
   std::mutex writing;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 
+#include "common/armour.h"
 #include "common/text.h"
 #include "keymgmt/public_key.h"
 #include "signer/statement/approval_proof.h"
@@ -17,8 +18,6 @@ namespace countersign::statement {
 namespace {
 
 constexpr std::string_view kMagic = "SSHSIG";
-constexpr std::string_view kBegin = "-----BEGIN SSH SIGNATURE-----";
-constexpr std::string_view kEnd = "-----END SSH SIGNATURE-----";
 constexpr std::size_t kLongestArmour = 16384;
 constexpr std::uint8_t kUserPresent = 0x01;  // WebAuthn's flag UP
 constexpr std::size_t kShortestRsa = 256;    // bytes of the modulus: 2048 bits
@@ -134,15 +133,7 @@ Result<SshKey> read_key_line(std::string_view line) {
 
 Result<Bytes> read_armour(std::string_view armoured) {
   if (armoured.size() > kLongestArmour) return invalid("a signature over 16 KiB");
-  std::string_view text = trimmed(armoured);
-  if (!text.starts_with(kBegin) || !text.ends_with(kEnd) || text.size() < kBegin.size() + kEnd.size()) {
-    return invalid("no armoured signature (BEGIN SSH SIGNATURE … END SSH SIGNATURE)");
-  }
-  text.remove_prefix(kBegin.size());
-  text.remove_suffix(kEnd.size());
-  std::string body;
-  std::copy_if(text.begin(), text.end(), std::back_inserter(body), [](char c) { return c != '\n' && c != '\r'; });
-  return from_base64(body);
+  return from_armour(armoured, "SSH SIGNATURE");
 }
 
 Status verify_curve(const SshKey& key, SshReader& signature, ByteView message) {

@@ -31,6 +31,10 @@ constexpr std::size_t kShortId = 24;
 
 }  // namespace
 
+std::span<const StatementRow> statement_rows() {
+  return kRows;
+}
+
 const StatementRow& row_of(StatementType type) {
   for (const StatementRow& row : kRows) {
     if (row.type == type) return row;

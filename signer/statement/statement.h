@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,7 @@ struct StatementRow {
   bool p256;  // whether a P-256 key may sign it (gait itself verifies Ed25519 only)
 };
 // The table role → statement types → formats → algorithms; docs/statements.md is printed from it.
+std::span<const StatementRow> statement_rows();
 const StatementRow& row_of(StatementType type);
 std::optional<StatementType> statement_type_named(std::string_view name);
 

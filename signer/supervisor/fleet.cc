@@ -82,7 +82,8 @@ void Fleet::begin(HolderSlot& slot, Moment now) {
   slot.failures += 1;
   // A lack of processes or descriptors passes; a PIN that cannot be read needs a person.
   const bool passes = error.code == ErrorCode::Unavailable && error.reason.empty();
-  down(slot, HolderEnd{passes ? "not_started" : "pin_unreadable", error.detail, error.hint, passes, false}, now);
+  const std::string cause = passes ? "not_started" : error.reason == "pin_not_kept" ? error.reason : "pin_unreadable";
+  down(slot, HolderEnd{cause, error.detail, error.hint, passes, false}, now);
 }
 
 void Fleet::listen(std::size_t index) {

@@ -1,21 +1,20 @@
 #include "signer/supervisor/state_lock.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
+#include "common/durable_file.h"
+
 namespace countersign::supervisor {
 namespace {
 
-std::string holder_of(int descriptor) {
-  char text[32] = {};
-  const ssize_t got = pread(descriptor, text, sizeof text - 1, 0);
-  std::string pid(text, got > 0 ? static_cast<std::size_t>(got) : 0);
-  return pid.substr(0, pid.find('\n'));
+std::string holder_in(const std::string& path) {
+  const Result<std::string> pid = read_file(path, 32);
+  return pid ? pid->substr(0, pid->find('\n')) : "unknown";
 }
 
 }  // namespace
@@ -31,22 +30,18 @@ Result<StateLock> StateLock::take(const std::string& state) {
                  "state_not_private", "chown and chmod 0700 " + state};
   }
   const std::string path = state + "/supervisor.lock";
-  const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (file < 0) return Error{ErrorCode::Unavailable, "cannot open " + path + ": " + std::strerror(errno)};
-  StateLock lock(file);
-  if (flock(file, LOCK_EX | LOCK_NB) != 0) {
-    return Error{ErrorCode::Conflict, "another countersignd (pid " + holder_of(file) + ") runs on " + state,
+  Result<LockedFile> lock = LockedFile::open(path, O_RDWR, 0600, LockedFile::Wait::No);
+  if (!lock && lock.error().reason == "locked") {
+    return Error{ErrorCode::Conflict, "another countersignd (pid " + holder_in(path) + ") runs on " + state,
                  "already_running"};
   }
+  if (!lock) return std::move(lock).error();
+  const int file = lock->descriptor();
   const std::string pid = std::to_string(getpid()) + "\n";
   if (ftruncate(file, 0) != 0 || pwrite(file, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
     return Error{ErrorCode::Unavailable, "cannot write " + path + ": " + std::strerror(errno)};
   }
-  return lock;
-}
-
-StateLock::~StateLock() {
-  if (descriptor_ >= 0) close(descriptor_);
+  return StateLock(*std::move(lock));
 }
 
 std::string halt_record(const std::string& state, keymgmt::Role role) {

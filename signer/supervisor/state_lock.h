@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "common/locked_file.h"
 #include "common/result.h"
 #include "keymgmt/role.h"
 
@@ -15,13 +16,10 @@ class StateLock {
   // Refused where others can enter it, with Conflict (reason "already_running", naming the process) where another
   // supervisor holds it.
   static Result<StateLock> take(const std::string& state);
-  StateLock(StateLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-  StateLock& operator=(StateLock&&) = delete;
-  ~StateLock();
 
  private:
-  explicit StateLock(int descriptor) : descriptor_(descriptor) {}
-  int descriptor_;
+  explicit StateLock(LockedFile file) : file_(std::move(file)) {}
+  LockedFile file_;
 };
 
 // `<state>/halted/<role>`: the durable record of `keys halt`. While it is there, no holder of the role is started; one

@@ -1,16 +1,8 @@
 #include "signer/transport/http_message.h"
 
+#include "common/hex_digit.h"
+
 namespace countersign::transport {
-namespace {
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-}  // namespace
 
 Result<std::string> percent_decoded(std::string_view text) {
   std::string decoded;

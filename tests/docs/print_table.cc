@@ -11,6 +11,7 @@
 #include "keymgmt/lifecycle.h"
 #include "signer/config/events.h"
 #include "signer/config/operation.h"
+#include "signer/statement/statement.h"
 
 namespace countersign {
 namespace {
@@ -102,12 +103,25 @@ std::vector<Row> states() {
   return rows;
 }
 
+std::vector<Row> statements() {
+  std::vector<Row> rows = {{"type", "role that signs", "schema_id", "algorithms"}};
+  for (const statement::StatementRow& row : statement::statement_rows()) {
+    std::vector<std::string> algorithms = {code(keymgmt::name_of(keymgmt::Algorithm::Ed25519))};
+    if (row.p256) algorithms.push_back(code(keymgmt::name_of(keymgmt::Algorithm::P256)));
+    rows.push_back({code(row.name), std::string(keymgmt::name_of(row.role)), code(row.schema_id), listed(algorithms)});
+  }
+  return rows;
+}
+
 struct Table {
   std::string_view name;
   std::vector<Row> (*rows)();
 };
-constexpr Table kTables[] = {
-    {"errors", errors}, {"operations", operations}, {"events", events}, {"key-lifecycle", states}};
+constexpr Table kTables[] = {{"errors", errors},
+                             {"operations", operations},
+                             {"events", events},
+                             {"key-lifecycle", states},
+                             {"statements", statements}};
 
 void print(const Row& cells) {
   std::string line = "|";
@@ -124,7 +138,7 @@ int print_table(std::string_view name) {
     std::for_each(rows.begin() + 1, rows.end(), print);
     return 0;
   }
-  std::fputs("print_table errors | operations | events | key-lifecycle\n", stderr);
+  std::fputs("print_table errors | operations | events | key-lifecycle | statements\n", stderr);
   return 6;
 }
 

@@ -144,10 +144,12 @@ class Appliance:
         path = self.folder / "countersignd.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def launch(self):
+    def launch(self, **how):
+        """`how`: further arguments of Popen, where a test needs another environment or a terminal."""
         with open(self.folder / "countersignd.log", "ab") as log:
-            self.process = subprocess.Popen([self.bin / "countersignd", "--config", self.config], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen([self.bin / "countersignd", "--config", self.config],
+                                            **{"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log,
+                                               "start_new_session": True, **how})
 
     def start(self, within=30):
         """Starts it and returns the milliseconds until every role could sign."""

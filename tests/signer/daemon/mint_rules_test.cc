@@ -2,9 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "signer/ledger/sqlite_store.h"
+#include "tests/signer/daemon/rules_fixture.h"
 #include "tests/signer/daemon/running_appliance.h"
-#include "tests/support/fake_clock.h"
 
 namespace countersign::daemon {
 namespace {
@@ -19,44 +18,31 @@ using std::chrono::seconds;
 constexpr std::uint32_t kAlice = 1001;
 constexpr std::uint32_t kGate = 60001;
 
-class MintRulesTest : public testing::Test {
+class MintRulesTest : public RulesFixture {
  protected:
   MintRulesTest() {
-    auto store = ledger::SqliteStore::create(folder_ / "ledger.db", clock_);
-    if (!store) throw std::runtime_error(store.error().detail);
-    store_ = *std::move(store);
     const test::Outcome made = test::run(
         {.argv = {"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test-only", "-f", folder_ / "alice"}});
     if (made.exit_code != 0) throw std::runtime_error(made.err);
     const std::string line = test::run({.argv = {"cat", folder_ / "alice.pub"}}).out;
-    config_.approvers.push_back({"alice@approvers.example",
-                                 "alice@approvers.example",
-                                 line,
-                                 kAlice,
-                                 {"tool:*", "destructive:apply"},
-                                 std::nullopt});
+    add_approver("alice@approvers.example", line, kAlice, {"tool:*", "destructive:apply"});
     config_.approvals.high_risk = {{"phase:apply", minutes(45)}};
   }
 
   void decide(Verdict verdict, std::vector<std::string> reasons = {}, bool destructive = false,
               const std::string& requester = "zoe@team.example") {
-    ledger::Item item;
-    item.record.kind = "test";
-    item.record.at = clock_.now();
-    item.record.body = "{}";
-    item.record.body_digest = sha256(item.record.body);
-    item.decision.emplace();
-    item.decision->intent_digest = test::intent_digest("mint");
-    item.decision->policy_digest = *Digest::parse(test::kPolicy);
-    item.decision->verdict = verdict;
-    item.decision->at = clock_.now();
-    item.decision->peer_uid = kGate;
-    item.decision->facts.requester = requester;
-    item.decision->facts.reason_codes = std::move(reasons);
-    item.decision->facts.required_scopes = {"tool:db.drop_table"};
-    item.decision->facts.destructive = destructive;
-    const auto done = store_->commit({&item, 1});
-    ASSERT_TRUE(done && done->front());
+    commit([&](ledger::Item& item) {
+      item.decision.emplace();
+      item.decision->intent_digest = test::intent_digest("mint");
+      item.decision->policy_digest = *Digest::parse(test::kPolicy);
+      item.decision->verdict = verdict;
+      item.decision->at = clock_.now();
+      item.decision->peer_uid = kGate;
+      item.decision->facts.requester = requester;
+      item.decision->facts.reason_codes = std::move(reasons);
+      item.decision->facts.required_scopes = {"tool:db.drop_table"};
+      item.decision->facts.destructive = destructive;
+    });
   }
 
   statement::ApprovalTokenFields fields(std::chrono::seconds ttl = minutes(10)) {
@@ -87,10 +73,6 @@ class MintRulesTest : public testing::Test {
   }
   static Json unix_user() { return Json::object({{"kind", "unix_user"}}); }
 
-  test::TemporaryFolder folder_;
-  test::FakeClock clock_;
-  std::unique_ptr<ledger::SqliteStore> store_;
-  config::Config config_;
   Nonces nonces_;
   bool same_uid_ = false;
   std::string detail_;

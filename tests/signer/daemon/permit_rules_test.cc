@@ -2,9 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "signer/ledger/sqlite_store.h"
+#include "tests/signer/daemon/rules_fixture.h"
 #include "tests/signer/daemon/running_appliance.h"
-#include "tests/support/fake_clock.h"
 #include "tests/support/software_key.h"
 
 namespace countersign::daemon {
@@ -26,23 +25,14 @@ keymgmt::PublishedKey published(const SoftwareKey& key, Role role, UtcTime since
       std::nullopt,     std::nullopt};
 }
 
-class PermitRulesTest : public testing::Test {
+class PermitRulesTest : public RulesFixture {
  protected:
   PermitRulesTest() {
-    auto store = ledger::SqliteStore::create(folder_ / "ledger.db", clock_);
-    if (!store) throw std::runtime_error(store.error().detail);
-    store_ = *std::move(store);
     keys_ = keymgmt::KeySet(
         1, clock_.now(),
         {published(approval_, Role::Approval, clock_.now()), published(trace_, Role::Trace, clock_.now())});
-    for (const char* name : {"alice", "bob", "zoe"}) {
-      config_.approvers.push_back(
-          {std::string(name) + (name == std::string("zoe") ? "@team.example" : "@approvers.example"),
-           std::string(name) + (name == std::string("zoe") ? "@team.example" : "@approvers.example"),
-           "",
-           1000,
-           {"tool:*"},
-           std::nullopt});
+    for (const char* identity : {"alice@approvers.example", "bob@approvers.example", "zoe@team.example"}) {
+      add_approver(identity, "", 1000, {"tool:*"});
     }
   }
 
@@ -73,19 +63,6 @@ class PermitRulesTest : public testing::Test {
   void redeem(const Json& token) {
     commit([&](ledger::Item& item) { item.redeem = {{std::string(token.text("token_id")), digest_}}; });
   }
-  template <typename Fill>
-  void commit(Fill fill) {
-    ledger::Item item;
-    item.record.kind = "test";
-    item.record.at = clock_.now();
-    item.record.body = "{}";
-    item.record.body_digest = sha256(item.record.body);
-    fill(item);
-    const auto done = store_->commit({&item, 1});
-    ASSERT_TRUE(done) << done.error().detail;
-    ASSERT_TRUE(done->front()) << done->front().error().detail;
-  }
-
   std::variant<Permit, Refusal> judge(const std::vector<Json>& tokens, int required = 1, const Json* change = nullptr) {
     Json fields = test::trace_fields(kSeed, "allow", required);
     if (change != nullptr) {
@@ -103,13 +80,9 @@ class PermitRulesTest : public testing::Test {
     return refusal->tokens.size() == 1 ? refusal->tokens.front().code : refusal->error.wire_code();
   }
 
-  test::TemporaryFolder folder_;
-  test::FakeClock clock_;
-  std::unique_ptr<ledger::SqliteStore> store_;
   SoftwareKey approval_{keymgmt::Algorithm::Ed25519};
   SoftwareKey trace_{keymgmt::Algorithm::Ed25519};
   keymgmt::KeySet keys_;
-  config::Config config_;
   TokensInUse in_use_;
   Digest digest_;  // of the last token made
 };

@@ -39,7 +39,11 @@ bool eventually(const std::function<bool()>& seen, std::chrono::milliseconds lim
 RunningAppliance::RunningAppliance(const Shape& shape) : environment_(shape.environment) {
   ::mkdir(path("state").c_str(), 0700);
   ::mkdir(path("published").c_str(), 0755);
-  for (const char* role : kRoles) make_role(role);
+  for (const std::string role : kRoles) {
+    using keymgmt::Algorithm;
+    const bool both = role == "trace" && shape.trace_p256;
+    make_role(role, both ? std::vector{Algorithm::Ed25519, Algorithm::P256} : std::vector{Algorithm::Ed25519});
+  }
   for (const char* name : {"alice", "bob", "mallory"}) make_key(name);
   std::ostringstream text;
   text << "state: state\nsockets: {sign: run/sign.sock, mode: \"0666\"}\ntrial: true\ntokens:\n";
@@ -48,7 +52,8 @@ RunningAppliance::RunningAppliance(const Shape& shape) : environment_(shape.envi
          << "\n    environment: {SOFTHSM2_CONF: " << tokens_[i]->conf() << "}\n    label: " << tokens_[i]->label()
          << "\n    pin: {file: " << tokens_[i]->pin_file() << "}\n";
   }
-  text << "roles:\n  approval: {token: approval}\n  trace: {token: trace, holders: " << shape.trace_holders
+  text << "roles:\n  approval: {token: approval}\n  trace: {token: trace, algorithm: "
+       << (shape.trace_p256 ? "[ed25519, p256]" : "ed25519") << ", holders: " << shape.trace_holders
        << "}\n  release: {token: release}\npeers:\n  - {uid: " << ::getuid()
        << ", may: [sign:trace, sign:approval, verify, nonce, decisions, requests, executed, metrics, admin:status, "
           "admin:time]}\n"
@@ -72,12 +77,12 @@ void RunningAppliance::make_key(const std::string& name) const {
   if (made.exit_code != 0) throw std::runtime_error("ssh-keygen: " + made.err);
 }
 
-void RunningAppliance::make_role(const std::string& role) {
+void RunningAppliance::make_role(const std::string& role, const std::vector<keymgmt::Algorithm>& algorithms) {
   auto token = std::make_unique<SoftToken>("test-only-" + role);
   channel::SetupRequest request;
   request.module = kSoftHsmModule;
   request.label = token->label();
-  request.roles = {{*keymgmt::role_named(role), {keymgmt::Algorithm::Ed25519}}};
+  request.roles = {{*keymgmt::role_named(role), algorithms}};
   const Outcome made = run(
       {.argv = {"/bin/sh", "-c", "exec \"$1\" init 5<\"$2\"", "sh", program("countersign-holder"), token->pin_file()},
        .environment = token->environment(),

@@ -22,6 +22,7 @@ namespace countersign::test {
 
 struct Shape {
   int trace_holders = 1;
+  bool trace_p256 = false;                    // beside Ed25519, which is the default
   std::string peers = "";                     // more rows under `peers`
   std::string extra = "";                     // more of the configuration
   std::vector<std::string> environment = {};  // "NAME=value", of front and holders
@@ -56,7 +57,7 @@ class RunningAppliance {
 
  private:
   void make_key(const std::string& name) const;
-  void make_role(const std::string& role);
+  void make_role(const std::string& role, const std::vector<keymgmt::Algorithm>& algorithms);
   std::vector<std::string> argv() const;  // of whole_daemon
   TemporaryFolder folder_;
   std::vector<std::string> environment_;
