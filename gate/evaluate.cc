@@ -67,6 +67,17 @@ void apply_kill_switch(const KillSwitch& state, const Intent& intent, UtcTime no
 
 }  // namespace
 
+std::vector<std::string> Decision::rule_names() const {
+  std::vector<std::string> out;
+  std::string_view names = matched_rule;
+  while (!names.empty()) {
+    const std::size_t comma = std::min(names.find(','), names.size());
+    out.emplace_back(names.substr(0, comma));
+    names.remove_prefix(std::min(comma + 1, names.size()));
+  }
+  return out;
+}
+
 Result<Decision> evaluate(const Policy& policy, const JudgedIntent& judged, const Evidence& evidence, UtcTime now) {
   const Intent& intent = judged.intent;
   Decision decision;

@@ -63,6 +63,9 @@ struct Decision {
   std::int64_t step_count = 0;
   std::string composite_risk_class;
   std::vector<StepVerdict> step_verdicts;
+
+  // matched_rule, taken apart.
+  std::vector<std::string> rule_names() const;
 };
 
 // Fails with Invalid (exit 6) where the policy asks for something this build cannot judge; nothing is ignored.

@@ -119,9 +119,21 @@ class PolicyReader {
     std::stable_sort(policy.rules_.begin(), policy.rules_.end(), [](const Rule& a, const Rule& b) {
       return a.priority != b.priority ? a.priority < b.priority : a.name < b.name;
     });
+    policy.lines_ = std::move(raw.lines);
     return policy;
   }
 };
+
+int SourceLines::of(std::string_view member) const {
+  while (!member.empty()) {
+    const auto found =
+        std::find_if(members.begin(), members.end(), [member](const auto& each) { return each.first == member; });
+    if (found != members.end()) return found->second;
+    const std::size_t dot = member.rfind('.');
+    member = member.substr(0, dot == std::string_view::npos ? 0 : dot);
+  }
+  return first;
+}
 
 Result<Policy> Policy::parse(std::string_view yaml) {
   ASSIGN_OR_RETURN(RawPolicy raw, read_policy(yaml));

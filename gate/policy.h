@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/digest.h"
@@ -108,7 +109,16 @@ struct RateRule {
   std::string scope;   // "tool", "identity" or "tool_identity"
 };
 
+// Where a policy's text says something: the line (1-based) on which a member's value begins. Not hashed.
+struct SourceLines {
+  int first = 0;                                     // of the whole; 0 where the text says nothing
+  std::vector<std::pair<std::string, int>> members;  // "effect", "match.tool_names"
+  // Of the member, of the longest part of its path that is there, else `first`.
+  int of(std::string_view member) const;
+};
+
 struct Rule {
+  SourceLines lines;
   std::string name;
   std::int64_t priority = 0;  // smaller comes first
   Verdict effect = Verdict::Block;
@@ -188,6 +198,7 @@ class Policy {
   const FailClosed& fail_closed() const { return fail_closed_; }
   const ScriptRules& scripts() const { return scripts_; }
   const std::optional<McpTrust>& mcp_trust() const { return mcp_trust_; }
+  const SourceLines& lines() const { return lines_; }  // of the members beside rules
   // By priority, then name.
   const std::vector<Rule>& rules() const { return rules_; }
   // Whether any rule, or fail_closed, asks for context evidence.
@@ -207,6 +218,7 @@ class Policy {
   ScriptRules scripts_;
   std::optional<McpTrust> mcp_trust_;
   std::vector<Rule> rules_;
+  SourceLines lines_;
 };
 
 // The `migration` object that gait adds to the error (reason "legacy_policy") of the policy `yaml`.

@@ -52,6 +52,21 @@ Error legacy_error(const std::vector<LegacyMember>& members) {
                "legacy_policy"};
 }
 
+void add_lines(const YamlNode& node, const std::string& path, SourceLines& lines) {
+  for (const auto& [name, value] : node.map) {
+    if (value.kind == YamlNode::Kind::Null || name == "rules") continue;
+    lines.members.emplace_back(path + name, value.line);
+    add_lines(value, path + name + ".", lines);
+  }
+}
+
+SourceLines lines_of(const YamlNode& node) {
+  SourceLines lines;
+  lines.first = node.line;
+  add_lines(node, "", lines);
+  return lines;
+}
+
 void read_match(const YamlNode& node, FirstError& error, RawRule& raw) {
   PolicyFields fields(node, error);
   Match& match = raw.rule.match;
@@ -199,6 +214,7 @@ RawRule read_rule(const YamlNode& node, FirstError& error) {
   fields.texts("reason_codes", raw.rule.reason_codes);
   fields.texts("violations", raw.rule.violations);
   read_demands(fields, raw);
+  raw.rule.lines = lines_of(node);
   return raw;
 }
 
@@ -216,6 +232,7 @@ void read_mcp_trust(const YamlNode& node, FirstError& error, RawMcpTrust& raw) {
 
 void read_root(const YamlNode& root, FirstError& error, RawPolicy& raw) {
   PolicyFields fields(root, error);
+  raw.lines = lines_of(root);
   fields.text("schema_id", raw.schema_id);
   fields.text("schema_version", raw.schema_version);
   fields.text("default_verdict", raw.default_verdict);

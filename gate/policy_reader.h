@@ -59,6 +59,7 @@ struct RawPolicy {
   FailClosed fail_closed;
   RawMcpTrust mcp_trust;
   std::vector<RawRule> rules;
+  SourceLines lines;
 };
 
 // Fails with Invalid, "parse policy yaml: …"; reason "legacy_policy" for the older grammar.

@@ -10,16 +10,6 @@
 namespace countersign::gate {
 namespace {
 
-// Every rule of the best priority that speaks about the intent (gait-formats §7 step 5).
-std::vector<const Rule*> rules_for(const Policy& policy, const Intent& intent) {
-  std::vector<const Rule*> out;
-  for (const Rule& rule : policy.rules()) {
-    if (!out.empty() && rule.priority != out.front()->priority) break;
-    if (matches(rule, intent)) out.push_back(&rule);
-  }
-  return out;
-}
-
 void merge(const Rule& rule, const RuleOutcome& outcome, Decision& decision, Texts& references) {
   add_all(decision.reason_codes, outcome.reasons);
   add_all(decision.violations, outcome.violations);
@@ -52,6 +42,15 @@ void decide_by_default(const Policy& policy, const Intent& intent, Decision& dec
 }
 
 }  // namespace
+
+std::vector<const Rule*> rules_for(const Policy& policy, const Intent& intent) {
+  std::vector<const Rule*> out;
+  for (const Rule& rule : policy.rules()) {
+    if (!out.empty() && rule.priority != out.front()->priority) break;
+    if (matches(rule, intent)) out.push_back(&rule);
+  }
+  return out;
+}
 
 Decision decide_by_rules(const Policy& policy, const JudgedIntent& judged, UtcTime now) {
   Decision decision;

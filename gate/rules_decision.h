@@ -5,7 +5,10 @@
 
 namespace countersign::gate {
 
-// Every matching rule of the best priority is judged and the strictest effect wins; the default verdict where none
+// The matching rules of the best priority, in the policy's order.
+std::vector<const Rule*> rules_for(const Policy& policy, const Intent& intent);
+
+// Each of them is judged and the strictest effect wins; the default verdict where none
 // matches.
 Decision decide_by_rules(const Policy& policy, const JudgedIntent& judged, UtcTime now);
 

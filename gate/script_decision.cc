@@ -54,13 +54,7 @@ void merge_step(const Decision& step, Decision& decision, Texts& rules) {
   keep_tighter(decision.destructive_budget, step.destructive_budget);
   keep_worse_freeze(decision.freeze_window, step.freeze_window);
   keep_worse_sandbox(decision.sandbox, step.sandbox);
-  // A step may have matched several rules; their names are already joined.
-  std::string_view names = step.matched_rule;
-  while (!names.empty()) {
-    const std::size_t comma = std::min(names.find(','), names.size());
-    rules.emplace_back(names.substr(0, comma));
-    names.remove_prefix(std::min(comma + 1, names.size()));
-  }
+  add_all(rules, step.rule_names());
 }
 
 }  // namespace

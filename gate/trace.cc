@@ -9,19 +9,9 @@
 namespace countersign::gate {
 namespace {
 
-std::vector<std::string> split_names(std::string_view joined) {
-  std::vector<std::string> out;
-  while (!joined.empty()) {
-    const std::size_t comma = std::min(joined.find(','), joined.size());
-    out.emplace_back(joined.substr(0, comma));
-    joined.remove_prefix(std::min(comma + 1, joined.size()));
-  }
-  return out;
-}
-
 // gait names the matched rules of scripts only.
 std::vector<std::string> matched_rule_ids(const TraceInputs& inputs) {
-  return inputs.judged.intent.is_script() ? split_names(inputs.decision.matched_rule) : std::vector<std::string>();
+  return inputs.judged.intent.is_script() ? inputs.decision.rule_names() : std::vector<std::string>();
 }
 
 Json delegation_ref(const Delegation& delegation) {

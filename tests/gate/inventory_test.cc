@@ -25,7 +25,8 @@ ToolInventory inventory() {
   return *ToolInventory::parse(R"({"items":[{"Tool_Name":" DB.SAVE ","data_class":"PII","unknown":1}]})", "tools.json");
 }
 
-Decision decided(std::string_view intent, const char* effect, bool with_tools, ContextTrust trust = ContextTrust::Envelope) {
+Decision decided(std::string_view intent, const char* effect, bool with_tools,
+                 ContextTrust trust = ContextTrust::Envelope) {
   const Policy policy = *Policy::parse(policy_of(effect));
   JudgedIntent judged = *with_context(*Intent::parse(intent), std::nullopt, trust, AgeInDigest::Left, UtcTime());
   Evidence evidence;
