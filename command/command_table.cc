@@ -4,12 +4,29 @@ namespace countersign::command {
 
 std::span<const Command> all_commands() {
   static const Command kCommands[] = {
-      gate_eval_command(),       approve_command(),    approve_inspect_command(), requests_list_command(),
-      requests_show_command(),   run_command(),        trace_verify_command(),    verify_command(),
-      verify_chain_command(),    guard_pack_command(), guard_verify_command(),    demo_command(),
-      policy_validate_command(), policy_fmt_command(), policy_test_command(),     policy_simulate_command(),
-      keys_list_command(),       keys_show_command(),  keys_export_command(),     status_command(),
-      config_check_command(),    version_command(),
+      gate_eval_command(),
+      gate_explain_command(),
+      approve_command(),
+      approve_inspect_command(),
+      requests_list_command(),
+      requests_show_command(),
+      run_command(),
+      trace_verify_command(),
+      verify_command(),
+      verify_chain_command(),
+      guard_pack_command(),
+      guard_verify_command(),
+      demo_command(),
+      policy_validate_command(),
+      policy_fmt_command(),
+      policy_test_command(),
+      policy_simulate_command(),
+      keys_list_command(),
+      keys_show_command(),
+      keys_export_command(),
+      status_command(),
+      config_check_command(),
+      version_command(),
   };
   return kCommands;
 }

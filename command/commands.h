@@ -6,6 +6,7 @@
 namespace countersign::command {
 
 Command gate_eval_command();
+Command gate_explain_command();
 Command approve_command();
 Command approve_inspect_command();
 Command requests_list_command();
