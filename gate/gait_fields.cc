@@ -17,6 +17,15 @@ std::string folded(std::string_view name) {
   return out;
 }
 
+// Whether `given` spells `name`, which is ASCII in lower case. Most spellings are ASCII too: those need no copy.
+bool folds_to(std::string_view given, std::string_view name) {
+  if (given.size() < name.size()) return false;
+  const bool ascii = std::all_of(given.begin(), given.end(), [](char c) { return static_cast<signed char>(c) >= 0; });
+  if (!ascii) return folded(given) == name;
+  return std::equal(given.begin(), given.end(), name.begin(), name.end(),
+                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b; });
+}
+
 std::string_view go_kind(const Json& value) {
   if (value.is_bool()) return "bool";
   if (value.is_number()) return "number";
@@ -45,8 +54,7 @@ const Json* GaitFields::member(std::string_view name) {
   asked_.emplace_back(name);
   const Json* found = nullptr;
   for (const Json::Member& member : object_.as_object()) {
-    const bool same = member.first == name || (member.first.size() >= name.size() && folded(member.first) == name);
-    if (!same) continue;
+    if (!folds_to(member.first, name)) continue;
     if (found != nullptr) {
       error_.add("member \"" + std::string(name) + "\" is repeated");
       return nullptr;
