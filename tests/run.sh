@@ -24,10 +24,6 @@ export CTEST_OUTPUT_ON_FAILURE=1
 export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
 # A machine's own providers must not decide a test.
 export OPENSSL_CONF=/dev/null
-if [[ "$mode" == full ]]; then
-  export COUNTERSIGN_STARTS="${COUNTERSIGN_STARTS:-500}" COUNTERSIGN_KILLS="${COUNTERSIGN_KILLS:-1000}"
-fi
-
 step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 
 build() {
@@ -43,6 +39,51 @@ run_tests() {
     exit 1
   }
   tail -n 40 "build/$1/ctest.log"
+}
+
+# Long versions of tests that ran short above. They have no time limit of their own: ctest's is made for the short ones.
+long_runs() {
+  step "${COUNTERSIGN_STARTS:=500} supervised starts under load"
+  export COUNTERSIGN_STARTS
+  build/dev/bin/supervisor_test --gtest_filter=Supervisor.StartsEveryTimeUnderLoad
+  step "${COUNTERSIGN_KILLS:=1000} kills under load"
+  export COUNTERSIGN_KILLS
+  tests/torture/kill_test.py build/dev/bin
+  step "${COUNTERSIGN_FUZZ_ROUNDS:=5000} mutations of each file of the fuzzing corpus"
+  export COUNTERSIGN_FUZZ_ROUNDS
+  local parser
+  for parser in tests/fuzz/corpus/*; do
+    "build/asan-ubsan/bin/fuzz_$(basename "$parser")" "$parser"
+  done
+}
+
+# What has threads, and whole appliances around it. Nothing of ours or of others' is suppressed.
+tsan_lane() {
+  local tests=(ledger_test transport_test channel_test client_test notifier_test supervisor_test daemon_test)
+  step "build tsan"
+  cmake --preset tsan >/dev/null
+  cmake --build build/tsan -j "$jobs" --target "${tests[@]}" | tail -n 1
+  local each
+  for each in "${tests[@]}"; do
+    step "tsan $each"
+    TSAN_OPTIONS="halt_on_error=1" COUNTERSIGN_STARTS=40 "build/tsan/bin/$each" --gtest_brief=1
+  done
+}
+
+# What parses and builds documents; its processes are the test's own.
+valgrind_lane() {
+  local each
+  for each in common_test keymgmt_test channel_test log_test statement_test; do
+    step "valgrind $each"
+    valgrind --quiet --error-exitcode=1 --leak-check=full --suppressions=tests/support/valgrind.supp \
+      "build/dev/bin/$each" --gtest_brief=1
+  done
+}
+
+full_lanes() {
+  long_runs
+  tsan_lane
+  valgrind_lane
 }
 
 if [[ "$mode" != quick ]]; then
@@ -62,11 +103,7 @@ if [[ "$mode" != quick ]]; then
   bash deploy/quickstart.sh stop
 fi
 if [[ "$mode" == full ]]; then
-  build tsan
-  TSAN_OPTIONS="halt_on_error=1" run_tests tsan
-  step "valgrind"
-  valgrind --quiet --error-exitcode=1 --leak-check=full \
-    build/dev/bin/common_test >build/dev/valgrind.log
+  full_lanes
 fi
 
 step "done"

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 
 namespace countersign::process {
@@ -53,12 +54,23 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   return out;
 }
 
+// Sanitizers and coverage are told how to behave through the environment; no release build reads it.
+std::vector<std::string> with_build_environment(std::vector<std::string> environment) {
+#ifdef COUNTERSIGN_SANITIZED
+  for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"}) {
+    if (const char* value = std::getenv(name)) environment.push_back(std::string(name) + "=" + value);
+  }
+#endif
+  return environment;
+}
+
 }  // namespace
 
 Result<pid_t> start(const Program& program) {
   std::vector<char*> argv = pointers(program.argv);
   if (!program.title.empty()) argv[0] = const_cast<char*>(program.title.c_str());
-  const std::vector<char*> environment = pointers(program.environment);
+  const std::vector<std::string> variables = with_build_environment(program.environment);
+  const std::vector<char*> environment = pointers(variables);
   std::vector<int> moved = program.descriptors;
   const pid_t parent = getpid();
   const pid_t pid = fork();

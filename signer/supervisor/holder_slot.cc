@@ -21,17 +21,6 @@ using process::close_descriptor;
 
 constexpr int kQuickTries = 10;
 
-// Sanitizers and coverage are told how to behave through the environment; no release build reads it.
-void pass_build_environment(std::vector<std::string>& environment) {
-#ifdef COUNTERSIGN_SANITIZED
-  for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"}) {
-    if (const char* value = std::getenv(name)) environment.push_back(std::string(name) + "=" + value);
-  }
-#else
-  static_cast<void>(environment);
-#endif
-}
-
 }  // namespace
 
 std::chrono::milliseconds restart_delay(int failures) {
@@ -72,7 +61,6 @@ Status start_holder(HolderSlot& slot, const config::Config& config, const std::s
   holder.environment.emplace_back(process::kAllocatorTuning);
   for (const auto& [name, value] : token.environment) holder.environment.push_back(name + "=" + value);
   holder.environment.insert(holder.environment.end(), more_environment.begin(), more_environment.end());
-  pass_build_environment(holder.environment);
   holder.parent_death_signal = SIGTERM;  // which it blocks while an end could cost it its token
   Status started = !control ? Status(control.error()) : !frames ? Status(frames.error()) : ok();
   if (started) {
