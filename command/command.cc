@@ -74,6 +74,12 @@ std::string overview() {
          "5 not found; 6 invalid input; 7 signer unavailable.\n";
 }
 
+// gait's `--explain`: one sentence about the command, and nothing is done.
+bool is_explained(const Command& command, std::span<const std::string> words, bool json) {
+  if (command.shape != Shape::Gait || std::ranges::find(words, "--explain") == words.end()) return false;
+  return !json || std::ranges::find(command.flags, "explain", &Flag::name) == command.flags.end();
+}
+
 int fail(Call& call, Shape shape, std::string_view words, const Error& error) {
   if (call.json) {
     if (shape == Shape::Gait) {
@@ -123,6 +129,12 @@ int dispatch(std::vector<std::string> argv, Console& console) {
                       "`countersign help` lists the commands"});
   }
 
+  if (is_explained(*command, words, call.json)) {
+    console.answer(
+        (command->explanation.empty() ? std::string(command->summary) + "." : std::string(command->explanation)) +
+        "\n");
+    return 0;
+  }
   std::vector<Flag> flags(command->flags.begin(), command->flags.end());
   flags.insert(flags.end(), std::begin(kEveryFlag), std::end(kEveryFlag));
   if (command->shape == Shape::Gait) flags.insert(flags.end(), key_file_flags().begin(), key_file_flags().end());

@@ -35,6 +35,9 @@ struct Command {
   Shape shape;
   // Returns the exit code. An Error is printed in the command's shape and ends with its code's exit code.
   Result<int> (*act)(Call& call, const Arguments& arguments);
+  // What gait's `--explain` prints instead of acting; empty for the summary. A command with a flag of that name acts on
+  // it itself under `--json`.
+  std::string_view explanation = {};
 };
 
 std::span<const Command> all_commands();

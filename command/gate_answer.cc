@@ -6,6 +6,7 @@
 #include "command/padded.h"
 #include "common/joined.h"
 #include "gate/optional_members.h"
+#include "gate/policy_explain.h"
 
 namespace countersign::command {
 namespace {
@@ -89,14 +90,18 @@ Json gate_json(const GateAnswer& answer) {
   put(members, "context_evidence_mode", context.mode);
   put(members, "context_ref_count", static_cast<std::int64_t>(context.refs.size()));
   put(members, "context_source", context.sources());
-  put_flag(members, "script", answer.inputs.judged.intent.is_script());
+  // A gate that fails closed does not look at the steps.
+  put_flag(members, "script", decision.step_count > 0);
   put(members, "step_count", decision.step_count);
-  if (const std::optional<Digest> hash = answer.inputs.judged.intent.script_hash()) {
+  if (const std::optional<Digest> hash = answer.inputs.judged.intent.script_hash(); hash && decision.step_count > 0) {
     put(members, "script_hash", hash->hex());
   }
   put(members, "composite_risk_class", decision.composite_risk_class);
   if (!decision.step_verdicts.empty())
     put_member(members, "step_verdicts", gate::step_verdicts_json(decision.step_verdicts));
+  put_flag(members, "pre_approved", decision.pre_approved);
+  put(members, "pattern_id", decision.pattern_id);
+  put(members, "registry_reason", decision.registry_reason);
   put(members, "matched_rule", decision.matched_rule);
   put_member(members, "freeze_window", decision.freeze_window);
   put_member(members, "sandbox", decision.sandbox);
@@ -114,6 +119,17 @@ Json gate_json(const GateAnswer& answer) {
   if (decision.verdict == Verdict::RequireApproval) put(members, "required_scopes", decision.required_scopes);
   put(members, "warnings", answer.warnings);
   return members;
+}
+
+Json explain_json(const GateAnswer& answer) {
+  gate::ExplainInputs inputs{
+      .policy = answer.inputs.policy, .judged = answer.inputs.judged, .decision = answer.decision};
+  inputs.valid_approvals = answer.judgement ? answer.judgement->valid : 0;
+  inputs.created_at = answer.decision.decided_at.value_or(answer.inputs.judged.intent.fields().created_at);
+  inputs.trace_id = answer.trace_id;
+  inputs.trace_path = answer.trace_path;
+  inputs.approval_audit_path = answer.audit_path;
+  return gate::policy_explain(inputs);
 }
 
 std::string gate_text(const GateAnswer& answer) {

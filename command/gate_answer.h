@@ -29,6 +29,9 @@ struct GateAnswer {
 // one stands in simulated_verdict.
 Json gate_json(const GateAnswer& answer);
 
+// gait's object gait.gate.policy_explain about the same.
+Json explain_json(const GateAnswer& answer);
+
 std::string gate_text(const GateAnswer& answer);
 
 // The line that mints one approval for this decision; approver and reason come from two variables of the shell.

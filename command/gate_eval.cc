@@ -36,6 +36,8 @@ constexpr Flag kFlags[] = {
     {"kill-switch-state", Flag::Kind::Text, "FILE", "who is stopped"},
     {"wrkr-inventory", Flag::Kind::Text, "FILE", "what is known of tools: rules may ask for it"},
     {"idempotency-key", Flag::Kind::Text, "TEXT", "repeat safely: the same key and inputs get the recorded answer"},
+    {"explain", Flag::Kind::Switch, "",
+     "with --json: why, as gait's object gait.gate.policy_explain; `gate explain` says more"},
     {"check", Flag::Kind::Switch, "", "judge only: no signature, nothing redeemed, no files"},
     {"simulate", Flag::Kind::Switch, "", "say what the policy would do; always exits 0 and signs nothing"},
     kSignerFlag,
@@ -168,7 +170,7 @@ int Evaluation::answer() {
                         arguments_.is_on("simulate"),
                         warnings_};
   if (call_.json) {
-    answer_as_gait(call_, gate_json(said));
+    answer_as_gait(call_, arguments_.is_on("explain") ? explain_json(said) : gate_json(said));
   } else {
     call_.console.answer(gate_text(said));
   }

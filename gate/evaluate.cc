@@ -40,6 +40,7 @@ Texts required_scopes(const Intent& intent) {
 Decision without_kill_switch(UtcTime now) {
   constexpr const char* kCode = "kill_switch_state_unavailable";
   Decision decision;
+  decision.stopped_by_kill_switch = true;
   decision.reason_codes = {kCode};
   decision.violations = {kCode};
   decision.kill_switch = Json::object({{"status", "unavailable"},
@@ -56,6 +57,7 @@ void apply_kill_switch(const KillSwitch& state, const Intent& intent, UtcTime no
     return;
   }
   decision.kill_switch = finding->json;
+  decision.stopped_by_kill_switch = true;
   decision.verdict = Verdict::Block;
   decision.required_approvals = 0;
   decision.distinct_approvers = false;

@@ -64,6 +64,13 @@ struct Decision {
   std::string composite_risk_class;
   std::vector<StepVerdict> step_verdicts;
 
+  bool stopped_by_kill_switch = false;  // an entry is active, or the state cannot be read
+  // Of a script that an entry of a registry approves (approved_script.h).
+  bool pre_approved = false;
+  std::string pattern_id;
+  std::string registry_reason;        // also where no entry fits
+  std::optional<UtcTime> decided_at;  // what gait writes as created_at then; otherwise the intent's
+
   // matched_rule, taken apart.
   std::vector<std::string> rule_names() const;
 };

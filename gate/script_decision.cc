@@ -13,9 +13,9 @@ constexpr std::int64_t kMostSteps = 64;
 
 enum class StepRisk { Low, Medium, High };
 
-StepRisk risk_of(const Intent& step) {
+StepRisk risk_of(const std::vector<Target>& targets) {
   StepRisk risk = StepRisk::Low;
-  for (const Target& target : step.fields().targets) {
+  for (const Target& target : targets) {
     const std::string& endpoint_class = target.endpoint_class;
     if (target.destructive || endpoint_class == "fs.delete" || endpoint_class == "proc.exec") return StepRisk::High;
     if (endpoint_class == "fs.write" || endpoint_class == "net.http" || endpoint_class == "net.dns") {
@@ -59,26 +59,30 @@ void merge_step(const Decision& step, Decision& decision, Texts& rules) {
 
 }  // namespace
 
+std::string composite_risk_of(const Intent& script) {
+  StepRisk highest = StepRisk::Low;
+  for (const ScriptStep& step : *script.fields().script) highest = std::max(highest, risk_of(step.targets));
+  return std::string(name_of(highest));
+}
+
 Decision decide_script(const Policy& policy, const JudgedIntent& judged, const ToolInventory* inventory, UtcTime now) {
   Decision decision;
   decision.verdict = Verdict::Allow;
   const std::size_t count = judged.intent.fields().script->size();
   Texts rules;
-  StepRisk highest = StepRisk::Low;
   bool mixed = false;
   for (std::size_t i = 0; i < count; ++i) {
     JudgedIntent step{judged.intent.step(i), judged.context};
     if (inventory != nullptr) step = with_inventory(std::move(step), *inventory);
     const Decision decided = decide_by_rules(policy, step, now);
     merge_step(decided, decision, rules);
-    const StepRisk risk = risk_of(step.intent);
-    if (i > 0 && risk != risk_of(judged.intent.step(0))) mixed = true;
-    highest = std::max(highest, risk);
+    const std::vector<ScriptStep>& steps = *judged.intent.fields().script;
+    mixed = mixed || risk_of(steps[i].targets) != risk_of(steps.front().targets);
     decision.step_verdicts.push_back({static_cast<std::int64_t>(i), step.intent.fields().tool_name, decided.verdict,
                                       decided.reason_codes, decided.violations, decided.matched_rule});
   }
   decision.step_count = static_cast<std::int64_t>(count);
-  decision.composite_risk_class = name_of(highest);
+  decision.composite_risk_class = composite_risk_of(judged.intent);
   const ScriptRules& limits = policy.scripts();
   if (decision.step_count > (limits.max_steps == 0 ? kMostSteps : limits.max_steps)) {
     decision.verdict = Verdict::Block;

@@ -85,6 +85,8 @@ void put_script(const TraceInputs& inputs, Json& out) {
   if (!inputs.decision.step_verdicts.empty()) {
     out.set("step_verdicts", step_verdicts_json(inputs.decision.step_verdicts));
   }
+  put_flag(out, "pre_approved", inputs.decision.pre_approved);
+  put(out, "pattern_id", inputs.decision.pattern_id);
 }
 
 Json gait_members(const TraceInputs& inputs) {
@@ -92,7 +94,7 @@ Json gait_members(const TraceInputs& inputs) {
   const ContextEvidence& context = inputs.judged.context;
   const Decision& decision = inputs.decision;
   Json out{Json::Object{}};
-  out.set("created_at", Json(fields.created_at.rfc3339()));
+  out.set("created_at", Json(decision.decided_at.value_or(fields.created_at).rfc3339()));
   put(out, "correlation_id", inputs.correlation_id);
   out.set("tool_name", Json(fields.tool_name));
   out.set("args_digest", Json(inputs.judged.intent.args_digest().hex()));
@@ -108,6 +110,7 @@ Json gait_members(const TraceInputs& inputs) {
   put(out, "context_ref_count", static_cast<std::int64_t>(context.refs.size()));
   put(out, "context_source", context.sources());
   put_script(inputs, out);
+  put(out, "registry_reason", decision.registry_reason);
   put(out, "violations", decision.violations);
   if (std::isfinite(inputs.latency_ms) && inputs.latency_ms > 0) out.set("latency_ms", Json(inputs.latency_ms));
   put(out, "approval_token_ref", inputs.approval_token_ref);
@@ -130,6 +133,7 @@ statement::DecisionFacts facts_of(const TraceInputs& inputs) {
   facts.distinct_approvers = decision.distinct_approvers;
   facts.required_scopes = decision.required_scopes;
   facts.destructive = decision.destructive;
+  facts.approved_script = decision.pattern_id;
   facts.context_source = inputs.judged.context.source == "context_envelope" ? "envelope" : inputs.judged.context.source;
   return facts;
 }
