@@ -6,12 +6,20 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "common/hex_digit.h"
+
 namespace countersign {
 
 Result<Digest> Digest::parse(std::string_view text) {
   if (text.size() != 2 * kSize) return Error{ErrorCode::Invalid, "a SHA-256 digest has 64 hex digits"};
-  ASSIGN_OR_RETURN(const Bytes bytes, from_hex(text));
-  return from_bytes(bytes);
+  Digest digest;
+  for (std::size_t i = 0; i < kSize; ++i) {
+    const int high = hex_digit(text[2 * i]);
+    const int low = hex_digit(text[2 * i + 1]);
+    if (high < 0 || low < 0) return Error{ErrorCode::Invalid, "hex text with a character that is no hex digit"};
+    digest.bytes_[i] = static_cast<std::uint8_t>(high * 16 + low);
+  }
+  return digest;
 }
 
 Result<Digest> Digest::from_bytes(ByteView bytes) {

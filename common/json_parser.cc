@@ -1,14 +1,10 @@
-// Json::parse: Boost's lexer, our values and guards (docs/decisions/0003).
-#include <double-conversion/double-conversion.h>
-
-#include <boost/json/basic_parser_impl.hpp>
+// Json::parse: the lexer's values as Json, and what both readers refuse.
 #include <boost/json/src.hpp>
-#include <cmath>
-#include <limits>
 #include <unordered_set>
 
 #include "common/hex_digit.h"
 #include "common/json.h"
+#include "common/json_lexer.h"
 #include "common/text.h"
 
 namespace countersign {
@@ -16,100 +12,42 @@ namespace {
 
 constexpr std::string_view kReplacement = "\\ufffd";
 constexpr std::size_t kUsualMembers = 6;  // room made for each object before it is read
-constexpr std::size_t kFewMembers = 48;   // below this, comparing each pair is faster than hashing
 
-double exact_double(std::string_view text) {
-  static const double_conversion::StringToDoubleConverter converter(
-      double_conversion::StringToDoubleConverter::NO_FLAGS, 0.0, std::nan(""), nullptr, nullptr);
-  int processed = 0;
-  return converter.StringToDouble(text.data(), static_cast<int>(text.size()), &processed);
-}
-
-// What boost::json::basic_parser calls while it reads; it lexes, checks UTF-8 and depth, and we build and guard.
+// Makes Json of what the lexer finds.
 class Builder {
  public:
-  static constexpr std::size_t max_object_size = std::numeric_limits<std::size_t>::max();
-  static constexpr std::size_t max_array_size = std::numeric_limits<std::size_t>::max();
-  static constexpr std::size_t max_key_size = std::numeric_limits<std::size_t>::max();
-  static constexpr std::size_t max_string_size = std::numeric_limits<std::size_t>::max();
-  using error_code = boost::system::error_code;
-  using string_view = boost::json::string_view;
-
   explicit Builder(bool fold_case) : fold_case_(fold_case) {}
 
-  bool on_document_begin(error_code&) { return true; }
-  bool on_document_end(error_code&) { return true; }
-  bool on_object_begin(error_code&) {
+  void begin_object() {
     Json::Object object;
     object.reserve(kUsualMembers);
     open_.push_back(Frame{Json(std::move(object)), std::move(key_)});
+  }
+  bool end_object() {
+    if (!names_are_unique(open_.back().value.as_object())) return false;
+    close();
     return true;
   }
-  bool on_object_end(std::size_t, error_code& error) {
-    if (!names_are_unique(open_.back().value.as_object())) return fail(error);
-    return close();
-  }
-  bool on_array_begin(error_code&) {
-    open_.push_back(Frame{Json(Json::Array{}), std::move(key_)});
-    return true;
-  }
-  bool on_array_end(std::size_t, error_code&) { return close(); }
-  bool on_key_part(string_view part, std::size_t, error_code&) {
-    text_.append(part.data(), part.size());
-    return true;
-  }
-  bool on_key(string_view part, std::size_t, error_code&) {
-    if (text_.empty()) {
-      key_.assign(part.data(), part.size());
-      return true;
-    }
-    text_.append(part.data(), part.size());
-    key_ = std::move(text_);
-    text_.clear();
-    return true;
-  }
-  bool on_string_part(string_view part, std::size_t, error_code&) {
-    text_.append(part.data(), part.size());
-    return true;
-  }
-  bool on_string(string_view part, std::size_t, error_code&) {
-    if (text_.empty()) return add(std::string(part.data(), part.size()));
-    text_.append(part.data(), part.size());
-    add(std::move(text_));
-    text_.clear();
-    return true;
-  }
-  bool on_number_part(string_view part, error_code&) {
-    text_.append(part.data(), part.size());
-    return true;
-  }
-  bool on_int64(std::int64_t value, string_view, error_code&) {
-    text_.clear();
-    return add(Json(value));
-  }
-  bool on_uint64(std::uint64_t value, string_view, error_code&) {
-    text_.clear();
-    return add(Json(value));
-  }
-  bool on_double(double, string_view part, error_code& error) {
-    // Boost 1.81 rounds some literals to a neighbouring double; digests need the nearest one.
-    text_.append(part.data(), part.size());
-    const double value = exact_double(text_);
-    text_.clear();
-    if (!std::isfinite(value)) {
-      out_of_range = true;
-      return fail(error);
-    }
-    return add(Json(value));
-  }
-  bool on_bool(bool value, error_code&) { return add(Json(value)); }
-  bool on_null(error_code&) { return add(Json()); }
-  bool on_comment_part(string_view, error_code&) { return true; }
-  bool on_comment(string_view, error_code&) { return true; }
+  void begin_array() { open_.push_back(Frame{Json(Json::Array{}), std::move(key_)}); }
+  void end_array() { close(); }
+  void key(std::string_view name) { key_.assign(name); }
+  void text(std::string_view text) { value(std::string(text)); }
 
-  Json value;
+  // `Child` is what a Json can be made of: it is made where it stays.
+  template <typename Child>
+  void value(Child&& child) {
+    if (open_.empty()) {
+      whole = Json(std::forward<Child>(child));
+    } else if (open_.back().value.is_array()) {
+      open_.back().value.as_array().emplace_back(std::forward<Child>(child));
+    } else {
+      open_.back().value.as_object().emplace_back(std::move(key_), std::forward<Child>(child));
+      key_.clear();
+    }
+  }
+
+  Json whole;
   std::string repeated;  // the member that stood twice
-  bool out_of_range = false;
 
  private:
   struct Frame {
@@ -117,34 +55,15 @@ class Builder {
     std::string key;
   };
 
-  static bool fail(error_code& error) {
-    error = boost::json::error::extra_data;
-    return false;
-  }
-
-  // `Child` is what a Json can be made of: it is made where it stays.
-  template <typename Child>
-  bool add(Child&& child) {
-    if (open_.empty()) {
-      value = Json(std::forward<Child>(child));
-    } else if (open_.back().value.is_array()) {
-      open_.back().value.as_array().emplace_back(std::forward<Child>(child));
-    } else {
-      open_.back().value.as_object().emplace_back(std::move(key_), std::forward<Child>(child));
-      key_.clear();
-    }
-    return true;
-  }
-
-  bool close() {
+  void close() {
     Frame frame = std::move(open_.back());
     open_.pop_back();
     key_ = std::move(frame.key);
-    return add(std::move(frame.value));
+    value(std::move(frame.value));
   }
 
   bool names_are_unique(const Json::Object& object) {
-    if (object.size() <= kFewMembers && !fold_case_) {
+    if (object.size() <= json_lexer::kFewMembers && !fold_case_) {
       for (std::size_t i = 1; i < object.size(); ++i) {
         for (std::size_t j = 0; j < i; ++j) {
           if (object[i].first == object[j].first) {
@@ -167,7 +86,6 @@ class Builder {
 
   std::vector<Frame> open_;
   std::string key_;
-  std::string text_;
   bool fold_case_;
 };
 
@@ -212,37 +130,44 @@ Error refused(std::string detail) {
 
 }  // namespace
 
-Result<Json> Json::parse(std::string_view text, const Limits& limits) {
-  if (text.size() > limits.bytes) {
-    return Error{ErrorCode::TooLarge, "a JSON document of " + std::to_string(text.size()) + " bytes; the limit is " +
-                                          std::to_string(limits.bytes)};
+namespace json_lexer {
+
+Error too_large(std::size_t size, std::size_t limit) {
+  return Error{ErrorCode::TooLarge,
+               "a JSON document of " + std::to_string(size) + " bytes; the limit is " + std::to_string(limit)};
+}
+
+std::optional<Error> objection(std::string_view text, const Json::Limits& limits, std::size_t used, bool done,
+                               bool out_of_range, std::string_view repeated, const boost::system::error_code& error) {
+  if (!repeated.empty()) {
+    return Error{ErrorCode::Invalid,
+                 "the member \"" + std::string(repeated.substr(0, 64)) + "\" stands twice in one JSON object",
+                 "repeated_member"};
   }
+  if (out_of_range) return refused("a JSON number that no double can hold");
+  if (error == boost::json::error::too_deep) {
+    return refused("JSON nested deeper than " + std::to_string(limits.depth) + " levels");
+  }
+  if (error) return refused("not JSON: " + error.message() + " at byte " + std::to_string(used));
+  if (!done) return refused("not JSON: the text ends too early");
+  for (const char c : text.substr(used)) {
+    if (c != ' ' && c != '\t' && c != '\r' && c != '\n') return refused("bytes after the end of the JSON value");
+  }
+  return std::nullopt;
+}
+
+}  // namespace json_lexer
+
+Result<Json> Json::parse(std::string_view text, const Limits& limits) {
+  if (text.size() > limits.bytes) return json_lexer::too_large(text.size(), limits.bytes);
   std::string replaced;
   if (limits.gait && text.find("\\u") != std::string_view::npos) {
     replaced = with_replaced_surrogates(text);
     text = replaced;
   }
-  boost::json::parse_options options;
-  options.max_depth = limits.depth;
-  boost::json::basic_parser<Builder> parser(options, limits.gait);
-  boost::system::error_code error;
-  const std::size_t used = parser.write_some(false, text.data(), text.size(), error);
-  Builder& builder = parser.handler();
-  if (!builder.repeated.empty()) {
-    return Error{ErrorCode::Invalid,
-                 "the member \"" + builder.repeated.substr(0, 64) + "\" stands twice in one JSON object",
-                 "repeated_member"};
-  }
-  if (builder.out_of_range) return refused("a JSON number that no double can hold");
-  if (error == boost::json::error::too_deep) {
-    return refused("JSON nested deeper than " + std::to_string(limits.depth) + " levels");
-  }
-  if (error) return refused("not JSON: " + error.message() + " at byte " + std::to_string(used));
-  if (!parser.done()) return refused("not JSON: the text ends too early");
-  for (const char c : text.substr(used)) {
-    if (c != ' ' && c != '\t' && c != '\r' && c != '\n') return refused("bytes after the end of the JSON value");
-  }
-  return std::move(builder.value);
+  Builder builder(limits.gait);
+  RETURN_IF_ERROR(json_lexer::read(text, limits, builder));
+  return std::move(builder.whole);
 }
 
 }  // namespace countersign

@@ -1,17 +1,21 @@
-// Json's ways of writing: RFC 8785, compact, and gait's layouts.
+// Ways of writing Json and JsonNode: RFC 8785, compact, and gait's layouts.
 #include <double-conversion/double-conversion.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <cstring>
-#include <span>
+#include <boost/container/small_vector.hpp>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "common/json.h"
+#include "common/json_text.h"
+#include "common/json_tree.h"
 
 namespace countersign {
 namespace {
+
+using namespace json_text;  // its other half
 
 // The order of UTF-16 code units differs from that of UTF-8 bytes only between U+E000…U+FFFF and the surrogates that
 // encode U+10000 and above.
@@ -29,236 +33,160 @@ bool utf16_less(std::string_view a, std::string_view b) {
   return a.size() < b.size();
 }
 
-enum class Escapes { Json, Go };
-
 constexpr std::size_t kFewMembers = 64;       // objects up to this size are sorted without an allocation
 constexpr std::size_t kUsualDocument = 3072;  // bytes reserved for a document: a trace fits
 constexpr std::size_t kUsualPart = 256;       // the same for what is added to a text
 
-// Grows `text` in large steps and writes into it; std::string's own appending asks for room at each character.
-class Writer {
- public:
-  Writer(std::string& text, std::size_t room) : text_(text), room_(room) { grow(text.size(), room); }
-  ~Writer() { text_.resize(used()); }
-  Writer(const Writer&) = delete;
-  Writer& operator=(const Writer&) = delete;
+// Json and JsonNode as one: what a value is, what it holds.
+using Kind = JsonNode::Kind;
+Kind kind_of(const JsonNode& value) {
+  return value.kind;
+}
+Kind kind_of(const Json& value) {
+  if (value.is_string()) return Kind::Text;
+  if (value.is_object()) return Kind::Object;
+  if (value.is_array()) return Kind::Array;
+  if (value.is_integer()) return Kind::Integer;
+  if (value.is_number()) return Kind::Double;
+  return value.is_bool() ? Kind::Bool : Kind::Null;
+}
+std::string_view text_in(const JsonNode& value) {
+  return value.text;
+}
+std::string_view text_in(const Json& value) {
+  return value.as_string();
+}
+std::int64_t integer_in(const JsonNode& value) {
+  return value.integer;
+}
+std::int64_t integer_in(const Json& value) {
+  return value.as_integer();
+}
+bool flag_in(const JsonNode& value) {
+  return value.integer != 0;
+}
+bool flag_in(const Json& value) {
+  return value.as_bool();
+}
+auto elements_in(const JsonNode& array) {
+  return array.children();
+}
+const Json::Array& elements_in(const Json& array) {
+  return array.as_array();
+}
+auto members_in(const JsonNode& object) {
+  return object.children();
+}
+const Json::Object& members_in(const Json& object) {
+  return object.as_object();
+}
+std::size_t size_of(const JsonNode& object) {
+  return object.count;
+}
+std::size_t size_of(const Json& object) {
+  return object.as_object().size();
+}
+std::string_view name_of(const JsonNode& member) {
+  return member.name;
+}
+std::string_view name_of(const Json::Member& member) {
+  return member.first;
+}
+const JsonNode& value_of(const JsonNode& member) {
+  return member;
+}
+const Json& value_of(const Json::Member& member) {
+  return member.second;
+}
 
-  Writer& operator+=(char c) {
-    *next(1) = c;
-    return *this;
-  }
-  Writer& operator+=(std::string_view part) {
-    std::memcpy(next(part.size()), part.data(), part.size());
-    return *this;
-  }
-  void quoted(std::string_view text) {
-    char* at = next(text.size() + 2);
-    *at = '"';
-    std::memcpy(at + 1, text.data(), text.size());
-    at[text.size() + 1] = '"';
-  }
+// RFC 8785: members sorted, and integers that no double holds exactly go through one.
+template <typename Value>
+void append_value(Writer& out, const Value& value, bool canonical);
 
- private:
-  std::size_t used() const { return static_cast<std::size_t>(at_ - text_.data()); }
-  // The place of the next `count` characters.
-  char* next(std::size_t count) {
-    if (static_cast<std::size_t>(end_ - at_) < count) grow(used(), count);
-    return std::exchange(at_, at_ + count);
+template <typename Member>
+void append_member(Writer& out, const Member& member, bool canonical) {
+  append_string<Escapes::Json>(out, name_of(member));
+  out += ':';
+  append_value(out, value_of(member), canonical);
+}
+
+// A member and the first letters of its name, in the order of comparison: they nearly always decide.
+template <typename Member>
+struct Sortable {
+  explicit Sortable(const Member* of) : member(of) {
+    const std::string_view name = name_of(*of);
+    for (std::size_t i = 0; i < sizeof letters; ++i) {
+      letters = letters << 8 | (i < name.size() ? static_cast<unsigned char>(name[i]) : 0U);
+    }
   }
-  void grow(std::size_t used, std::size_t least) {
-    text_.resize(used + std::max(least, room_));
-    room_ *= 2;
-    at_ = text_.data() + used;
-    end_ = text_.data() + text_.size();
+  bool operator<(const Sortable& other) const {
+    constexpr std::uint64_t kBeyondAscii = 0x8080808080808080;
+    if (letters != other.letters && ((letters | other.letters) & kBeyondAscii) == 0) return letters < other.letters;
+    return utf16_less(name_of(*member), name_of(*other.member));
   }
-  std::string& text_;
-  std::size_t room_;
-  char* at_ = nullptr;
-  char* end_ = nullptr;
+  const Member* member;
+  std::uint64_t letters = 0;
 };
 
-// Besides control characters. Go's escapes need them all: 0xe2 is the first byte of U+2028 and U+2029.
-constexpr std::string_view kSpecial = "\"\\<>&\xe2";
-constexpr std::string_view special_of(Escapes escapes) {
-  return kSpecial.substr(0, escapes == Escapes::Go ? kSpecial.size() : 2);
-}
-
-template <Escapes escapes>
-constexpr std::array<bool, 256> kPlain = [] {
-  std::array<bool, 256> plain{};
-  for (std::size_t c = 0x20; c < plain.size(); ++c) plain[c] = true;
-  for (const char c : special_of(escapes)) plain[static_cast<unsigned char>(c)] = false;
-  return plain;
-}();
-
-// The first byte from `at` on that is not copied as it is; text.size() if there is none. Sixteen bytes at a time where
-// there are as many: GCC's vectors exist on every architecture.
-template <Escapes escapes>
-std::size_t next_special(std::string_view text, std::size_t at) {
-  using Bytes16 = unsigned char __attribute__((vector_size(16)));
-  using Halves = std::uint64_t __attribute__((vector_size(16)));
-  for (Bytes16 bytes; at + sizeof bytes <= text.size(); at += sizeof bytes) {
-    std::memcpy(&bytes, text.data() + at, sizeof bytes);
-    auto special = bytes < 0x20;
-    for (const char c : special_of(escapes)) special |= bytes == static_cast<unsigned char>(c);
-    const auto halves = reinterpret_cast<Halves>(special);
-    if ((halves[0] | halves[1]) != 0) break;
-  }
-  while (at < text.size() && kPlain<escapes>[static_cast<unsigned char>(text[at])]) ++at;
-  return at;
-}
-
-void append_escape(Writer& out, unsigned char c) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  switch (c) {
-    case '"':
-      out += "\\\"";
-      break;
-    case '\\':
-      out += "\\\\";
-      break;
-    case '\b':
-      out += "\\b";
-      break;
-    case '\f':
-      out += "\\f";
-      break;
-    case '\n':
-      out += "\\n";
-      break;
-    case '\r':
-      out += "\\r";
-      break;
-    case '\t':
-      out += "\\t";
-      break;
-    default:
-      out += "\\u00";
-      out += kDigits[c >> 4];
-      out += kDigits[c & 15];
+template <typename Value>
+void append_sorted_members(Writer& out, const Value& object) {
+  using Member = std::remove_cvref_t<decltype(*members_in(object).begin())>;
+  boost::container::small_vector<Sortable<Member>, kFewMembers> sorted;
+  sorted.reserve(size_of(object));
+  for (const Member& member : members_in(object)) sorted.emplace_back(&member);
+  std::sort(sorted.begin(), sorted.end());
+  bool first = true;
+  for (const Sortable<Member>& each : sorted) {
+    if (!std::exchange(first, false)) out += ',';
+    append_member(out, *each.member, true);
   }
 }
 
-template <Escapes escapes>
-void append_string(Writer& out, std::string_view text) {
-  std::size_t at = next_special<escapes>(text, 0);
-  if (at == text.size()) return out.quoted(text);
-  out += '"';
-  std::size_t clean = 0;  // start of the run that needs no escape
-  for (; at < text.size(); at = next_special<escapes>(text, at)) {
-    const auto c = static_cast<unsigned char>(text[at]);
-    const bool multibyte = c >= 0x80;
-    const bool separator = multibyte && at + 2 < text.size() && static_cast<unsigned char>(text[at + 1]) == 0x80 &&
-                           (static_cast<unsigned char>(text[at + 2]) & 0xfe) == 0xa8;
-    if (multibyte && !separator) {
-      ++at;
-      continue;
-    }
-    out += text.substr(clean, at - clean);
-    if (separator) {
-      out += static_cast<unsigned char>(text[at + 2]) == 0xa8 ? "\\u2028" : "\\u2029";
-      at += 2;
-    } else {
-      append_escape(out, c);
-    }
-    clean = ++at;
-  }
-  out += text.substr(clean);
-  out += '"';
-}
-
-void append_integer(Writer& out, std::int64_t value) {
-  std::array<char, 24> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-  out += std::string_view(digits.data(), static_cast<std::size_t>(end - digits.data()));
-}
-
-// Go's encoding/json: ECMAScript's form, but the exponent has no leading zero and starts below 1e-6 or from 1e21.
-void append_number(Writer& out, const Json& number) {
-  if (number.is_integer()) {
-    append_integer(out, number.as_integer());
-  } else {
-    out += ecmascript_number(number.as_double());
-  }
-}
-
-void append_canonical_number(Writer& out, const Json& number) {
+template <typename Value>
+void append_value(Writer& out, const Value& value, bool canonical) {
   constexpr std::int64_t kExact = std::int64_t{1} << 53;
-  if (number.is_integer() && number.as_integer() >= -kExact && number.as_integer() <= kExact) {
-    append_integer(out, number.as_integer());
-  } else {
-    out += ecmascript_number(number.as_double());
-  }
-}
-
-void append_canonical(Writer& out, const Json& value) {
-  if (value.is_null()) {
-    out += "null";
-  } else if (value.is_bool()) {
-    out += value.as_bool() ? "true" : "false";
-  } else if (value.is_number()) {
-    append_canonical_number(out, value);
-  } else if (value.is_string()) {
-    append_string<Escapes::Json>(out, value.as_string());
-  } else if (value.is_array()) {
-    out += '[';
-    bool first = true;
-    for (const Json& element : value.as_array()) {
-      if (!first) out += ',';
-      first = false;
-      append_canonical(out, element);
-    }
-    out += ']';
-  } else {
-    const Json::Object& object = value.as_object();
-    std::array<const Json::Member*, kFewMembers> few;
-    std::vector<const Json::Member*> many(object.size() > few.size() ? object.size() : 0);
-    const std::span members(many.empty() ? few.data() : many.data(), object.size());
-    std::transform(object.begin(), object.end(), members.begin(), [](const Json::Member& member) { return &member; });
-    std::sort(members.begin(), members.end(),
-              [](const Json::Member* a, const Json::Member* b) { return utf16_less(a->first, b->first); });
-    out += '{';
-    bool first = true;
-    for (const Json::Member* member : members) {
-      if (!first) out += ',';
-      first = false;
-      append_string<Escapes::Json>(out, member->first);
-      out += ':';
-      append_canonical(out, member->second);
-    }
-    out += '}';
-  }
-}
-
-void append_plain(Writer& out, const Json& value) {
-  if (value.is_null()) {
-    out += "null";
-  } else if (value.is_bool()) {
-    out += value.as_bool() ? "true" : "false";
-  } else if (value.is_number()) {
-    append_number(out, value);
-  } else if (value.is_string()) {
-    append_string<Escapes::Json>(out, value.as_string());
-  } else if (value.is_array()) {
-    out += '[';
-    bool first = true;
-    for (const Json& element : value.as_array()) {
-      if (!first) out += ',';
-      first = false;
-      append_plain(out, element);
-    }
-    out += ']';
-  } else {
-    out += '{';
-    bool first = true;
-    for (const Json::Member& member : value.as_object()) {
-      if (!first) out += ',';
-      first = false;
-      append_string<Escapes::Json>(out, member.first);
-      out += ':';
-      append_plain(out, member.second);
-    }
-    out += '}';
+  bool first = true;
+  switch (kind_of(value)) {
+    case Kind::Null:
+      out += "null";
+      return;
+    case Kind::Bool:
+      out += flag_in(value) ? "true" : "false";
+      return;
+    case Kind::Integer:
+      if (canonical && (integer_in(value) < -kExact || integer_in(value) > kExact)) {
+        out += ecmascript_number(value.as_double());
+      } else {
+        append_integer(out, integer_in(value));
+      }
+      return;
+    case Kind::Double:
+      // Go's encoding/json writes the same: ECMAScript's form.
+      out += ecmascript_number(value.as_double());
+      return;
+    case Kind::Text:
+      append_string<Escapes::Json>(out, text_in(value));
+      return;
+    case Kind::Array:
+      out += '[';
+      for (const Value& element : elements_in(value)) {
+        if (!std::exchange(first, false)) out += ',';
+        append_value(out, element, canonical);
+      }
+      out += ']';
+      return;
+    case Kind::Object:
+      out += '{';
+      if (canonical) {
+        append_sorted_members(out, value);
+      } else {
+        for (const auto& member : members_in(value)) {
+          if (!std::exchange(first, false)) out += ',';
+          append_member(out, member, false);
+        }
+      }
+      out += '}';
+      return;
   }
 }
 
@@ -302,7 +230,7 @@ void append_go(Writer& out, const Json& value, int indent, bool sorted) {
     if (!members.empty()) line(0);
     out += '}';
   } else {
-    append_plain(out, value);
+    append_value(out, value, false);
   }
 }
 
@@ -319,16 +247,29 @@ std::string written(const Write& write) {
 }  // namespace
 
 std::string Json::canonical() const {
-  return written([this](Writer& out) { append_canonical(out, *this); });
+  return written([this](Writer& out) { append_value(out, *this, true); });
+}
+
+std::string JsonNode::canonical() const {
+  return written([this](Writer& out) { append_value(out, *this, true); });
 }
 
 std::string Json::compact() const {
-  return written([this](Writer& out) { append_plain(out, *this); });
+  return written([this](Writer& out) { append_value(out, *this, false); });
+}
+
+std::string JsonNode::compact() const {
+  return written([this](Writer& out) { append_value(out, *this, false); });
 }
 
 void Json::append_compact(std::string& out) const {
   Writer writer(out, kUsualPart);
-  append_plain(writer, *this);
+  append_value(writer, *this, false);
+}
+
+void JsonNode::append_compact(std::string& out) const {
+  Writer writer(out, kUsualDocument);
+  append_value(writer, *this, false);
 }
 
 std::string Json::gait_file() const {

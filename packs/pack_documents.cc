@@ -42,7 +42,7 @@ const Structure& credential_structure() {
 }
 
 Result<Json> record(const Structure& structure, const Json& document, std::string_view schema, std::string_view what) {
-  ASSIGN_OR_RETURN(Json out, statement::read(structure, Json(document), statement::Reading::Gait, what));
+  ASSIGN_OR_RETURN(Json out, statement::read(structure, document, statement::Reading::Gait, what));
   if (out.text("schema_id") != schema) {
     return Error{ErrorCode::Invalid, "the " + std::string(what) + " is no " + std::string(schema)};
   }

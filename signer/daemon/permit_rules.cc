@@ -74,7 +74,7 @@ bool covers(const std::vector<std::string>& scope, const std::vector<std::string
 
 }  // namespace
 
-std::variant<Permit, Refusal> PermitRules::judge(const statement::TraceFields& trace, const std::vector<Json>& tokens,
+std::variant<Permit, Refusal> PermitRules::judge(const statement::TraceClaims& trace, const std::vector<Json>& tokens,
                                                  const keymgmt::KeySet& keys, const TokensInUse& in_use,
                                                  UtcTime now) const {
   const statement::DecisionFacts& facts = trace.facts;

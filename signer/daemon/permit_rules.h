@@ -52,7 +52,7 @@ class PermitRules {
   // tokens are cited. Refused otherwise: approval_token_missing, approval_token_consumed (Conflict),
   // approval_distinct_approvers_required, approval_chain_insufficient. Also refused: a context taken from the intent's
   // own claims unless the configuration says so (context_claim_refused).
-  std::variant<Permit, Refusal> judge(const statement::TraceFields& trace, const std::vector<Json>& tokens,
+  std::variant<Permit, Refusal> judge(const statement::TraceClaims& trace, const std::vector<Json>& tokens,
                                       const keymgmt::KeySet& keys, const TokensInUse& in_use, UtcTime now) const;
 
  private:

@@ -27,6 +27,20 @@ Result<Json> object_of(std::string_view body) {
   return json;
 }
 
+// The requests of a batch: its body is {"requests": […]}.
+Result<JsonNode*> rows_of(const JsonTree& body) {
+  JsonNode& object = body.root();
+  if (!object.is(JsonNode::Kind::Object)) return Error{ErrorCode::Invalid, "the body is no JSON object"};
+  for (const JsonNode& member : object.children()) {
+    if (member.name == "requests") continue;
+    return Error{ErrorCode::Invalid, std::string(member.name) + " is not a member that is known here"};
+  }
+  JsonNode* rows = object.find("requests");
+  if (rows == nullptr) return Error{ErrorCode::Invalid, "requests is missing"};
+  if (!rows->is(JsonNode::Kind::Array)) return Error{ErrorCode::Invalid, "requests is not a list"};
+  return rows;
+}
+
 HttpResponse response_of(SignOutcome outcome) {
   if (outcome.answer) {
     HttpResponse response;
@@ -153,9 +167,9 @@ void Router::answer(const Shared& exchange, const Result<Json>& result) {
   answer(exchange, result ? HttpResponse::json(*result) : HttpResponse::error(result.error()));
 }
 
-void Router::sign_one(Json body, std::string_view bytes, const transport::Peer& peer, std::string_view request_id,
-                      SignService::Done done) {
-  Result<SignRequest> request = SignRequest::parse(std::move(body), bytes);
+void Router::sign_one(const JsonTree& body, std::string_view bytes, const transport::Peer& peer,
+                      std::string_view request_id, SignService::Done done) {
+  Result<SignRequest> request = SignRequest::parse(body, bytes);
   if (!request) return done({request.error()});
   const statement::StatementRow& row = statement::row_of(request->type);
   Result<AuthorizedRequest> authorized = services_.policy.authorize(*std::move(request), peer, request_id);
@@ -180,20 +194,18 @@ void Router::sign_one(Json body, std::string_view bytes, const transport::Peer& 
 }
 
 void Router::sign(const HttpRequest& request, const Shared& exchange) {
-  Result<Json> body = Json::parse(request.body);
+  const Result<JsonTree> body = JsonTree::parse(request.body);
   if (!body) return answer(exchange, HttpResponse::error(body.error()));
-  sign_one(*std::move(body), request.body, request.peer, request.request_id,
+  sign_one(*body, request.body, request.peer, request.request_id,
            [this, exchange](SignOutcome outcome) { answer(exchange, response_of(std::move(outcome))); });
 }
 
 void Router::sign_batch(const HttpRequest& request, const Shared& exchange) {
-  Result<Json> body = object_of(request.body);
+  const Result<JsonTree> body = JsonTree::parse(request.body);
   if (!body) return answer(exchange, HttpResponse::error(body.error()));
-  JsonFields fields(*body, "");
-  const Result<const Json::Array*> rows = fields.array("requests");
+  const Result<JsonNode*> rows = rows_of(*body);
   if (!rows) return answer(exchange, HttpResponse::error(rows.error()));
-  if (const Status only = fields.finish(); !only) return answer(exchange, HttpResponse::error(only.error()));
-  if ((*rows)->size() > services_.config.limits.batch_items) {
+  if ((*rows)->count > services_.config.limits.batch_items) {
     return answer(exchange, HttpResponse::error(Error{
                                 ErrorCode::TooLarge,
                                 "a batch may have " + std::to_string(services_.config.limits.batch_items) + " requests",
@@ -204,8 +216,8 @@ void Router::sign_batch(const HttpRequest& request, const Shared& exchange) {
     std::size_t open = 0;
   };
   const auto batch = std::make_shared<Batch>();
-  batch->results.resize((*rows)->size());
-  batch->open = (*rows)->size() + 1;  // one is ours, until all are under way
+  batch->results.resize((*rows)->count);
+  batch->open = (*rows)->count + 1;  // one is ours, until all are under way
   const auto finish = [this, exchange, batch] {
     if (--batch->open > 0) return;
     HttpResponse response;
@@ -217,12 +229,12 @@ void Router::sign_batch(const HttpRequest& request, const Shared& exchange) {
     response.body += "]}";
     answer(exchange, std::move(response));
   };
-  Json::Array items = std::move(body->find("requests")->as_array());
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    const bool repeatable = items[i].find("idempotency_key") != nullptr;
-    const std::string bytes = repeatable ? items[i].compact() : std::string();
-    sign_one(std::move(items[i]), bytes, request.peer, request.request_id,
-             [batch, finish, i](const SignOutcome& outcome) {
+  std::size_t place = 0;
+  for (JsonNode& row : (*rows)->children()) {
+    const bool repeatable = row.find("idempotency_key") != nullptr;
+    const std::string bytes = repeatable ? row.compact() : std::string();
+    sign_one(body->at(row), bytes, request.peer, request.request_id,
+             [batch, finish, i = place++](const SignOutcome& outcome) {
                batch->results[i] = batch_row(outcome);
                finish();
              });

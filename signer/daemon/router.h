@@ -43,7 +43,7 @@ class Router {
   void reset_time(const transport::HttpRequest& request, const Shared& exchange);
 
   // Parses, authorises, admits and signs one request.
-  void sign_one(Json body, std::string_view bytes, const transport::Peer& peer, std::string_view request_id,
+  void sign_one(const JsonTree& body, std::string_view bytes, const transport::Peer& peer, std::string_view request_id,
                 SignService::Done done);
   void answer(const Shared& exchange, transport::HttpResponse response);
   void answer(const Shared& exchange, const Result<Json>& result);

@@ -20,54 +20,51 @@ Error wrong(std::string detail) {
 
 }  // namespace
 
-Result<SignRequest> SignRequest::parse(Json body, std::string_view bytes) {
-  if (!body.is_object()) return wrong("the request is no JSON object");
+Result<SignRequest> SignRequest::parse(const JsonTree& body, std::string_view bytes) {
+  if (!body.root().is(JsonNode::Kind::Object)) return wrong("the request is no JSON object");
   SignRequest request;
   bool has_type = false;
-  bool has_statement = false;
-  for (Json::Member& member : body.as_object()) {
-    const std::string& name = member.first;
-    Json& value = member.second;
+  for (JsonNode& value : body.root().children()) {
+    const std::string_view name = value.name;
     if (name == "type") {
-      const auto type = value.is_string() ? statement::statement_type_named(value.as_string())
-                                          : std::optional<statement::StatementType>();
-      if (!value.is_string()) return wrong("type is no text");
+      if (!value.is(JsonNode::Kind::Text)) return wrong("type is no text");
+      const auto type = statement::statement_type_named(value.text);
       if (!type) {
-        return Error{ErrorCode::NotFound, "there is no statement type " + value.as_string(), "unknown_type",
+        return Error{ErrorCode::NotFound, "there is no statement type " + std::string(value.text), "unknown_type",
                      "docs/statements.md lists the types."};
       }
       request.type = *type;
       has_type = true;
     } else if (name == "statement") {
-      if (!value.is_object()) return wrong("statement is no object");
-      request.statement = std::move(value);
-      has_statement = true;
+      if (!value.is(JsonNode::Kind::Object)) return wrong("statement is no object");
+      request.statement = body.at(value);
     } else if (name == "algorithm") {
-      if (!value.is_string()) return wrong("algorithm is no text");
-      request.algorithm = keymgmt::algorithm_named(value.as_string());
+      if (!value.is(JsonNode::Kind::Text)) return wrong("algorithm is no text");
+      request.algorithm = keymgmt::algorithm_named(value.text);
       if (!request.algorithm) {
-        return Error{ErrorCode::NotFound, "there is no algorithm " + value.as_string(), "unknown_algorithm",
+        return Error{ErrorCode::NotFound, "there is no algorithm " + std::string(value.text), "unknown_algorithm",
                      "ed25519 or p256, where the role has a key of it."};
       }
     } else if (name == "redeem") {
-      if (!value.is_array() || value.as_array().size() > kMostTokens)
+      if (!value.is(JsonNode::Kind::Array) || value.count > kMostTokens) {
         return wrong("redeem is no array of up to 64 tokens");
-      request.redeem = std::move(value.as_array());
+      }
+      for (const JsonNode& token : value.children()) request.redeem.push_back(token.json());
     } else if (name == "proof") {
-      request.proof = std::move(value);
+      request.proof = value.json();
     } else if (name == "intent") {
-      request.intent = std::move(value);
+      request.intent = value.json();
     } else if (name == "idempotency_key") {
-      if (!value.is_string() || !is_idempotency_key(value.as_string())) {
+      if (!value.is(JsonNode::Kind::Text) || !is_idempotency_key(value.text)) {
         return wrong("idempotency_key is no text of 1 to 128 printable characters");
       }
-      request.idempotency_key = std::move(value.as_string());
+      request.idempotency_key = value.text;
     } else {
-      return Error{ErrorCode::Invalid, "the request has an unknown member " + name, "unknown_member"};
+      return Error{ErrorCode::Invalid, "the request has an unknown member " + std::string(name), "unknown_member"};
     }
   }
   if (!has_type) return wrong("type is missing");
-  if (!has_statement) return wrong("statement is missing");
+  if (!request.statement) return wrong("statement is missing");
   const bool trace = request.type == statement::StatementType::Trace;
   if (!trace && !request.redeem.empty()) return wrong("redeem belongs to a trace");
   if (!trace && request.intent) return wrong("intent belongs to a trace");

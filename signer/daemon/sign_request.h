@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/digest.h"
-#include "common/json.h"
+#include "common/json_tree.h"
 #include "common/result.h"
 #include "signer/ledger/store.h"
 #include "signer/statement/statement.h"
@@ -15,7 +15,7 @@ namespace countersign::daemon {
 
 struct SignRequest {
   statement::StatementType type = statement::StatementType::Trace;
-  Json statement;
+  std::optional<JsonTree> statement;            // set by parse; views the request's bytes
   std::optional<keymgmt::Algorithm> algorithm;  // none: the role's default
   std::vector<Json> redeem;                     // a trace's approval tokens
   std::optional<Json> proof;                    // an approval token's
@@ -23,10 +23,11 @@ struct SignRequest {
   std::string idempotency_key;                  // empty for none
   Digest digest;                                // of the request's bytes; set only with an idempotency key
 
-  // `bytes` is what `body` was read from. Fails with Invalid on an unknown, missing, mistyped or misplaced member, more
-  // than 64 tokens, an idempotency key of other than 1 to 128 printable ASCII characters; with NotFound, reason
-  // "unknown_type", on a statement type that does not exist, and reason "unknown_algorithm" on such an algorithm.
-  static Result<SignRequest> parse(Json body, std::string_view bytes);
+  // `bytes` is what `body` was read from, and outlives what is made of it. Fails with Invalid on an unknown, missing,
+  // mistyped or misplaced member, more than 64 tokens, an idempotency key of other than 1 to 128 printable ASCII
+  // characters; with NotFound, reason "unknown_type", on a statement type that does not exist, and reason
+  // "unknown_algorithm" on such an algorithm.
+  static Result<SignRequest> parse(const JsonTree& body, std::string_view bytes);
 };
 
 // The intent document of a trace. Fails with Invalid unless `digest_form` and `document` are objects, the latter of at

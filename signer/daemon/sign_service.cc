@@ -107,9 +107,9 @@ void SignService::sign(AuthorizedRequest authorized, Done done) {
   }
   pending.kid = *kid;
 
-  channel::SignJob job{request.type, *kid, 0, pending.caller.uid, request.statement.compact(), ""};
+  channel::SignJob job{request.type, *kid, 0, pending.caller.uid, request.statement->root().compact(), ""};
   const Result<statement::Statement> statement =
-      statement::Statement::parse(request.type, std::move(request.statement));
+      statement::Statement::parse(request.type, *std::move(request.statement));
   if (!statement) {
     const bool wildcard = statement.error().reason == "scope_wildcard";
     return refuse(
@@ -133,7 +133,7 @@ void SignService::sign(AuthorizedRequest authorized, Done done) {
 
 std::optional<Refusal> SignService::judge(Pending& pending, SignRequest& request,
                                           const statement::Statement& statement) {
-  if (const statement::TraceFields* trace = statement.trace()) return judge_trace(pending, request, *trace);
+  if (const statement::TraceClaims* trace = statement.trace()) return judge_trace(pending, request, *trace);
   if (const statement::ApprovalTokenFields* token = statement.approval_token()) {
     return judge_token(pending, request, *token);
   }
@@ -141,7 +141,7 @@ std::optional<Refusal> SignService::judge(Pending& pending, SignRequest& request
 }
 
 std::optional<Refusal> SignService::judge_trace(Pending& pending, const SignRequest& request,
-                                                const statement::TraceFields& trace) {
+                                                const statement::TraceClaims& trace) {
   ledger::Item& item = pending.item;
   if (request.intent) {
     Result<ledger::IntentDocument> intent = checked_intent(*request.intent, trace.intent_digest);

@@ -46,7 +46,7 @@ class SignService {
   struct Pending;
   // What the rules ask of the ledger, put into the pending item; or why not.
   std::optional<Refusal> judge(Pending& pending, SignRequest& request, const statement::Statement& statement);
-  std::optional<Refusal> judge_trace(Pending& pending, const SignRequest& request, const statement::TraceFields& trace);
+  std::optional<Refusal> judge_trace(Pending& pending, const SignRequest& request, const statement::TraceClaims& trace);
   std::optional<Refusal> judge_token(Pending& pending, const SignRequest& request,
                                      const statement::ApprovalTokenFields& token);
   void signed_by_holder(const std::shared_ptr<Pending>& pending, Result<std::string> payload);

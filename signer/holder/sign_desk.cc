@@ -30,8 +30,8 @@ Result<channel::SignAnswer> SignDesk::sign(const channel::SignJob& job, std::str
   if (key.algorithm() == keymgmt::Algorithm::P256 && !row.p256) {
     return refused("wrong_algorithm", std::string(row.name) + " is not signed by P-256 keys");
   }
-  ASSIGN_OR_RETURN(Json fields, Json::parse(job.statement_json));
-  ASSIGN_OR_RETURN(statement::Statement statement, statement::Statement::parse(job.type, std::move(fields)));
+  ASSIGN_OR_RETURN(JsonTree fields, JsonTree::parse(job.statement_json));
+  ASSIGN_OR_RETURN(const statement::Statement statement, statement::Statement::parse(job.type, std::move(fields)));
 
   statement::Stamp stamp{clock_.now(), job.sequence, {}};
   const bool is_approval = statement.approval_token() != nullptr;
@@ -39,14 +39,15 @@ Result<channel::SignAnswer> SignDesk::sign(const channel::SignJob& job, std::str
     RETURN_IF_ERROR(approvals_.check(*statement.approval_token(), job.proof_json, job.peer_uid, stamp.now));
     stamp.token_id = to_hex(random_bytes(kTokenIdBytes));
   }
-  ASSIGN_OR_RETURN(statement::UnsignedDocument unsigned_document, std::move(statement).rebuild(stamp));
+  ASSIGN_OR_RETURN(statement::UnsignedDocument unsigned_document, statement.rebuild(stamp));
   const Digest signed_digest = unsigned_document.signed_digest();
   // gait signs the 32 bytes of the digest (gait-formats §4).
   ASSIGN_OR_RETURN(const Bytes signature, held->pair.sign(signed_digest.bytes()));
   ASSIGN_OR_RETURN(const Digest of_signature, signature_digest(key, signature));
-  ASSIGN_OR_RETURN(const Json document, std::move(unsigned_document).seal(key, signature));
+  ASSIGN_OR_RETURN(const JsonTree document, std::move(unsigned_document).seal(key, signature));
   if (is_approval) approvals_.use(job.proof_json, stamp.now);
-  return channel::SignAnswer{sha256(payload), key.kid(), signed_digest, of_signature, stamp.now, document.compact()};
+  return channel::SignAnswer{sha256(payload), key.kid(), signed_digest,
+                             of_signature,    stamp.now, document.root().compact()};
 }
 
 }  // namespace countersign::holder

@@ -35,30 +35,21 @@ const Structure& approval_audit_structure() {
   return structure;
 }
 
-Result<ApprovalAuditFields> read_approval_audit_fields(Json&& fields) {
-  ApprovalAuditFields out;
-  ASSIGN_OR_RETURN(out.fields, read(approval_audit_structure(), std::move(fields), Reading::Strict, ""));
+Status check_approval_audit_fields(const JsonTree& fields) {
+  RETURN_IF_ERROR(read(approval_audit_structure(), fields, fields.root(), Reading::Strict, ""));
   for (const std::string_view name : {"required_approvals", "valid_approvals"}) {
-    if (out.fields.find(name)->as_integer() < 0) {
+    if (fields.root().find(name)->integer < 0) {
       return Error{ErrorCode::Invalid, std::string(name) + ": must not be negative"};
     }
   }
-  return out;
+  return ok();
 }
 
-StampedDocument stamped(const ApprovalAuditFields& audit, const Stamp& stamp) {
-  const Json::Object& given = audit.fields.as_object();
-  Json::Object out;
-  out.reserve(given.size() + 5);
-  out.emplace_back("schema_id", row_of(StatementType::ApprovalAudit).schema_id);
-  out.emplace_back("schema_version", kSchemaVersion);
-  out.push_back(given.front());  // created_at
-  out.emplace_back("observed_at", stamp.now.rfc3339());
-  out.emplace_back("producer_version", COUNTERSIGN_VERSION);
-  out.insert(out.end(), given.begin() + 1, given.end());
-  Json document(std::move(out));
-  const Digest digest = document.digest();
-  return {std::move(document), digest};
+StampedDocument stamped_audit(const JsonTree& fields, const Stamp& stamp) {
+  JsonNode& document = begun_document(fields, StatementType::ApprovalAudit, fields.keep(stamp.now.rfc3339()));
+  const JsonNode& given = fields.copy(fields.root());
+  for (JsonNode* member = given.first->next; member != nullptr;) document.append(*std::exchange(member, member->next));
+  return {fields.at(document), document.digest()};
 }
 
 }  // namespace countersign::statement

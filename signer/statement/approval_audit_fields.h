@@ -6,7 +6,9 @@
 namespace countersign::statement {
 
 const Structure& approval_audit_structure();
-Result<ApprovalAuditFields> read_approval_audit_fields(Json&& fields);  // strict; fails with Invalid
-StampedDocument stamped(const ApprovalAuditFields& audit, const Stamp& stamp);
+// Strict. gait-formats §9.5 in file order without schema_id, schema_version, producer_version. Fails with Invalid.
+Status check_approval_audit_fields(const JsonTree& fields);
+// Adds observed_at behind created_at, which is the intent's own: a signature needs a time that no caller chose.
+StampedDocument stamped_audit(const JsonTree& fields, const Stamp& stamp);
 
 }  // namespace countersign::statement

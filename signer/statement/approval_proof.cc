@@ -35,22 +35,24 @@ std::string approval_message(const ApprovalTokenFields& fields, std::string_view
 }
 
 Result<ApprovalProof> ApprovalProof::parse(const Json& json) {
-  ASSIGN_OR_RETURN(const Json read_json, read(kProofShape, Json(json), Reading::Strict, "proof"));
+  const JsonTree proof(json);
+  const JsonNode& given = proof.root();
+  RETURN_IF_ERROR(read(kProofShape, proof, proof.root(), Reading::Strict, "proof"));
   ApprovalProof out;
-  const std::string_view kind = read_json.text("kind");
+  const std::string_view kind = given.text_of("kind");
   if (kind == "unix_user") {
-    if (read_json.as_object().size() != 1) return invalid("proof: a unix_user proof has no other member");
+    if (given.count != 1) return invalid("proof: a unix_user proof has no other member");
     out.kind = Kind::UnixUser;
     return out;
   }
   if (kind != "ssh") return invalid("proof.kind: must be \"ssh\" or \"unix_user\"");
   for (const std::string_view name : {"signature", "nonce", "expires_at"}) {
-    if (read_json.text(name).empty()) return invalid("proof." + std::string(name) + ": is missing");
+    if (given.text_of(name).empty()) return invalid("proof." + std::string(name) + ": is missing");
   }
   out.kind = Kind::Ssh;
-  out.signature = read_json.text("signature");
-  out.nonce = read_json.text("nonce");
-  ASSIGN_OR_RETURN(out.expires_at, UtcTime::parse(read_json.text("expires_at")));
+  out.signature = given.text_of("signature");
+  out.nonce = given.text_of("nonce");
+  ASSIGN_OR_RETURN(out.expires_at, UtcTime::parse(given.text_of("expires_at")));
   return out;
 }
 

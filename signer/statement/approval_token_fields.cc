@@ -34,9 +34,14 @@ std::int64_t integer(const Json& object, std::string_view name) {
   return member == nullptr ? 0 : member->as_integer();
 }
 
-Result<std::vector<std::string>> read_scope(const Json& given) {
+std::int64_t integer(const JsonNode& object, std::string_view name) {
+  const JsonNode* member = object.find(name);
+  return member == nullptr ? 0 : member->integer;
+}
+
+Result<std::vector<std::string>> read_scope(const JsonNode& given) {
   std::vector<std::string> words;
-  for (const Json& word : given.as_array()) words.push_back(word.as_string());
+  for (const JsonNode& word : given.children()) words.emplace_back(word.text);
   std::vector<std::string> out;
   for (std::string& word : text_set(words, true)) {
     if (word.find('*') != std::string::npos) {
@@ -58,8 +63,8 @@ Result<std::vector<std::string>> read_scope(const Json& given) {
   return out;
 }
 
-Result<std::string> read_name(const Json& fields, std::string_view name) {
-  std::string out(trimmed(fields.text(name)));
+Result<std::string> read_name(std::string_view given, std::string_view name) {
+  std::string out(trimmed(given));
   if (out.empty()) return invalid(std::string(name) + ": must not be blank");
   return out;
 }
@@ -90,22 +95,23 @@ const Structure& approval_token_structure() {
   return structure;
 }
 
-Result<ApprovalTokenFields> read_approval_token_fields(Json&& fields) {
-  ASSIGN_OR_RETURN(const Json json, read(kRequestShape, std::move(fields), Reading::Strict, ""));
+Result<ApprovalTokenFields> read_approval_token_fields(const JsonTree& fields) {
+  JsonNode& given = fields.root();
+  RETURN_IF_ERROR(read(kRequestShape, fields, given, Reading::Strict, ""));
   ApprovalTokenFields out;
-  ASSIGN_OR_RETURN(out.intent_digest, Digest::parse(json.text("intent_digest")));
-  ASSIGN_OR_RETURN(out.policy_digest, Digest::parse(json.text("policy_digest")));
-  if (const std::string_view binding = json.text("delegation_binding_digest"); !binding.empty()) {
+  ASSIGN_OR_RETURN(out.intent_digest, Digest::parse(given.text_of("intent_digest")));
+  ASSIGN_OR_RETURN(out.policy_digest, Digest::parse(given.text_of("policy_digest")));
+  if (const std::string_view binding = given.text_of("delegation_binding_digest"); !binding.empty()) {
     ASSIGN_OR_RETURN(out.delegation_binding_digest, Digest::parse(binding));
   }
-  ASSIGN_OR_RETURN(out.approver_identity, read_name(json, "approver_identity"));
-  ASSIGN_OR_RETURN(out.reason_code, read_name(json, "reason_code"));
-  ASSIGN_OR_RETURN(out.scope, read_scope(*json.find("scope")));
-  const std::int64_t ttl = integer(json, "ttl_seconds");
+  ASSIGN_OR_RETURN(out.approver_identity, read_name(given.text_of("approver_identity"), "approver_identity"));
+  ASSIGN_OR_RETURN(out.reason_code, read_name(given.text_of("reason_code"), "reason_code"));
+  ASSIGN_OR_RETURN(out.scope, read_scope(*given.find("scope")));
+  const std::int64_t ttl = integer(given, "ttl_seconds");
   if (ttl <= 0 || ttl > kLongestTtl) return invalid("ttl_seconds: must be positive and at most ten years");
   out.ttl = std::chrono::seconds(ttl);
-  out.max_targets = integer(json, "max_targets");
-  out.max_ops = integer(json, "max_ops");
+  out.max_targets = integer(given, "max_targets");
+  out.max_ops = integer(given, "max_ops");
   if (out.max_targets < 0) return invalid("max_targets: must not be negative");
   if (out.max_ops < 0) return invalid("max_ops: must not be negative");
   return out;
@@ -145,7 +151,7 @@ Status normalise_approval_token(Json& token) {
   if (token.text("schema_version").empty()) set_text(token, "schema_version", std::string(kSchemaVersion));
   if (token.text("schema_version") != kSchemaVersion) return invalid("schema_version: must be 1.0.0");
   for (const std::string_view name : {"token_id", "approver_identity", "reason_code"}) {
-    ASSIGN_OR_RETURN(std::string text, read_name(token, name));
+    ASSIGN_OR_RETURN(std::string text, read_name(token.text(name), name));
     set_text(token, name, std::move(text));
   }
   for (const std::string_view name : {"intent_digest", "policy_digest", "delegation_binding_digest"}) {

@@ -9,7 +9,7 @@ const Structure& approval_token_structure();
 
 // Strict. A scope word without ':' becomes tool:<word>. Fails with Invalid, and with Refused ("scope_wildcard") for
 // '*'.
-Result<ApprovalTokenFields> read_approval_token_fields(Json&& fields);
+Result<ApprovalTokenFields> read_approval_token_fields(const JsonTree& fields);
 
 // Fails with Invalid unless the stamp's token id is 24 lower-case hex digits.
 Result<StampedDocument> stamped(const ApprovalTokenFields& token, const Stamp& stamp);

@@ -91,9 +91,9 @@ std::string evidence_pack_id(std::string_view run_id, const Json& contents) {
   return "pack_" + Json::object({{"run_id", run_id}, {"contents", contents}}).digest().hex().substr(0, kPackIdDigits);
 }
 
-Result<EvidencePackFields> read_evidence_pack_fields(Json&& fields) {
-  EvidencePackFields out;
-  ASSIGN_OR_RETURN(out.fields, read(evidence_pack_structure(), std::move(fields), Reading::Strict, ""));
+Result<EvidencePackFields> read_evidence_pack_fields(const JsonTree& fields) {
+  RETURN_IF_ERROR(read(evidence_pack_structure(), fields, fields.root(), Reading::Strict, ""));
+  EvidencePackFields out{fields.root().json()};
   const Json::Array& contents = out.fields.find("contents")->as_array();
   if (contents.empty()) return invalid("contents: must list at least one file");
   RETURN_IF_ERROR(check_contents(contents));

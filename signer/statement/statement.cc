@@ -78,52 +78,59 @@ std::string trace_id(const Digest& policy_digest, const Digest& intent_digest, V
   return short_id(text);
 }
 
-Result<Statement> Statement::parse(StatementType type, Json fields) {
-  if (!fields.is_object()) return Error{ErrorCode::Invalid, "a statement must be an object"};
-  Statement out;
-  out.type_ = type;
+Result<Statement> Statement::parse(StatementType type, JsonTree fields) {
+  if (!fields.root().is(JsonNode::Kind::Object)) return Error{ErrorCode::Invalid, "a statement must be an object"};
+  Statement out(type, std::move(fields));
   switch (type) {
     case StatementType::Trace: {
-      ASSIGN_OR_RETURN(out.trace_, read_trace_fields(std::move(fields)));
+      ASSIGN_OR_RETURN(TraceReading trace, read_trace(out.fields_));
+      out.claims_ = std::move(trace.claims);
+      out.facts_ = trace.facts;
       break;
     }
     case StatementType::ApprovalToken: {
-      ASSIGN_OR_RETURN(out.token_, read_approval_token_fields(std::move(fields)));
+      ASSIGN_OR_RETURN(out.token_, read_approval_token_fields(out.fields_));
       break;
     }
-    case StatementType::ApprovalAudit: {
-      ASSIGN_OR_RETURN(out.audit_, read_approval_audit_fields(std::move(fields)));
+    case StatementType::ApprovalAudit:
+      RETURN_IF_ERROR(check_approval_audit_fields(out.fields_));
       break;
-    }
     case StatementType::EvidencePack: {
-      ASSIGN_OR_RETURN(out.pack_, read_evidence_pack_fields(std::move(fields)));
+      ASSIGN_OR_RETURN(out.pack_, read_evidence_pack_fields(out.fields_));
       break;
     }
   }
   return out;
 }
 
-Result<UnsignedDocument> Statement::rebuild_from_own(const Stamp& stamp) {
-  // The types are exclusive: parse set exactly one.
-  if (trace_) {
-    StampedDocument made = stamped(std::move(*trace_), stamp);
-    return UnsignedDocument(std::move(made.document), made.signed_digest, type_);
+Result<UnsignedDocument> Statement::rebuild(const Stamp& stamp) const {
+  switch (type_) {
+    case StatementType::Trace: {
+      StampedDocument made = stamped_trace(fields_, claims_, *facts_, stamp);
+      return UnsignedDocument(std::move(made.document), made.signed_digest, type_);
+    }
+    case StatementType::ApprovalToken: {
+      ASSIGN_OR_RETURN(StampedDocument made, stamped(*token_, stamp));
+      return UnsignedDocument(std::move(made.document), made.signed_digest, type_);
+    }
+    case StatementType::ApprovalAudit: {
+      StampedDocument made = stamped_audit(fields_, stamp);
+      return UnsignedDocument(std::move(made.document), made.signed_digest, type_);
+    }
+    case StatementType::EvidencePack: {
+      StampedDocument made = stamped(*pack_, stamp);
+      return UnsignedDocument(std::move(made.document), made.signed_digest, type_);
+    }
   }
-  if (token_) {
-    ASSIGN_OR_RETURN(StampedDocument made, stamped(*token_, stamp));
-    return UnsignedDocument(std::move(made.document), made.signed_digest, type_);
-  }
-  StampedDocument made = pack_ ? stamped(*pack_, stamp) : stamped(*audit_, stamp);
-  return UnsignedDocument(std::move(made.document), made.signed_digest, type_);
+  __builtin_unreachable();
 }
 
-Result<Json> UnsignedDocument::seal(const keymgmt::PublicKey& key, ByteView signature) && {
-  ASSIGN_OR_RETURN(Json envelope, sealed_envelope(key, signature, signed_digest_));
-  if (type_ == StatementType::EvidencePack) {
-    document_.as_object().emplace_back("signatures", Json::Array{std::move(envelope)});
-  } else {
-    document_.as_object().emplace_back("signature", std::move(envelope));
-  }
+Result<JsonTree> UnsignedDocument::seal(const keymgmt::PublicKey& key, ByteView signature) && {
+  ASSIGN_OR_RETURN(const Json envelope, sealed_envelope(key, signature, signed_digest_));
+  const bool is_pack = type_ == StatementType::EvidencePack;
+  JsonNode& member = document_.make_copy(is_pack ? Json(Json::Array{envelope}) : envelope);
+  member.name = is_pack ? "signatures" : "signature";
+  document_.root().append(member);
   return std::move(document_);
 }
 

@@ -12,7 +12,7 @@
 
 #include "common/clock.h"
 #include "common/digest.h"
-#include "common/json.h"
+#include "common/json_tree.h"
 #include "common/result.h"
 #include "keymgmt/key_set.h"
 #include "keymgmt/role.h"
@@ -53,9 +53,17 @@ struct DecisionFacts {
 // As a caller gives it in the member `countersign`: empty texts left out.
 Json to_json(const DecisionFacts& facts);
 
-// A trace to be signed. `fields` are gait's trace members (gait-formats §16.1) in file order without those the holder
-// sets (schema_id, schema_version, observed_at, producer_version, trace_id, event_id, signature) and without
-// `countersign`.
+// What a trace says that rules and the ledger look at.
+struct TraceClaims {
+  DecisionFacts facts;
+  Digest intent_digest;
+  Digest policy_digest;
+  Verdict verdict = Verdict::Block;
+};
+
+// A trace to be signed, as its author makes it. `fields` are gait's trace members (gait-formats §16.1) in file order
+// without those the holder sets (schema_id, schema_version, observed_at, producer_version, trace_id, event_id,
+// signature) and without `countersign`.
 struct TraceFields {
   Json fields;
   DecisionFacts facts;
@@ -74,12 +82,6 @@ struct ApprovalTokenFields {
   std::chrono::nanoseconds ttl{};  // whole seconds, > 0
   std::int64_t max_targets = 0;    // 0: no limit
   std::int64_t max_ops = 0;
-};
-
-struct ApprovalAuditFields {
-  // gait-formats §9.5 in file order without schema_id, schema_version, producer_version. The holder adds observed_at
-  // behind created_at, which is the intent's own: a signature needs a time that no caller chose.
-  Json fields;
 };
 
 struct EvidencePackFields {
@@ -102,43 +104,44 @@ struct Stamp {
 // A document ready to be signed: only Statement::rebuild makes one.
 class UnsignedDocument {
  public:
-  const Json& document() const { return document_; }  // gait's file order, without `signature`
+  const JsonTree& document() const { return document_; }  // gait's file order, without `signature`
   const Digest& signed_digest() const { return signed_digest_; }
   // Adds gait's envelope (gait-formats §4), to a pack as a list of one. `signature` as the token made it (Ed25519 64
   // bytes; P-256 r||s, carried as DER under alg "ecdsa-p256-sha256").
-  Result<Json> seal(const keymgmt::PublicKey& key, ByteView signature) &&;
+  Result<JsonTree> seal(const keymgmt::PublicKey& key, ByteView signature) &&;
 
  private:
   friend class Statement;
-  UnsignedDocument(Json document, const Digest& digest, StatementType type)
+  UnsignedDocument(JsonTree document, const Digest& digest, StatementType type)
       : document_(std::move(document)), signed_digest_(digest), type_(type) {}
-  Json document_;
+  JsonTree document_;
   Digest signed_digest_;
   StatementType type_;
 };
 
 class Statement {
  public:
+  // Takes the nodes of `fields` over; what they view must outlive the statement and all that is made of it.
   // Strict: unknown, missing, mistyped or oversized members fail with Invalid naming the member; a wildcard scope with
   // Refused, reason "scope_wildcard".
-  static Result<Statement> parse(StatementType type, Json fields);
+  static Result<Statement> parse(StatementType type, JsonTree fields);
 
   StatementType type() const { return type_; }
   keymgmt::Role role() const { return row_of(type_).role; }
   // Null unless the type matches.
-  const TraceFields* trace() const { return trace_ ? &*trace_ : nullptr; }
+  const TraceClaims* trace() const { return facts_ == nullptr ? nullptr : &claims_; }
   const ApprovalTokenFields* approval_token() const { return token_ ? &*token_ : nullptr; }
 
   // Fails with Invalid only where the stamp does not fit (an empty token id for a token).
-  Result<UnsignedDocument> rebuild(const Stamp& stamp) const& { return Statement(*this).rebuild_from_own(stamp); }
-  Result<UnsignedDocument> rebuild(const Stamp& stamp) && { return rebuild_from_own(stamp); }  // without a copy
+  Result<UnsignedDocument> rebuild(const Stamp& stamp) const;
 
  private:
-  Result<UnsignedDocument> rebuild_from_own(const Stamp& stamp);  // leaves nothing behind
-  StatementType type_ = StatementType::Trace;
-  std::optional<TraceFields> trace_;
+  Statement(StatementType type, JsonTree fields) : type_(type), fields_(std::move(fields)) {}
+  StatementType type_;
+  JsonTree fields_;                  // normalised
+  TraceClaims claims_;               // of a trace
+  const JsonNode* facts_ = nullptr;  // of a trace: its member `countersign`, normalised, taken out of `fields_`
   std::optional<ApprovalTokenFields> token_;
-  std::optional<ApprovalAuditFields> audit_;
   std::optional<EvidencePackFields> pack_;
 };
 

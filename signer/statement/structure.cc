@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
 #include "common/clock.h"
 #include "common/text.h"
@@ -66,70 +67,69 @@ std::string as_go_writes(std::string_view text) {
   return std::string(moment) + (utc ? "Z" : std::string(offset));
 }
 
-Json zero_of(const Field& field) {
+JsonNode& zero_of(const JsonTree& tree, const Field& field) {
   switch (field.kind) {
     case Field::Kind::Text:
     case Field::Kind::HexDigest:
-      return Json("");
+      return tree.make_text("");
     case Field::Kind::Time:
-      return Json(UtcTime().rfc3339());
+      return tree.make_text(tree.keep(UtcTime().rfc3339()));
     case Field::Kind::Integer:
     case Field::Kind::Number:
-      return Json(0);
+      return tree.make(JsonNode::Kind::Integer);
     case Field::Kind::Flag:
-      return Json(false);
+      return tree.make(JsonNode::Kind::Bool);
     case Field::Kind::Texts:
-      return Json();
+      return tree.make(JsonNode::Kind::Null);
     case Field::Kind::Objects:
-      return field.nullable ? Json() : Json(Json::Array{});
+      return tree.make(field.nullable ? JsonNode::Kind::Null : JsonNode::Kind::Array);
     case Field::Kind::Object:
       break;
   }
-  Json::Object members;
+  JsonNode& members = tree.make(JsonNode::Kind::Object);
   for (const Field& inner : field.shape->fields) {
-    if (inner.presence != Field::Presence::Optional && inner.presence != Field::Presence::Sealed)
-      members.emplace_back(inner.name, zero_of(inner));
+    if (inner.presence == Field::Presence::Optional || inner.presence == Field::Presence::Sealed) continue;
+    JsonNode& zero = zero_of(tree, inner);
+    zero.name = inner.name;
+    members.append(zero);
   }
-  return Json(std::move(members));
+  return members;
 }
 
-bool is_empty(const Json& value) {
-  if (value.is_null()) return true;
-  if (value.is_string()) return value.as_string().empty();
-  if (value.is_array()) return value.as_array().empty();
-  if (value.is_bool()) return !value.as_bool();
-  if (value.is_number()) return value.as_double() == 0;
-  return false;
+bool is_empty(const JsonNode& value) {
+  switch (value.kind) {
+    case JsonNode::Kind::Null:
+      return true;
+    case JsonNode::Kind::Bool:
+    case JsonNode::Kind::Integer:
+      return value.integer == 0;
+    case JsonNode::Kind::Double:
+      return value.number == 0;
+    case JsonNode::Kind::Text:
+      return value.text.empty();
+    case JsonNode::Kind::Array:
+      return value.count == 0;
+    case JsonNode::Kind::Object:
+      return false;
+  }
+  __builtin_unreachable();
 }
 
+// Reads one structure. Its functions give false after the first refusal, which is then in `refusal`: a trace has some
+// eighty members, and a Status for each would cost more than what is looked at.
 class Reader {
  public:
-  Reader(Reading reading, std::string_view path) : strict_(reading == Reading::Strict), path_(path) {}
+  Reader(const JsonTree& tree, Reading reading, std::string_view path, std::optional<Error>& refusal)
+      : tree_(tree), strict_(reading == Reading::Strict), path_(path), refusal_(refusal) {}
 
   // Leaves in `value` the known members, in file order.
-  Status object(const Structure& structure, Json& value) const {
-    if (!value.is_object()) return invalid(path_, "", "must be an object");
+  bool object(const Structure& structure, JsonNode& value) const {
+    if (!value.is(JsonNode::Kind::Object)) return refuse("", "must be an object");
     const std::size_t count = structure.fields.size();
-    std::array<Json::Member*, kMostFields> given;
+    std::array<JsonNode*, kMostFields> given;
     std::fill_n(given.begin(), count, nullptr);
-    std::size_t hint = 0;
     bool as_written = true;  // the members need only be checked where they stand
-    for (Json::Member& member : value.as_object()) {
-      std::size_t at = index_of(structure, member.first, hint);
-      if (at == count && !strict_ && needs_folding(member.first)) {
-        at = index_of(structure, folded(member.first), hint);
-        if (at < count && given[at] == nullptr) member.first = structure.fields[at].name;
-      }
-      if (at == count) {
-        if (strict_) return invalid(path_, member.first, "is no member of this statement");
-        as_written = false;
-        continue;
-      }
-      if (given[at] != nullptr) return invalid(path_, member.first, "stands twice");
-      given[at] = &member;
-      as_written = as_written && at >= hint;
-      hint = at + 1;
-    }
+    if (!place(structure, value, given, as_written)) return false;
     std::array<Fate, kMostFields> fates;
     for (std::size_t at = 0; at < count; ++at) {
       const Field& field = structure.fields[at];
@@ -137,22 +137,52 @@ class Reader {
         fates[at] = Fate::LeftOut;
         continue;
       }
-      ASSIGN_OR_RETURN(fates[at], fate(field, given[at] == nullptr ? nullptr : &given[at]->second));
+      fates[at] = fate(field, given[at]);
+      if (fates[at] == Fate::Refused) return false;
       as_written = as_written && fates[at] == Fate::Kept;
     }
-    if (as_written) return ok();
-    Json::Object out;
-    out.reserve(std::min(count, value.as_object().size() + 8));
+    if (as_written) return true;
+    value.clear();
     for (std::size_t at = 0; at < count; ++at) {
-      if (fates[at] == Fate::Kept) out.push_back(std::move(*given[at]));
-      if (fates[at] == Fate::Zero) out.emplace_back(structure.fields[at].name, zero_of(structure.fields[at]));
+      if (fates[at] == Fate::LeftOut) continue;
+      JsonNode& member = fates[at] == Fate::Kept ? *given[at] : zero_of(tree_, structure.fields[at]);
+      member.name = structure.fields[at].name;
+      value.append(member);
     }
-    value = Json(std::move(out));
-    return ok();
+    return true;
   }
 
  private:
-  enum class Fate { LeftOut, Zero, Kept };
+  enum class Fate { Refused, LeftOut, Zero, Kept };
+  using Places = std::array<JsonNode*, kMostFields>;
+
+  bool refuse(std::string_view name, std::string_view rule) const {
+    refusal_ = invalid(path_, name, rule);
+    return false;
+  }
+
+  // Finds each member's place in `structure`.
+  bool place(const Structure& structure, JsonNode& value, Places& given, bool& as_written) const {
+    const std::size_t count = structure.fields.size();
+    std::size_t hint = 0;
+    for (JsonNode& member : value.children()) {
+      std::size_t at = index_of(structure, member.name, hint);
+      if (at == count && !strict_ && needs_folding(member.name)) {
+        at = index_of(structure, folded(member.name), hint);
+        if (at < count && given[at] == nullptr) member.name = structure.fields[at].name;
+      }
+      if (at == count) {
+        if (strict_) return refuse(member.name, "is no member of this statement");
+        as_written = false;
+        continue;
+      }
+      if (given[at] != nullptr) return refuse(member.name, "stands twice");
+      given[at] = &member;
+      as_written = as_written && at >= hint;
+      hint = at + 1;
+    }
+    return true;
+  }
 
   static bool by_holder(const Field& field) {
     return field.presence == Field::Presence::Stamped || field.presence == Field::Presence::Sealed;
@@ -164,58 +194,49 @@ class Reader {
   bool may_be_left_out(const Field& field) const { return may_lack(field) || (strict_ && by_holder(field)); }
 
   // What becomes of a member, which is normalised if it is kept.
-  Result<Fate> fate(const Field& field, Json* given) const {
-    const bool is_null = given != nullptr && given->is_null();
+  Fate fate(const Field& field, JsonNode* given) const {
+    const auto refused = [&](std::string_view rule) { return refuse(field.name, rule), Fate::Refused; };
+    const bool is_null = given != nullptr && given->is(JsonNode::Kind::Null);
     const bool stays_null = field.nullable && is_null;
-    if (strict_ && given != nullptr && by_holder(field)) {
-      return invalid(path_, field.name, "is set by the signer");
-    }
-    if (strict_ && is_null && !stays_null) {
-      return invalid(path_, field.name, "must not be null");
-    }
+    if (strict_ && given != nullptr && by_holder(field)) return refused("is set by the signer");
+    if (strict_ && is_null && !stays_null) return refused("must not be null");
     if (given == nullptr || is_null) {
-      if (strict_ && field.presence == Field::Presence::Required && !stays_null) {
-        return invalid(path_, field.name, "is missing");
-      }
+      if (strict_ && field.presence == Field::Presence::Required && !stays_null) return refused("is missing");
       return may_be_left_out(field) ? Fate::LeftOut : Fate::Zero;
     }
-    RETURN_IF_ERROR(value(field, *given));
+    if (!value(field, *given)) return Fate::Refused;
     if (is_empty(*given) && field.kind != Field::Kind::Object) {
       if (may_lack(field)) return Fate::LeftOut;
       const bool text = field.kind == Field::Kind::Text || field.kind == Field::Kind::HexDigest;
-      if (strict_ && text && field.presence == Field::Presence::Required) {
-        return invalid(path_, field.name, "must not be empty");
-      }
+      if (strict_ && text && field.presence == Field::Presence::Required) return refused("must not be empty");
     }
     return Fate::Kept;
   }
 
   // Checks `given` and normalises it where it stands.
-  Status value(const Field& field, Json& given) const {
+  bool value(const Field& field, JsonNode& given) const {
     switch (field.kind) {
       case Field::Kind::Text:
         return text(field, given);
       case Field::Kind::HexDigest:
-        if (strict_ && given.is_string() && !given.as_string().empty() && !is_hex_digest(given.as_string())) {
-          return invalid(path_, field.name, "must be 64 lower-case hex digits");
+        if (strict_ && given.is(JsonNode::Kind::Text) && !given.text.empty() && !is_hex_digest(given.text)) {
+          return refuse(field.name, "must be 64 lower-case hex digits");
         }
         return text(field, given);
       case Field::Kind::Time:
         return time(field, given);
       case Field::Kind::Integer:
-        if (!given.is_integer() || (strict_ && std::abs(given.as_double()) > static_cast<double>(kLargestInteger))) {
-          return invalid(path_, field.name, "must be an integer below 2^53");
-        }
-        return ok();
+        if (given.is(JsonNode::Kind::Integer) && !is_too_large(given)) return true;
+        return refuse(field.name, "must be an integer below 2^53");
       case Field::Kind::Number:
-        if (!given.is_number() || (strict_ && std::abs(given.as_double()) > static_cast<double>(kLargestInteger))) {
-          return invalid(path_, field.name, "must be a number below 2^53");
+        if (!given.is_number() || is_too_large(given)) return refuse(field.name, "must be a number below 2^53");
+        if (strict_) {
+          given.number = rounded(given.as_double());
+          given.kind = JsonNode::Kind::Double;
         }
-        if (strict_) given = Json(rounded(given.as_double()));
-        return ok();
+        return true;
       case Field::Kind::Flag:
-        if (!given.is_bool()) return invalid(path_, field.name, "must be true or false");
-        return ok();
+        return given.is(JsonNode::Kind::Bool) || refuse(field.name, "must be true or false");
       case Field::Kind::Texts:
         return texts(field, given);
       case Field::Kind::Object:
@@ -226,59 +247,72 @@ class Reader {
     __builtin_unreachable();
   }
 
-  Status text(const Field& field, const Json& given) const {
-    if (!given.is_string()) return invalid(path_, field.name, "must be a string");
-    if (strict_) {
-      if (given.as_string().size() > kLongestText) return invalid(path_, field.name, "is longer than 4096 bytes");
-      if (given.as_string().find(kDelete) != std::string::npos) {
-        return invalid(path_, field.name, "must not hold U+007F");
-      }
+  bool is_too_large(const JsonNode& number) const {
+    return strict_ && std::abs(number.as_double()) > static_cast<double>(kLargestInteger);
+  }
+
+  bool text(const Field& field, const JsonNode& given) const {
+    if (!given.is(JsonNode::Kind::Text)) return refuse(field.name, "must be a string");
+    if (!strict_) return true;
+    if (given.text.size() > kLongestText) return refuse(field.name, "is longer than 4096 bytes");
+    return given.text.find(kDelete) == std::string_view::npos || refuse(field.name, "must not hold U+007F");
+  }
+
+  bool time(const Field& field, JsonNode& given) const {
+    if (!given.is(JsonNode::Kind::Text)) return refuse(field.name, "must be an RFC 3339 time");
+    const auto moment = UtcTime::parse(given.text);
+    if (!moment) return refuse(field.name, "must be an RFC 3339 time");
+    if (given.text.size() == kWholeSecondsUtc) return true;  // the form it would be given anyway
+    given.text = tree_.keep(strict_ ? moment->rfc3339() : as_go_writes(given.text));
+    return true;
+  }
+
+  bool list(const Field& field, const JsonNode& given, std::string_view rule) const {
+    if (!given.is(JsonNode::Kind::Array)) return refuse(field.name, rule);
+    return !strict_ || given.count <= kLongestArray || refuse(field.name, "is longer than 1024");
+  }
+
+  bool texts(const Field& field, JsonNode& given) const {
+    if (!list(field, given, "must be a list of strings")) return false;
+    for (JsonNode& element : given.children()) {
+      if (!strict_ && element.is(JsonNode::Kind::Null)) element.kind = JsonNode::Kind::Text;
+      if (!text(field, element)) return false;
     }
-    return ok();
+    return true;
   }
 
-  Status time(const Field& field, Json& given) const {
-    if (!given.is_string()) return invalid(path_, field.name, "must be an RFC 3339 time");
-    const auto moment = UtcTime::parse(given.as_string());
-    if (!moment) return invalid(path_, field.name, "must be an RFC 3339 time");
-    if (given.as_string().size() == kWholeSecondsUtc) return ok();  // the form it would be given anyway
-    given = Json(strict_ ? moment->rfc3339() : as_go_writes(given.as_string()));
-    return ok();
-  }
-
-  Status texts(const Field& field, Json& given) const {
-    if (!given.is_array()) return invalid(path_, field.name, "must be a list of strings");
-    if (strict_ && given.as_array().size() > kLongestArray) return invalid(path_, field.name, "is longer than 1024");
-    for (Json& element : given.as_array()) {
-      if (!strict_ && element.is_null()) element = Json("");
-      RETURN_IF_ERROR(text(field, element));
-    }
-    return ok();
-  }
-
-  Status structures(const Field& field, Json& given) const {
-    if (!given.is_array()) return invalid(path_, field.name, "must be a list of objects");
-    if (strict_ && given.as_array().size() > kLongestArray) return invalid(path_, field.name, "is longer than 1024");
+  bool structures(const Field& field, JsonNode& given) const {
+    if (!list(field, given, "must be a list of objects")) return false;
     const Reader reader = inner(field);
-    for (Json& element : given.as_array()) {
-      if (!strict_ && element.is_null()) element = Json(Json::Object{});
-      RETURN_IF_ERROR(reader.object(*field.shape, element));
+    for (JsonNode& element : given.children()) {
+      if (!strict_ && element.is(JsonNode::Kind::Null)) element.kind = JsonNode::Kind::Object;
+      if (!reader.object(*field.shape, element)) return false;
     }
-    return ok();
+    return true;
   }
 
-  Reader inner(const Field& field) const { return Reader(strict_ ? Reading::Strict : Reading::Gait, field.name); }
+  Reader inner(const Field& field) const {
+    return Reader(tree_, strict_ ? Reading::Strict : Reading::Gait, field.name, refusal_);
+  }
 
+  const JsonTree& tree_;
   bool strict_;
   std::string_view path_;
+  std::optional<Error>& refusal_;
 };
 
 }  // namespace
 
-Result<Json> read(const Structure& structure, Json&& value, Reading reading, std::string_view path) {
-  Json out = std::move(value);
-  RETURN_IF_ERROR(Reader(reading, path).object(structure, out));
-  return out;
+Status read(const Structure& structure, const JsonTree& tree, JsonNode& value, Reading reading, std::string_view path) {
+  std::optional<Error> refusal;
+  if (Reader(tree, reading, path, refusal).object(structure, value)) return ok();
+  return *std::move(refusal);
+}
+
+Result<Json> read(const Structure& structure, const Json& value, Reading reading, std::string_view path) {
+  const JsonTree tree(value);
+  RETURN_IF_ERROR(read(structure, tree, tree.root(), reading, path));
+  return tree.root().json();
 }
 
 double rounded(double value) {

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/json.h"
+#include "common/json_tree.h"
 #include "common/result.h"
 
 namespace countersign::statement {
@@ -47,9 +47,11 @@ enum class Reading {
   Gait,
 };
 
-// The object holding exactly the known members of `value`, in file order, normalised. Strings are moved out of `value`.
-// Fails with Invalid naming the member by its path below `path`.
-Result<Json> read(const Structure& structure, Json&& value, Reading reading, std::string_view path);
+// Leaves in `value`, a node of `tree`, exactly the known members, in file order, normalised.
+// Fails with Invalid naming the member by its path below `path`; `value` is then in between.
+Status read(const Structure& structure, const JsonTree& tree, JsonNode& value, Reading reading, std::string_view path);
+// The same of a Json, which stays as it is.
+Result<Json> read(const Structure& structure, const Json& value, Reading reading, std::string_view path);
 
 // Numbers as every jq prints them and RFC 8785 as well: to 1/1024 where that is at most 15 digits, otherwise whole.
 double rounded(double value);

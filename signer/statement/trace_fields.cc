@@ -189,36 +189,40 @@ constexpr Field kFacts[] = {{"requester", Text, Required},
                             {"approved_script", Text}};
 constexpr Structure kFactsShape{kFacts};
 
-// What the holder adds to a trace: four members before created_at's neighbours, `countersign`, `signature`.
-constexpr std::size_t kAddedMembers = 8;
-
 Error invalid(std::string detail) {
   return Error{ErrorCode::Invalid, std::move(detail)};
 }
 
-std::vector<std::string> taken_texts(Json& object, std::string_view name) {
+// Sorts the texts of a member, where it stands, and gives them.
+std::vector<std::string> sorted_texts(JsonNode& object, std::string_view name) {
+  JsonNode* list = object.find(name);
+  if (list == nullptr) return {};
+  std::vector<JsonNode*> elements;
+  elements.reserve(list->count);
+  for (JsonNode& element : list->children()) elements.push_back(&element);
+  std::sort(elements.begin(), elements.end(), [](const JsonNode* a, const JsonNode* b) { return a->text < b->text; });
+  list->clear();
   std::vector<std::string> out;
-  Json* list = object.find(name);
-  if (list == nullptr || !list->is_array()) return out;
-  out.reserve(list->as_array().size());
-  for (Json& element : list->as_array()) out.push_back(std::move(element.as_string()));
+  out.reserve(elements.size());
+  for (JsonNode* element : elements) {
+    list->append(*element);
+    out.emplace_back(element->text);
+  }
   return out;
 }
 
-Result<DecisionFacts> read_facts(Json&& given) {
-  ASSIGN_OR_RETURN(Json json, read(kFactsShape, std::move(given), Reading::Strict, "countersign"));
+Result<DecisionFacts> read_facts(const JsonTree& tree, JsonNode& given) {
+  RETURN_IF_ERROR(read(kFactsShape, tree, given, Reading::Strict, "countersign"));
   DecisionFacts facts;
-  facts.requester = json.text("requester");
-  facts.reason_codes = taken_texts(json, "reason_codes");
-  std::sort(facts.reason_codes.begin(), facts.reason_codes.end());
-  facts.matched_rule = json.text("matched_rule");
-  facts.required_approvals = json.find("required_approvals")->as_integer();
-  facts.distinct_approvers = json.find("distinct_approvers")->as_bool();
-  facts.required_scopes = taken_texts(json, "required_scopes");
-  std::sort(facts.required_scopes.begin(), facts.required_scopes.end());
-  facts.destructive = json.find("destructive")->as_bool();
-  facts.context_source = json.text("context_source");
-  facts.approved_script = json.text("approved_script");
+  facts.requester = given.text_of("requester");
+  facts.reason_codes = sorted_texts(given, "reason_codes");
+  facts.matched_rule = given.text_of("matched_rule");
+  facts.required_approvals = given.find("required_approvals")->integer;
+  facts.distinct_approvers = given.find("distinct_approvers")->integer != 0;
+  facts.required_scopes = sorted_texts(given, "required_scopes");
+  facts.destructive = given.find("destructive")->integer != 0;
+  facts.context_source = given.text_of("context_source");
+  facts.approved_script = given.text_of("approved_script");
   if (facts.required_approvals < 0) return invalid("countersign.required_approvals: must not be negative");
   if (!facts.context_source.empty() && facts.context_source != "envelope" && facts.context_source != "claim") {
     return invalid("countersign.context_source: must be \"envelope\" or \"claim\"");
@@ -227,32 +231,44 @@ Result<DecisionFacts> read_facts(Json&& given) {
 }
 
 // A caller's own id of that form would make two, and verifiers could not tell which one binds the facts.
-Status has_no_countersign_id(const Json& fields) {
-  const Json* relationship = fields.find("relationship");
-  const Json* ids = relationship == nullptr ? nullptr : relationship->find("related_entity_ids");
+Status has_no_countersign_id(const JsonNode& fields) {
+  const JsonNode* relationship = fields.find("relationship");
+  const JsonNode* ids = relationship == nullptr ? nullptr : relationship->find("related_entity_ids");
   if (ids == nullptr) return ok();
-  for (const Json& id : ids->as_array()) {
-    if (id.as_string().starts_with(kCountersignPrefix)) {
+  for (const JsonNode& id : ids->children()) {
+    if (id.text.starts_with(kCountersignPrefix)) {
       return invalid("relationship.related_entity_ids: an id that begins with countersign: is set by the signer");
     }
   }
   return ok();
 }
 
-// relationship.related_entity_ids stays sorted by bytes, as gait writes it.
-void add_related_id(Json& relationship, std::string id) {
-  Json* ids = relationship.find("related_entity_ids");
-  if (ids == nullptr) {
-    // In file order only agent_lineage stands behind it.
-    Json::Object& members = relationship.as_object();
-    auto at = members.end();
-    if (!members.empty() && members.back().first == "agent_lineage") --at;
-    at = members.emplace(at, "related_entity_ids", Json(Json::Array{}));
-    ids = &at->second;
+// A relationship like `given`, or a new one, with one more related id. relationship.related_entity_ids stays sorted by
+// bytes, as gait writes it.
+JsonNode& with_related_id(const JsonTree& tree, const JsonNode* given, std::string_view id) {
+  JsonNode& out = given == nullptr ? tree.make(JsonNode::Kind::Object) : tree.copy(*given);
+  out.name = "relationship";
+  JsonNode* behind = nullptr;  // the member that the ids stand behind
+  JsonNode* ids = nullptr;
+  for (JsonNode& member : out.children()) {
+    if (member.name == "agent_lineage") break;
+    if (member.name == "related_entity_ids") {
+      ids = &tree.copy(member);
+      break;
+    }
+    behind = &member;
   }
-  Json::Array& list = ids->as_array();
-  const auto at = std::find_if(list.begin(), list.end(), [&](const Json& other) { return other.as_string() > id; });
-  list.insert(at, Json(std::move(id)));
+  if (ids == nullptr) {
+    ids = &tree.make(JsonNode::Kind::Array);
+    ids->name = "related_entity_ids";
+  } else {
+    out.take(ids->name);
+  }
+  out.insert_after(behind, *ids);
+  JsonNode* before = nullptr;
+  for (JsonNode* other = ids->first; other != nullptr && !(other->text > id); other = other->next) before = other;
+  ids->insert_after(before, tree.make_text(id));
+  return out;
 }
 
 }  // namespace
@@ -284,60 +300,69 @@ Json to_json(const DecisionFacts& facts) {
   return Json(std::move(out));
 }
 
-Result<TraceFields> read_trace_fields(Json&& fields) {
-  Json* facts = fields.find("countersign");
+Result<TraceReading> read_trace(const JsonTree& fields) {
+  JsonNode& given = fields.root();
+  JsonNode* facts = given.take("countersign");
   if (facts == nullptr) return invalid("countersign: is missing");
-  TraceFields out;
-  ASSIGN_OR_RETURN(out.facts, read_facts(std::move(*facts)));
-  fields.erase("countersign");
-  ASSIGN_OR_RETURN(out.fields, read(kTraceShape, std::move(fields), Reading::Strict, ""));
-  ASSIGN_OR_RETURN(out.intent_digest, Digest::parse(out.fields.text("intent_digest")));
-  ASSIGN_OR_RETURN(out.policy_digest, Digest::parse(out.fields.text("policy_digest")));
-  const auto verdict = verdict_named(out.fields.text("verdict"));
+  TraceReading out{{}, facts};
+  ASSIGN_OR_RETURN(out.claims.facts, read_facts(fields, *facts));
+  RETURN_IF_ERROR(read(kTraceShape, fields, given, Reading::Strict, ""));
+  ASSIGN_OR_RETURN(out.claims.intent_digest, Digest::parse(given.text_of("intent_digest")));
+  ASSIGN_OR_RETURN(out.claims.policy_digest, Digest::parse(given.text_of("policy_digest")));
+  const auto verdict = verdict_named(given.text_of("verdict"));
   if (!verdict) return invalid("verdict: must be allow, dry_run, require_approval or block");
-  out.verdict = *verdict;
-  RETURN_IF_ERROR(has_no_countersign_id(out.fields));
+  out.claims.verdict = *verdict;
+  RETURN_IF_ERROR(has_no_countersign_id(given));
   return out;
 }
 
-StampedDocument stamped(TraceFields&& trace, const Stamp& stamp) {
-  Json facts = to_json(trace.facts);
-  facts.set("sequence", stamp.sequence);
-  std::string related(kCountersignPrefix);
-  related += facts.digest().hex();
+void add_text(const JsonTree& tree, JsonNode& object, std::string_view name, std::string_view text) {
+  JsonNode& member = tree.make_text(text);
+  member.name = name;
+  object.append(member);
+}
 
-  Json::Object& given = trace.fields.as_object();
-  const std::string id = trace_id(trace.policy_digest, trace.intent_digest, trace.verdict);
-  const std::string observed_at = stamp.now.rfc3339();
-  Json::Object out;
-  out.reserve(given.size() + kAddedMembers);
-  out.emplace_back("schema_id", row_of(StatementType::Trace).schema_id);
-  out.emplace_back("schema_version", kSchemaVersion);
-  out.push_back(std::move(given.front()));  // created_at
-  out.emplace_back("observed_at", observed_at);
-  out.emplace_back("producer_version", COUNTERSIGN_VERSION);
-  out.emplace_back("trace_id", id);
-  out.emplace_back("event_id", short_id(id + ":" + observed_at));
+JsonNode& begun_document(const JsonTree& fields, StatementType type, std::string_view observed_at) {
+  JsonNode& out = fields.make(JsonNode::Kind::Object);
+  const JsonNode& created_at = *fields.root().first;
+  add_text(fields, out, "schema_id", row_of(type).schema_id);
+  add_text(fields, out, "schema_version", kSchemaVersion);
+  add_text(fields, out, created_at.name, created_at.text);
+  add_text(fields, out, "observed_at", observed_at);
+  add_text(fields, out, "producer_version", COUNTERSIGN_VERSION);
+  return out;
+}
+
+StampedDocument stamped_trace(const JsonTree& fields, const TraceClaims& claims, const JsonNode& facts,
+                              const Stamp& stamp) {
+  JsonNode& countersign = fields.copy(facts);
+  JsonNode& sequence = fields.make_number(stamp.sequence);
+  sequence.name = "sequence";
+  countersign.append(sequence);
+  const std::string_view related = fields.keep(std::string(kCountersignPrefix) + countersign.digest().hex());
+
+  const std::string_view observed_at = fields.keep(stamp.now.rfc3339());
+  const std::string id = trace_id(claims.policy_digest, claims.intent_digest, claims.verdict);
+  JsonNode& out = begun_document(fields, StatementType::Trace, observed_at);
+  add_text(fields, out, "trace_id", fields.keep(id));
+  add_text(fields, out, "event_id", fields.keep(short_id(id + ":" + std::string(observed_at))));
   bool related_added = false;
-  for (auto member = given.begin() + 1; member != given.end(); ++member) {
+  const JsonNode& given = fields.copy(fields.root());
+  for (JsonNode* member = given.first->next; member != nullptr;) {
+    JsonNode& each = *std::exchange(member, member->next);
     // Without a relationship of the caller's, ours stands where gait writes it.
-    if (!related_added && (member->first == "relationship" || member->first == "skill_provenance")) {
-      out.emplace_back("relationship",
-                       member->first == "relationship" ? std::move(member->second) : Json(Json::Object{}));
-      add_related_id(out.back().second, std::move(related));
+    if (each.name == "relationship" || (each.name == "skill_provenance" && !related_added)) {
       related_added = true;
-      if (member->first == "relationship") continue;
+      const bool own = each.name == "relationship";
+      out.append(with_related_id(fields, own ? &each : nullptr, related));
+      if (own) continue;
     }
-    out.push_back(std::move(*member));
+    out.append(each);
   }
-  if (!related_added) {
-    out.emplace_back("relationship", Json(Json::Object{}));
-    add_related_id(out.back().second, std::move(related));
-  }
-  Json document(std::move(out));
-  const Digest digest = document.digest();
-  document.as_object().emplace_back("countersign", std::move(facts));
-  return {std::move(document), digest};
+  if (!related_added) out.append(with_related_id(fields, nullptr, related));
+  StampedDocument document{fields.at(out), out.digest()};
+  out.append(countersign);
+  return document;
 }
 
 }  // namespace countersign::statement

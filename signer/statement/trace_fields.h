@@ -18,13 +18,23 @@ std::string short_id(std::string_view text);
 // Before the hex digest of the member `countersign` in relationship.related_entity_ids.
 inline constexpr std::string_view kCountersignPrefix = "countersign:";
 
-// Strict. `fields` holds the members of gait and `countersign`, the facts. Fails with Invalid.
-Result<TraceFields> read_trace_fields(Json&& fields);
+struct TraceReading {
+  TraceClaims claims;
+  const JsonNode* facts;  // the member `countersign`
+};
+// Strict. `fields` holds the members of gait and `countersign`, which is taken out. Fails with Invalid.
+Result<TraceReading> read_trace(const JsonTree& fields);
 
 struct StampedDocument {
-  Json document;  // without `signature`
+  JsonTree document;  // without `signature`; what stands unchanged in it is shared with the fields
   Digest signed_digest;
 };
-StampedDocument stamped(TraceFields&& trace, const Stamp& stamp);
+StampedDocument stamped_trace(const JsonTree& fields, const TraceClaims& claims, const JsonNode& facts,
+                              const Stamp& stamp);
+
+// A new object: schema_id, schema_version, the first of `fields` (created_at), observed_at and producer_version, to
+// which a document's own members are to be added. And a member of it.
+JsonNode& begun_document(const JsonTree& fields, StatementType type, std::string_view observed_at);
+void add_text(const JsonTree& tree, JsonNode& object, std::string_view name, std::string_view text);
 
 }  // namespace countersign::statement

@@ -52,9 +52,9 @@ Json envelope_of(Json&& signatures, const keymgmt::KeySet* keys) {
   return signatures.as_array().empty() ? Json() : std::move(signatures.as_array().front());
 }
 
-Result<ReadDocument> read_document(StatementType type, Json&& document, const keymgmt::KeySet* keys) {
+Result<ReadDocument> read_document(StatementType type, const Json& document, const keymgmt::KeySet* keys) {
   ReadDocument out;
-  ASSIGN_OR_RETURN(out.known, read(structure_of(type), std::move(document), Reading::Gait, row_of(type).name));
+  ASSIGN_OR_RETURN(out.known, read(structure_of(type), document, Reading::Gait, row_of(type).name));
   Json::Object& members = out.known.as_object();
   if (!members.empty() && members.back().first == "signature") {
     out.signature = std::move(members.back().second);
@@ -94,13 +94,13 @@ Status facts_are_bound(const Json& known, const Json* facts) {
 }  // namespace
 
 Result<Digest> gait_signed_digest(StatementType type, const Json& document) {
-  ASSIGN_OR_RETURN(const ReadDocument read, read_document(type, Json(document), nullptr));
+  ASSIGN_OR_RETURN(const ReadDocument read, read_document(type, document, nullptr));
   return read.known.digest();
 }
 
 Result<VerifiedDocument> VerifiedDocument::verify(StatementType type, const Json& document,
                                                   const keymgmt::KeySet& keys) {
-  ASSIGN_OR_RETURN(ReadDocument read, read_document(type, Json(document), &keys));
+  ASSIGN_OR_RETURN(ReadDocument read, read_document(type, document, &keys));
   const std::string_view claimed = read.signature.text("signed_digest");
   if (read.signature.is_null() || claimed.empty()) {
     return unverified("signature_missing", "the document carries no signature");

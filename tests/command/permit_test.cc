@@ -59,7 +59,7 @@ class PermitTest : public testing::Test {
     Result<statement::UnsignedDocument> document = made->rebuild(stamp);
     EXPECT_TRUE(document);
     const Bytes signature = key.sign(document->signed_digest().bytes());
-    return *(*std::move(document)).seal(key.public_key(), signature);
+    return (*std::move(document)).seal(key.public_key(), signature)->root().json();
   }
   Json allow() const { return trace(intent_, Verdict::Allow, trace_key_); }
 

@@ -82,7 +82,7 @@ TEST(TraceFields, AreTakenByTheSigner) {
     EXPECT_EQ(statement->trace()->facts.requester, outcome->judged.intent.context().identity) << step.name;
     const auto document = statement->rebuild({step.now(), 7, ""});
     ASSERT_TRUE(document) << step.name;
-    EXPECT_EQ(document->document().text("trace_id"),
+    EXPECT_EQ(document->document().root().text_of("trace_id"),
               statement::trace_id(inputs.policy_digest, inputs.intent_digest, outcome->decision.verdict));
     ++taken;
   }

@@ -113,7 +113,7 @@ TEST(EvidencePack, HasTheFilesAndTheIdThatGaitGivesIt) {
   // With the run's own time the manifest is gait's, apart from who produced it.
   const auto statement = statement::Statement::parse(statement::StatementType::EvidencePack, draft->statement);
   ASSERT_TRUE(statement) << statement.error().detail;
-  Json ours = statement->rebuild({.now = run->created_at()})->document();
+  Json ours = statement->rebuild({.now = run->created_at()})->document().root().json();
   Json theirs = recorded->manifest();
   theirs.erase("signatures");
   ours.set("producer_version", theirs.text("producer_version"));

@@ -48,7 +48,7 @@ class PermitRulesTest : public RulesFixture {
     auto document = statement->rebuild({clock_.now(), 0, id});
     const Bytes signature = key.sign(document->signed_digest().bytes());
     digest_ = document->signed_digest();
-    return *std::move(*document).seal(key.public_key(), signature);
+    return std::move(*document).seal(key.public_key(), signature)->root().json();
   }
   Json minted(const std::string& approver, std::vector<std::string> scope = {"tool:db.drop_table"},
               const std::string& seed = kSeed) {

@@ -28,7 +28,7 @@ Json sealed(StatementType type, const test::SoftwareKey& key, Json fields) {
   EXPECT_TRUE(statement) << statement.error().detail;
   auto document = statement->rebuild({.now = kNow, .sequence = 7, .token_id = std::string(kTokenId)});
   const Bytes signature = key.sign(document->signed_digest().bytes());
-  return *std::move(*document).seal(key.public_key(), signature);
+  return std::move(*document).seal(key.public_key(), signature)->root().json();
 }
 
 class ByHand : public testing::Test {

@@ -14,7 +14,7 @@ constexpr auto kPack = StatementType::EvidencePack;
 Json sealed_pack(const test::SoftwareKey& key, Json fields = pack_fields()) {
   UnsignedDocument document = *Statement::parse(kPack, std::move(fields))->rebuild({.now = kNow});
   const Digest digest = document.signed_digest();
-  return *std::move(document).seal(key.public_key(), key.sign(digest.bytes()));
+  return std::move(document).seal(key.public_key(), key.sign(digest.bytes()))->root().json();
 }
 
 keymgmt::KeySet keys_with(const test::SoftwareKey& key, keymgmt::Role role = keymgmt::Role::Trace) {
@@ -25,7 +25,7 @@ keymgmt::KeySet keys_with(const test::SoftwareKey& key, keymgmt::Role role = key
 }
 
 TEST(EvidencePack, IsStampedByTheHolderInFileOrder) {
-  const Json pack = Statement::parse(kPack, pack_fields())->rebuild({.now = kNow})->document();
+  const Json pack = Statement::parse(kPack, pack_fields())->rebuild({.now = kNow})->document().root().json();
   std::vector<std::string> names;
   for (const Json::Member& member : pack.as_object()) names.push_back(member.first);
   EXPECT_EQ(names, (std::vector<std::string>{"schema_id", "schema_version", "created_at", "producer_version", "pack_id",

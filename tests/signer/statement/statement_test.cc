@@ -14,7 +14,7 @@ const Stamp kStamp{.now = kNow, .sequence = 42, .token_id = std::string(kTokenId
 Json rebuilt(StatementType type, Json fields) {
   const auto statement = Statement::parse(type, std::move(fields));
   EXPECT_TRUE(statement) << statement.error().detail;
-  return statement->rebuild(kStamp)->document();
+  return statement->rebuild(kStamp)->document().root().json();
 }
 
 std::vector<std::string> names(const Json& object) {
@@ -252,7 +252,7 @@ TEST(Statement, IsReadStrictly) {
     ASSERT_FALSE(refused) << row_of(change.type).name << ": " << change.name;
     EXPECT_EQ(refused.error().code, ErrorCode::Invalid) << change.name;
   }
-  for (const StatementType type : kTypes) EXPECT_FALSE(Statement::parse(type, Json::Array{}));
+  for (const StatementType type : kTypes) EXPECT_FALSE(Statement::parse(type, Json(Json::Array{})));
 }
 
 TEST(Statement, NamesTheMemberItRefuses) {
@@ -287,7 +287,7 @@ class Verification : public testing::Test {
     auto document = Statement::parse(type, fields_of(type))
                         ->rebuild({.now = now, .sequence = 1, .token_id = std::string(kTokenId)});
     const Bytes signature = key.sign(document->signed_digest().bytes());
-    return *std::move(*document).seal(key.public_key(), signature);
+    return std::move(*document).seal(key.public_key(), signature)->root().json();
   }
 
   std::string outcome(StatementType type, const Json& document) const {
