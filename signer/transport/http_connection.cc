@@ -1,6 +1,7 @@
 #include "signer/transport/http_connection.h"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
@@ -119,13 +120,27 @@ void RequestHead::on_field_impl(http::field field, Text name, Text value, Code&)
   }
 }
 
-HttpConnection::HttpConnection(HttpServer::State& server, Socket socket, Peer peer, const HttpServer::Handler& handler)
-    : server_(&server), socket_(std::move(socket)), peer_(std::move(peer)), handler_(handler) {
+HttpConnection::HttpConnection(HttpServer::State& server, int descriptor, Peer peer, const HttpServer::Handler& handler)
+    : server_(&server), descriptor_(descriptor), peer_(std::move(peer)), handler_(handler) {
   phase_since_ = server.now;
 }
 
-void HttpConnection::start() {
-  wait_to_read();
+HttpConnection::~HttpConnection() {
+  if (!closed_) ::close(descriptor_);
+}
+
+void HttpConnection::became_ready(const Readiness::Event& event) {
+  if (closed_) return;
+  if (event.writable && waiting_to_write_) {
+    waiting_to_write_ = false;
+    server_->readiness.want_writable(descriptor_, false);
+    flush();
+    if (closed_) return;
+  }
+  if (!event.readable) return;
+  readable_ = true;
+  ended_ = ended_ || event.ended;
+  read_on();
 }
 
 void HttpConnection::enter(Phase phase) {
@@ -139,22 +154,28 @@ bool HttpConnection::may_read() const {
   return !last_request_seen_ && unanswered() < server_->limits.pipelined && outgoing_.size() < kMostUnsent;
 }
 
-void HttpConnection::wait_to_read() {
-  if (reading_ || !may_read()) return;
-  reading_ = true;
-  socket_.async_wait(Socket::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
-    self->reading_ = false;
-    if (self->closed_) return;
-    if (error) return self->close();
-    self->read();
-    self->wait_to_read();
+void HttpConnection::read_on() {
+  if (read_queued_ || !readable_ || !may_read()) return;
+  read();
+  read_later();
+}
+
+void HttpConnection::read_later() {
+  if (read_queued_ || !readable_ || !may_read()) return;
+  read_queued_ = true;
+  server_->loop.post([self = shared_from_this()] {
+    self->read_queued_ = false;
+    self->read_on();
   });
 }
 
 void HttpConnection::read() {
   char* buffer = server_->loop.reactor().read_buffer.get();
-  const ssize_t got = ::recv(socket_.native_handle(), buffer, kReadSize, MSG_DONTWAIT);
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  const ssize_t got = ::recv(descriptor_, buffer, kReadSize, MSG_DONTWAIT);
+  if (got < 0 && errno == EINTR) return;
+  // A read that is not filled took all there was, and the kernel tells of what comes later; an end stays there.
+  readable_ = got == 0 || (got > 0 && (ended_ || static_cast<std::size_t>(got) == kReadSize));
+  if (got < 0 && errno == EAGAIN) return;
   if (got < 0) return close();
   if (phase_ == Phase::Draining) {
     drained_ += static_cast<std::size_t>(got);
@@ -327,20 +348,14 @@ void HttpConnection::flush() {
   flush_queued_ = false;
   if (closed_ || waiting_to_write_) return;
   if (!outgoing_.empty()) {
-    const ssize_t sent =
-        ::send(socket_.native_handle(), outgoing_.data(), outgoing_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t sent = ::send(descriptor_, outgoing_.data(), outgoing_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) return close();
     if (sent > 0) outgoing_.erase(0, static_cast<std::size_t>(sent));
   }
   if (outgoing_.empty()) return after_flush();
   if (writing_since_ == 0) writing_since_ = server_->now;
   waiting_to_write_ = true;
-  socket_.async_wait(Socket::wait_write, [self = shared_from_this()](const boost::system::error_code& error) {
-    self->waiting_to_write_ = false;
-    if (self->closed_) return;
-    if (error) return self->close();
-    self->flush();
-  });
+  server_->readiness.want_writable(descriptor_, true);
 }
 
 void HttpConnection::after_flush() {
@@ -349,8 +364,8 @@ void HttpConnection::after_flush() {
   if (last_request_seen_ && unanswered() == 0) {
     if (phase_ == Phase::Draining) return;
     enter(Phase::Draining);
-    ::shutdown(socket_.native_handle(), SHUT_WR);
-    wait_to_read();
+    ::shutdown(descriptor_, SHUT_WR);
+    read_later();
     return;
   }
   // Reading may have stopped because too much was unanswered: what is buffered goes first.
@@ -358,7 +373,7 @@ void HttpConnection::after_flush() {
     const std::size_t used = consume(incoming_);
     incoming_.erase(0, used);
   }
-  if (!closed_) wait_to_read();
+  read_later();
 }
 
 void HttpConnection::tick(std::uint64_t now) {
@@ -398,9 +413,8 @@ void HttpConnection::close_when_idle() {
 void HttpConnection::close() {
   if (closed_) return;
   closed_ = true;
-  boost::system::error_code ignored;
-  socket_.close(ignored);
   if (server_ != nullptr) server_->forget(*this);
+  ::close(descriptor_);
 }
 
 }  // namespace countersign::transport

@@ -1,7 +1,6 @@
 // One connection of HttpServer; for this folder alone.
 #pragma once
 
-#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 #include <cstdint>
 #include <deque>
@@ -10,6 +9,7 @@
 #include <string>
 
 #include "signer/transport/http_server.h"
+#include "signer/transport/readiness.h"
 
 namespace countersign::transport {
 
@@ -39,11 +39,14 @@ class RequestHead : public boost::beast::http::basic_parser<true> {
 
 class HttpConnection : public Responder::Sink, public std::enable_shared_from_this<HttpConnection> {
  public:
-  using Socket = boost::asio::local::stream_protocol::socket;
+  // Owns `descriptor`.
+  HttpConnection(HttpServer::State& server, int descriptor, Peer peer, const HttpServer::Handler& handler);
+  ~HttpConnection() override;
+  HttpConnection(const HttpConnection&) = delete;
+  HttpConnection& operator=(const HttpConnection&) = delete;
 
-  HttpConnection(HttpServer::State& server, Socket socket, Peer peer, const HttpServer::Handler& handler);
-
-  void start();
+  // What the kernel says of the descriptor.
+  void became_ready(const Readiness::Event& event);
   void answer(std::uint64_t ticket, HttpResponse response) override;
   // Looks at the clock of the current phase.
   void tick(std::uint64_t now);
@@ -57,6 +60,7 @@ class HttpConnection : public Responder::Sink, public std::enable_shared_from_th
   bool busy() const { return unanswered() != 0 || !outgoing_.empty(); }
   std::uint64_t idle_since() const { return phase_since_; }
   const Peer& peer() const { return peer_; }
+  int descriptor() const { return descriptor_; }
 
   std::size_t place = 0;  // in the server's list
 
@@ -72,7 +76,9 @@ class HttpConnection : public Responder::Sink, public std::enable_shared_from_th
   std::size_t unanswered() const { return slots_.size(); }
   bool may_read() const;
   void enter(Phase phase);
-  void wait_to_read();
+  // Reads at once in the turn the kernel tells of bytes; what is left then, or was left before, is read in later turns.
+  void read_on();
+  void read_later();
   void read();
   void take(std::string_view bytes);
   // Serves whole requests from the front of `bytes`; gives how many bytes were used up.
@@ -87,7 +93,7 @@ class HttpConnection : public Responder::Sink, public std::enable_shared_from_th
   void after_flush();
 
   HttpServer::State* server_;  // null once the server is gone
-  Socket socket_;
+  int descriptor_;
   Peer peer_;
   const HttpServer::Handler& handler_;
 
@@ -101,7 +107,9 @@ class HttpConnection : public Responder::Sink, public std::enable_shared_from_th
   std::deque<Slot> slots_;          // one for each unanswered request, oldest first
   std::uint64_t first_ticket_ = 0;  // of slots_.front()
   std::size_t drained_ = 0;
-  bool reading_ = false;
+  bool readable_ = false;  // there is something to read, or was when we looked last
+  bool ended_ = false;     // the peer sends nothing more
+  bool read_queued_ = false;
   bool flush_queued_ = false;
   bool waiting_to_write_ = false;
   bool last_request_seen_ = false;  // Connection: close, end of stream or refused: nothing more is parsed

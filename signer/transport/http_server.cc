@@ -29,7 +29,11 @@ int spare_descriptor() {
 }  // namespace
 
 HttpServer::State::State(EventLoop& where, const HttpLimits& bounds)
-    : loop(where), limits(bounds), request_id_prefix(to_hex(random_bytes(6)) + "-"), reserve(spare_descriptor()) {}
+    : loop(where),
+      limits(bounds),
+      readiness(where, [this](const Readiness::Event& event) { became_ready(event); }),
+      request_id_prefix(to_hex(random_bytes(6)) + "-"),
+      reserve(spare_descriptor()) {}
 
 HttpServer::State::~State() {
   if (reserve >= 0) ::close(reserve);
@@ -80,11 +84,18 @@ void HttpServer::State::admit(Door& door, int descriptor) {
     ::close(descriptor);
     return;
   }
-  asio::local::stream_protocol::socket socket(loop.reactor().context, asio::local::stream_protocol(), descriptor);
-  auto connection = std::make_shared<HttpConnection>(*this, std::move(socket), *std::move(peer), door.handler);
+  if (!readiness.add(descriptor)) {
+    ++counts.refused;
+    ::close(descriptor);
+    return;
+  }
+  auto connection = std::make_shared<HttpConnection>(*this, descriptor, *std::move(peer), door.handler);
   connection->place = connections.size();
   connections.push_back(connection);
-  if (room) return connection->start();
+  const auto index = static_cast<std::size_t>(descriptor);
+  if (of_descriptor.size() <= index) of_descriptor.resize(index + 1);
+  of_descriptor[index] = connection.get();
+  if (room) return;
   ++counts.refused;
   connection->turn_away(Error{ErrorCode::Unavailable, "all connections are busy", "too_many_connections"});
 }
@@ -131,7 +142,15 @@ void HttpServer::State::tick() {
   }
 }
 
+void HttpServer::State::became_ready(const Readiness::Event& event) {
+  HttpConnection* connection = of_descriptor[static_cast<std::size_t>(event.descriptor)];
+  // Closed by what was served before it in the same turn.
+  if (connection == nullptr) return;
+  connection->shared_from_this()->became_ready(event);
+}
+
 void HttpServer::State::forget(HttpConnection& connection) {
+  of_descriptor[static_cast<std::size_t>(connection.descriptor())] = nullptr;
   const std::size_t place = connection.place;
   if (place >= connections.size() || connections[place].get() != &connection) return;
   std::swap(connections[place], connections.back());

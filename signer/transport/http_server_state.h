@@ -34,6 +34,7 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
   void survive_exhaustion(Door& door);
   void tick();
   void forget(HttpConnection& connection);
+  void became_ready(const Readiness::Event& event);
   void flush_soon(std::shared_ptr<HttpConnection> connection);
 
   std::uint64_t ticks_of(std::chrono::nanoseconds span) const {
@@ -45,7 +46,9 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
   HttpCounts counts;
   std::uint64_t now = 1;  // ticks
   std::vector<std::unique_ptr<Door>> doors;
+  Readiness readiness;
   std::vector<std::shared_ptr<HttpConnection>> connections;
+  std::vector<HttpConnection*> of_descriptor;  // null where a descriptor is no connection's
   std::vector<std::shared_ptr<HttpConnection>> unflushed;
   std::vector<std::shared_ptr<HttpConnection>> flushing;
   std::string request_id_prefix;  // of the request ids made here
