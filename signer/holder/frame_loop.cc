@@ -18,6 +18,8 @@ using channel::HolderExit;
 constexpr std::size_t kReadAtOnce = std::size_t{256} << 10;
 // The front works on these while we sign the next ones.
 constexpr std::size_t kAnswersPerWrite = 16;
+// Jobs that take each step together: enough to share what a step costs at first, few enough for the caches.
+constexpr std::size_t kJobsAtOnce = 8;
 constexpr int kReadsPerLookAround = 64;
 
 std::size_t most_memory_so_far() {
@@ -32,6 +34,15 @@ bool token_is_gone(const Error& error) {
 
 }  // namespace
 
+// A signing job between its steps.
+struct FrameLoop::Job {
+  std::uint64_t id;
+  std::string payload;
+  channel::SignJob job;
+  std::optional<Result<SignDesk::Draft>> draft;
+  std::optional<Result<Bytes>> signature;
+};
+
 FrameLoop::FrameLoop(int control, int frames, const config::HolderSettings& settings, const StartedHolder& started,
                      const Clock& clock)
     : control_(control),
@@ -39,7 +50,11 @@ FrameLoop::FrameLoop(int control, int frames, const config::HolderSettings& sett
       settings_(settings),
       started_(started),
       desk_(settings, started.keys, clock),
-      buffer_(kReadAtOnce, '\0') {}
+      buffer_(kReadAtOnce, '\0') {
+  jobs_.reserve(kJobsAtOnce);
+}
+
+FrameLoop::~FrameLoop() = default;
 
 void FrameLoop::end(HolderExit exit, Error error) {
   if (ended_) return;
@@ -92,31 +107,76 @@ bool FrameLoop::read_some() {
 void FrameLoop::answer_waiting() {
   for (;;) {
     Result<std::optional<channel::Frame>> frame = reader_.next();
+    const bool is_job = frame && frame->has_value() && (*frame)->kind == FrameKind::Sign;
+    if (!is_job) answer_jobs();
     if (!frame) return end(HolderExit::PeerNonsense, std::move(frame).error());
     if (!frame->has_value()) return;
-    answer(**frame);
+    if (is_job) {
+      take(**std::move(frame));
+    } else {
+      answer(**frame);
+    }
     if (ended_ && end_.exit == HolderExit::PeerNonsense) return;
     if (waiting_answers_ >= kAnswersPerWrite && !flush()) return;
   }
 }
 
+// Once the token is gone every job that has arrived is told so, none is left without an answer.
+Error FrameLoop::gone() const {
+  return Error{ErrorCode::Unavailable, end_.error.detail, end_.error.reason};
+}
+
 void FrameLoop::answer(const channel::Frame& frame) {
   FrameKind kind = FrameKind::Failed;
-  // Once the token is gone every job that has arrived is told so, none is left without an answer.
-  Result<std::string> payload =
-      ended_ ? Result<std::string>(Error{ErrorCode::Unavailable, end_.error.detail, end_.error.reason})
-             : answer_to(frame, kind);
+  Result<std::string> payload = ended_ ? Result<std::string>(gone()) : answer_to(frame, kind);
   if (ended_ && end_.exit == HolderExit::PeerNonsense) return;
+  respond(frame.id, kind, std::move(payload));
+}
+
+void FrameLoop::respond(std::uint64_t id, FrameKind kind, Result<std::string> payload) {
   if (payload && payload->size() > channel::kLongestPayload) {
     payload = Error{ErrorCode::TooLarge, "the signed document would be longer than a frame"};
   }
   if (payload) {
-    channel::append_frame(out_, kind, frame.id, *payload);
+    channel::append_frame(out_, kind, id, *payload);
   } else {
     if (token_is_gone(payload.error())) end(HolderExit::TokenGone, payload.error());
-    channel::append_frame(out_, FrameKind::Failed, frame.id, channel::encode_error(payload.error()));
+    channel::append_frame(out_, FrameKind::Failed, id, channel::encode_error(payload.error()));
   }
   ++waiting_answers_;
+}
+
+void FrameLoop::take(channel::Frame frame) {
+  if (ended_) return respond(frame.id, FrameKind::Failed, gone());
+  Result<channel::SignJob> job = channel::SignJob::decode(frame.payload);
+  if (!job) {
+    answer_jobs();
+    return end(HolderExit::PeerNonsense, std::move(job).error());
+  }
+  // A proof counts once: the next job is looked at after it was used up.
+  const bool alone = job->type == statement::StatementType::ApprovalToken;
+  if (alone) answer_jobs();
+  jobs_.push_back({frame.id, std::move(frame.payload), *std::move(job), {}, {}});
+  if (alone || jobs_.size() == kJobsAtOnce) answer_jobs();
+}
+
+Result<std::string> FrameLoop::finish(Job& job) {
+  if (!*job.draft) return std::move(*job.draft).error();
+  if (!*job.signature) return std::move(*job.signature).error();
+  ASSIGN_OR_RETURN(const channel::SignAnswer made,
+                   desk_.finish(job.job, **std::move(job.draft), **job.signature, job.payload));
+  return made.encode();
+}
+
+void FrameLoop::answer_jobs() {
+  for (Job& each : jobs_) each.draft = desk_.draft(each.job);
+  for (Job& each : jobs_) {
+    if (!*each.draft) continue;
+    each.signature = ended_ ? Result<Bytes>(gone()) : SignDesk::sign(**each.draft);
+    if (!*each.signature && token_is_gone(each.signature->error())) end(HolderExit::TokenGone, each.signature->error());
+  }
+  for (Job& each : jobs_) respond(each.id, FrameKind::Signed, finish(each));
+  jobs_.clear();
 }
 
 Result<std::string> FrameLoop::answer_to(const channel::Frame& frame, FrameKind& kind) {
@@ -125,13 +185,6 @@ Result<std::string> FrameLoop::answer_to(const channel::Frame& frame, FrameKind&
     return error;
   };
   switch (frame.kind) {
-    case FrameKind::Sign: {
-      const Result<channel::SignJob> job = channel::SignJob::decode(frame.payload);
-      if (!job) return nonsense(job.error());
-      kind = FrameKind::Signed;
-      ASSIGN_OR_RETURN(const channel::SignAnswer signed_answer, desk_.sign(*job, frame.payload));
-      return signed_answer.encode();
-    }
     case FrameKind::Canary:
       kind = FrameKind::CanaryGood;
       RETURN_IF_ERROR(started_.keys.check_canaries());
@@ -152,6 +205,7 @@ Result<std::string> FrameLoop::answer_to(const channel::Frame& frame, FrameKind&
       ASSIGN_OR_RETURN(const Json anchors, read_anchors(started_.session));
       return anchors.compact();
     }
+    case FrameKind::Sign:  // taken in by take()
     case FrameKind::Signed:
     case FrameKind::CanaryGood:
     case FrameKind::AnchorWritten:

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "common/clock.h"
 #include "common/result.h"
@@ -25,6 +26,7 @@ class FrameLoop {
   // All outlive this. `control` is only watched for its end.
   FrameLoop(int control, int frames, const config::HolderSettings& settings, const StartedHolder& started,
             const Clock& clock);
+  ~FrameLoop();
 
   // Until the front or the supervisor closes its end, a frame is nonsense, the token is lost, or memory runs over.
   LoopEnd run();
@@ -36,6 +38,13 @@ class FrameLoop {
   void answer_waiting();
   void answer(const channel::Frame& frame);
   Result<std::string> answer_to(const channel::Frame& frame, channel::FrameKind& kind);
+  void respond(std::uint64_t id, channel::FrameKind kind, Result<std::string> payload);
+  // Takes a job in; those taken in are answered together, each step for all of them (sign_desk.h).
+  void take(channel::Frame frame);
+  void answer_jobs();
+  struct Job;
+  Result<std::string> finish(Job& job);
+  Error gone() const;
   // False when the front no longer reads.
   bool flush();
   void end(channel::HolderExit exit, Error error);
@@ -45,6 +54,7 @@ class FrameLoop {
   const config::HolderSettings& settings_;
   const StartedHolder& started_;
   SignDesk desk_;
+  std::vector<Job> jobs_;  // taken in and not yet answered
   channel::FrameReader reader_;
   std::string buffer_;
   std::string out_;

@@ -18,7 +18,7 @@ Result<Digest> signature_digest(const keymgmt::PublicKey& key, const Bytes& sign
 
 }  // namespace
 
-Result<channel::SignAnswer> SignDesk::sign(const channel::SignJob& job, std::string_view payload) {
+Result<SignDesk::Draft> SignDesk::draft(const channel::SignJob& job) const {
   const statement::StatementRow& row = statement::row_of(job.type);
   if (row.role != settings_.role) {
     return refused("wrong_role", std::string(row.name) + " is signed by role " + std::string(name_of(row.role)) +
@@ -34,20 +34,28 @@ Result<channel::SignAnswer> SignDesk::sign(const channel::SignJob& job, std::str
   ASSIGN_OR_RETURN(const statement::Statement statement, statement::Statement::parse(job.type, std::move(fields)));
 
   statement::Stamp stamp{clock_.now(), job.sequence, {}};
-  const bool is_approval = statement.approval_token() != nullptr;
-  if (is_approval) {
-    RETURN_IF_ERROR(approvals_.check(*statement.approval_token(), job.proof_json, job.peer_uid, stamp.now));
+  if (const statement::ApprovalTokenFields* token = statement.approval_token()) {
+    RETURN_IF_ERROR(approvals_.check(*token, job.proof_json, job.peer_uid, stamp.now));
     stamp.token_id = to_hex(random_bytes(kTokenIdBytes));
   }
-  ASSIGN_OR_RETURN(statement::UnsignedDocument unsigned_document, statement.rebuild(stamp));
-  const Digest signed_digest = unsigned_document.signed_digest();
+  ASSIGN_OR_RETURN(statement::UnsignedDocument document, statement.rebuild(stamp));
+  return Draft{held, stamp.now, std::move(document)};
+}
+
+Result<Bytes> SignDesk::sign(const Draft& draft) {
   // gait signs the 32 bytes of the digest (gait-formats §4).
-  ASSIGN_OR_RETURN(const Bytes signature, held->pair.sign(signed_digest.bytes()));
+  return draft.pair->pair.sign(draft.document.signed_digest().bytes());
+}
+
+Result<channel::SignAnswer> SignDesk::finish(const channel::SignJob& job, Draft draft, const Bytes& signature,
+                                             std::string_view payload) {
+  const keymgmt::PublicKey& key = draft.pair->described.key;
+  const Digest signed_digest = draft.document.signed_digest();
   ASSIGN_OR_RETURN(const Digest of_signature, signature_digest(key, signature));
-  ASSIGN_OR_RETURN(const JsonTree document, std::move(unsigned_document).seal(key, signature));
-  if (is_approval) approvals_.use(job.proof_json, stamp.now);
+  ASSIGN_OR_RETURN(const JsonTree document, std::move(draft.document).seal(key, signature));
+  if (job.type == statement::StatementType::ApprovalToken) approvals_.use(job.proof_json, draft.now);
   return channel::SignAnswer{sha256(payload), key.kid(), signed_digest,
-                             of_signature,    stamp.now, document.root().compact()};
+                             of_signature,    draft.now, document.root().compact()};
 }
 
 }  // namespace countersign::holder

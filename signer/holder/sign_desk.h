@@ -20,10 +20,26 @@ class SignDesk {
   SignDesk(const config::HolderSettings& settings, const HeldKeys& keys, const Clock& clock)
       : settings_(settings), keys_(keys), clock_(clock), approvals_(settings) {}
 
-  // `payload` is the frame the job came in: its digest goes into the answer. Fails with Refused (wrong_role,
-  // kid_not_held, wrong_algorithm, and the reasons of ApprovalCheck), with Invalid as Statement::parse does, and as
-  // KeyPair::sign does: with reason token_gone nothing will ever be signed here again.
-  Result<channel::SignAnswer> sign(const channel::SignJob& job, std::string_view payload);
+  // What is to be signed for one job, which outlives it.
+  struct Draft {
+    const HeldPair* pair;
+    UtcTime now;
+    statement::UnsignedDocument document;
+  };
+
+  // The three steps of a job. They stand alone so that several jobs can take each step together: the token's module and
+  // what is before and behind it displace each other's code and data from the processor's caches, and a step that is
+  // taken eight times in a row pays for that once. Jobs for approval tokens take them one after another: a proof counts
+  // until `finish` has used it up.
+  //
+  // Fails with Refused (wrong_role, kid_not_held, wrong_algorithm, and the reasons of ApprovalCheck), and with Invalid
+  // as Statement::parse does.
+  Result<Draft> draft(const channel::SignJob& job) const;
+  // Fails as KeyPair::sign does: with reason token_gone nothing will ever be signed here again.
+  static Result<Bytes> sign(const Draft& draft);
+  // `payload` is the frame the job came in: its digest goes into the answer.
+  Result<channel::SignAnswer> finish(const channel::SignJob& job, Draft draft, const Bytes& signature,
+                                     std::string_view payload);
 
  private:
   const config::HolderSettings& settings_;

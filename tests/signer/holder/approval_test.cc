@@ -107,6 +107,22 @@ TEST_F(Approving, MintsOneTokenOnlyFromOneProof) {
   EXPECT_EQ(reason(wanted), "");
 }
 
+TEST_F(Approving, MintsOneTokenOnlyFromOneProofAlsoWhenBothRequestsArriveTogether) {
+  const Json fields = statement::token_fields();
+  SignJob wanted = job(fields);
+  wanted.proof_json = proof(fields, "alice", soon()).compact();
+  for (std::uint64_t id = 1; id <= 3; ++id) holder_->send(channel::FrameKind::Sign, id, wanted.encode());
+  holder_->flush();
+  for (std::uint64_t id = 1; id <= 3; ++id) {
+    const auto frame = holder_->frame();
+    ASSERT_TRUE(frame);
+    EXPECT_EQ(frame->id, id);
+    EXPECT_EQ(frame->kind, id == 1 ? channel::FrameKind::Signed : channel::FrameKind::Failed);
+    if (id == 1) continue;
+    EXPECT_EQ(channel::decode_error(frame->payload).reason, "approval_proof_used");
+  }
+}
+
 TEST_F(Approving, RefusesAnyOtherProof) {
   const Json fields = statement::token_fields();
   Json other = fields;
