@@ -18,6 +18,16 @@ Error invalid(std::string detail) {
   return Error{ErrorCode::Invalid, "key set: " + std::move(detail)};
 }
 
+// Moments that a key of the set may lack.
+struct OptionalTime {
+  std::string_view name;
+  std::optional<UtcTime> PublishedKey::*member;
+};
+constexpr OptionalTime kOptionalTimes[] = {{"not_after", &PublishedKey::not_after},
+                                           {"compromised_since", &PublishedKey::compromised_since},
+                                           {"published_at", &PublishedKey::published_at},
+                                           {"verify_until", &PublishedKey::verify_until}};
+
 Json document_of(const PublishedKey& key) {
   Json out = Json::object({{"kid", key.key.kid()},
                            {"role", name_of(key.role)},
@@ -28,8 +38,9 @@ Json document_of(const PublishedKey& key) {
                            {"label", key.label},
                            {"created_at", key.created_at.rfc3339()},
                            {"not_before", key.not_before.rfc3339()}});
-  if (key.not_after) out.set("not_after", key.not_after->rfc3339());
-  if (key.compromised_since) out.set("compromised_since", key.compromised_since->rfc3339());
+  for (const OptionalTime& each : kOptionalTimes) {
+    if (key.*each.member) out.set(each.name, (key.*each.member)->rfc3339());
+  }
   Json aliases = Json(Json::Object{});
   for (const auto& [name, value] : key.key.aliases()) aliases.set(name, value);
   out.set("aliases", std::move(aliases));
@@ -95,14 +106,14 @@ Result<PublishedKey> parse_key(const Json& document) {
   ASSIGN_OR_RETURN(out.label, members.text("label"));
   ASSIGN_OR_RETURN(out.created_at, members.time("created_at"));
   ASSIGN_OR_RETURN(out.not_before, members.time("not_before"));
-  ASSIGN_OR_RETURN(out.not_after, members.optional_time("not_after"));
-  ASSIGN_OR_RETURN(out.compromised_since, members.optional_time("compromised_since"));
+  for (const OptionalTime& each : kOptionalTimes) {
+    ASSIGN_OR_RETURN(out.*each.member, members.optional_time(each.name));
+  }
   RETURN_IF_ERROR(members.finish());
   if (*aliases != *document_of(out).find("aliases"))
     return invalid("aliases of " + kid + " do not follow from the key");
-  if (out.state == KeyState::Compromised && !out.compromised_since) {
-    return invalid("the compromised key " + kid + " lacks compromised_since");
-  }
+  if (!is_published(out.state)) return invalid("the key " + kid + " is " + state + ", which is not published");
+  if (out.compromised_since && may_sign(out.state)) return invalid("the compromised key " + kid + " is still active");
   return out;
 }
 
@@ -174,6 +185,7 @@ bool PublishedKey::counts_at(UtcTime moment) const {
 
 KeySet::KeySet(std::uint64_t version, UtcTime issued_at, std::vector<PublishedKey> keys)
     : version_(version), issued_at_(issued_at), keys_(std::move(keys)) {
+  std::erase_if(keys_, [](const PublishedKey& key) { return !is_published(key.state); });
   for (std::size_t at = 0; at < keys_.size(); ++at) {
     names_.emplace(keys_[at].key.kid(), at);
     for (auto& [kind, name] : keys_[at].key.aliases()) names_.emplace(std::move(name), at);
@@ -197,11 +209,13 @@ const PublishedKey* KeySet::active(Role role, Algorithm algorithm) const {
 Json KeySet::document() const {
   Json::Array keys;
   for (const PublishedKey& key : keys_) keys.push_back(document_of(key));
-  return Json::object({{"schema_id", kSchemaId},
-                       {"schema_version", kSchemaVersion},
-                       {"version", version_},
-                       {"issued_at", issued_at_.rfc3339()},
-                       {"keys", std::move(keys)}});
+  Json out = Json::object({{"schema_id", kSchemaId},
+                           {"schema_version", kSchemaVersion},
+                           {"version", version_},
+                           {"issued_at", issued_at_.rfc3339()}});
+  if (expires_at_) out.set("expires_at", expires_at_->rfc3339());
+  out.set("keys", std::move(keys));
+  return out;
 }
 
 Json KeySet::jwks() const {
@@ -223,6 +237,7 @@ Result<KeySet> KeySet::parse(const Json& document) {
   ASSIGN_OR_RETURN(const Json* version, members.member("version"));
   if (!version->is_integer() || version->as_integer() < 0) return invalid("version must be a whole number");
   ASSIGN_OR_RETURN(const UtcTime issued_at, members.time("issued_at"));
+  ASSIGN_OR_RETURN(const std::optional<UtcTime> expires_at, members.optional_time("expires_at"));
   ASSIGN_OR_RETURN(const Json* list, members.member("keys"));
   if (!list->is_array()) return invalid("keys must be a list");
   RETURN_IF_ERROR(members.finish());
@@ -234,7 +249,9 @@ Result<KeySet> KeySet::parse(const Json& document) {
     if (!kids.insert(key.key.kid()).second) return invalid("the key " + key.key.kid() + " stands twice");
     keys.push_back(std::move(key));
   }
-  return KeySet(static_cast<std::uint64_t>(version->as_integer()), issued_at, std::move(keys));
+  KeySet read(static_cast<std::uint64_t>(version->as_integer()), issued_at, std::move(keys));
+  read.expires_at_ = expires_at;
+  return read;
 }
 
 Status KeySet::publish(const std::string& directory) const {

@@ -5,6 +5,8 @@
 namespace countersign::channel {
 namespace {
 
+constexpr std::int64_t kMostKeys = 1000;  // of one role and algorithm in one token
+
 Result<keymgmt::Role> role_in(JsonFields& fields) {
   ASSIGN_OR_RETURN(const std::string name, fields.text("role"));
   const std::optional<keymgmt::Role> role = keymgmt::role_named(name);
@@ -28,6 +30,8 @@ Result<SetupRole> setup_role(const Json& json) {
     wanted.algorithms.push_back(algorithm);
   }
   if (wanted.algorithms.empty()) return fields.wrong("algorithms", "is empty");
+  ASSIGN_OR_RETURN(const std::int64_t keys, fields.integer("keys", 0, kMostKeys));
+  wanted.keys = static_cast<int>(keys);
   RETURN_IF_ERROR(fields.finish());
   return wanted;
 }
@@ -46,7 +50,8 @@ Json SetupRequest::to_json() const {
   for (const SetupRole& role : roles) {
     Json::Array names;
     for (const keymgmt::Algorithm algorithm : role.algorithms) names.emplace_back(name_of(algorithm));
-    wanted.push_back(Json::object({{"role", name_of(role.role)}, {"algorithms", std::move(names)}}));
+    wanted.push_back(
+        Json::object({{"role", name_of(role.role)}, {"algorithms", std::move(names)}, {"keys", role.keys}}));
   }
   return Json::object({{"module", module}, {"label", label}, {"serial", serial}, {"roles", std::move(wanted)}});
 }

@@ -4,7 +4,7 @@
 // failure stdout holds {"ok":false,"error":{"code","message","hint"}} and stderr one line.
 //
 // init: makes the token if it is missing (SoftHSM only; any other module is refused with reason "ceremony_needed"), and
-// one key pair for each role × algorithm that has none, labelled "<role>-<yyyymmdd>-1". Run twice, it changes nothing
+// key pairs until each role × algorithm has as many as asked for, labelled "<role>-<yyyymmdd>-<n>". Run twice, it changes nothing
 // the second time. probe: logs in, signs a canary with every key of the roles named and changes nothing.
 #pragma once
 
@@ -22,6 +22,7 @@ namespace countersign::channel {
 struct SetupRole {
   keymgmt::Role role{};
   std::vector<keymgmt::Algorithm> algorithms;
+  int keys = 1;  // how many of each algorithm init sees to
 };
 
 struct SetupRequest {
@@ -29,7 +30,7 @@ struct SetupRequest {
   std::string label;   // either of label and serial may be empty, not both; init needs the label
   std::string serial;
   std::vector<SetupRole> roles;
-  Json to_json() const;  // {"module","label","serial","roles":[{"role","algorithms"}]}
+  Json to_json() const;  // {"module","label","serial","roles":[{"role","algorithms","keys"}]}
   static Result<SetupRequest> from_json(const Json& json);  // strict; fails with Invalid
 };
 

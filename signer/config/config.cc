@@ -53,6 +53,7 @@ void read_publication(Reading& reading, YamlFields& document) {
   config.publication = reading.absolute(findings.keep(fields.required_text("directory")));
   config.publication_lifetime = findings.keep(fields.duration("lifetime", config.publication_lifetime));
   config.publication_refresh = findings.keep(fields.duration("refresh", config.publication_refresh));
+  config.publication_skew = findings.keep(fields.duration("clock_skew", config.publication_skew));
   config.publication_roster = reading.absolute(findings.keep(fields.text("roster", "")));
   if (config.publication_refresh >= config.publication_lifetime) {
     findings.error("publication.refresh", "must be shorter than publication.lifetime, or verifiers see stale keys");

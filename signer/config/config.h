@@ -122,6 +122,7 @@ struct Config {
   std::string publication;  // directory; empty: none
   std::chrono::nanoseconds publication_lifetime = std::chrono::hours(24 * 7);
   std::chrono::nanoseconds publication_refresh = std::chrono::hours(24);
+  std::chrono::nanoseconds publication_skew = std::chrono::minutes(1);  // how far a verifier's clock may be off
   std::string publication_roster;  // file of the verifiers that must acknowledge; empty: open roster
   LimitsConfig limits;
   std::string log_level = "info";

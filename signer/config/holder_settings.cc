@@ -165,13 +165,13 @@ Result<HolderSettings> HolderSettings::from_json(const Json& json) {
   return settings;
 }
 
-HolderSettings holder_settings(const Config& config, keymgmt::Role role, int index) {
+HolderSettings holder_settings(const Config& config, keymgmt::Role role, int index, std::string_view token) {
   const RoleConfig& of_role = *config.role(role);
   HolderSettings settings;
   settings.role = role;
   settings.index = index;
   settings.algorithms = of_role.algorithms;
-  settings.token = *config.token(of_role.token);
+  settings.token = *config.token(token);
   settings.token.pin = {};
   if (role == keymgmt::Role::Approval) {
     settings.approvers = config.approvers;

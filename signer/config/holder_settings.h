@@ -24,7 +24,7 @@ struct HolderSettings {
   static Result<HolderSettings> from_json(const Json& json);  // strict; fails with Invalid
 };
 
-// Precondition: the role and its token are configured (config::load checked it).
-HolderSettings holder_settings(const Config& config, keymgmt::Role role, int index);
+// Precondition: the role and `token`, one of its two, are configured (config::load checked it).
+HolderSettings holder_settings(const Config& config, keymgmt::Role role, int index, std::string_view token);
 
 }  // namespace countersign::config

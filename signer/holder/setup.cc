@@ -162,13 +162,12 @@ Result<SetupAnswer> init(const SetupRequest& request, SecretBytes pin, SecretByt
   for (const channel::SetupRole& wanted : request.roles) {
     for (const keymgmt::Algorithm algorithm : wanted.algorithms) {
       const Result<HeldKeys> keys = HeldKeys::find(*session, wanted.role, {algorithm});
-      if (keys) {
-        describe(*keys, answer);
-        continue;
+      if (!keys && keys.error().reason != "no_key") return keys.error();
+      if (keys) describe(*keys, answer);
+      for (std::size_t have = keys ? keys->pairs().size() : 0; have < static_cast<std::size_t>(wanted.keys); ++have) {
+        ASSIGN_OR_RETURN(HeldKey made, make_key(*session, wanted.role, algorithm, now));
+        answer.keys.push_back(std::move(made));
       }
-      if (keys.error().reason != "no_key") return keys.error();
-      ASSIGN_OR_RETURN(HeldKey made, make_key(*session, wanted.role, algorithm, now));
-      answer.keys.push_back(std::move(made));
     }
   }
   return answer;

@@ -9,7 +9,8 @@
 
 namespace countersign::ledger {
 
-std::string key_body(const keymgmt::PublishedKey& key);
+// `reason`: why it changed, in a person's words; left out where empty.
+std::string key_body(const keymgmt::PublishedKey& key, std::string_view reason = "");
 // Fails with Invalid on anything that key_body does not make.
 Result<keymgmt::PublishedKey> key_of(std::string_view body);
 

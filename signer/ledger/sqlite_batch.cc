@@ -221,7 +221,7 @@ Status Batch::write_event(const OutboxEvent& event) {
   return run(insert, corrupt("an event was refused"));
 }
 
-Status Batch::put_key(const keymgmt::PublishedKey& key, UtcTime at) {
+Status Batch::put_key(const keymgmt::PublishedKey& key, UtcTime at, const KeyChange& change, bool first) {
   const std::string_view role = name_of(key.role);
   const std::string_view algorithm = name_of(key.key.algorithm());
   {
@@ -244,7 +244,10 @@ Status Batch::put_key(const keymgmt::PublishedKey& key, UtcTime at) {
   item.record.at = at;
   item.record.role = role;
   item.record.kid = key.key.kid();
-  item.record.body = key_body(key);
+  item.record.peer_uid = change.peer_uid;
+  item.record.request_id = change.request_id;
+  if (first) item.events = change.events;
+  item.record.body = key_body(key, change.reason);
   item.record.body_digest = sha256(item.record.body);
   ASSIGN_OR_RETURN(const Committed committed, append(item));
   Query put(connection_, kPutKey, key.key.kid(), role, algorithm, name_of(key.state), committed.log_index);

@@ -28,7 +28,8 @@ class Batch {
   Result<Committed> append(const Item& item);
   // Appends its record of kind "key" and registers or moves the key. Refuses with Conflict: "key_changed" (another role
   // or algorithm under the kid), "key_state" (keymgmt/lifecycle.h), "two_active_keys".
-  Status put_key(const keymgmt::PublishedKey& key, UtcTime at);
+  // The events of `change` go with the first of its keys.
+  Status put_key(const keymgmt::PublishedKey& key, UtcTime at, const KeyChange& change, bool first);
   bool failed() const { return failed_; }
   bool wrote() const { return frontier_.size() != before_; }
 

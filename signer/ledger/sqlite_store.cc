@@ -86,7 +86,7 @@ Result<std::vector<Result<Committed>>> SqliteStore::commit(std::span<const Item>
   return outcomes;
 }
 
-Status SqliteStore::put_keys(std::span<const keymgmt::PublishedKey> keys, UtcTime at) {
+Status SqliteStore::put_keys(std::span<const keymgmt::PublishedKey> keys, UtcTime at, const KeyChange& change) {
   State& state = *state_;
   ASSIGN_OR_RETURN(const std::vector<keymgmt::PublishedKey> known, this->keys());
   std::vector<const keymgmt::PublishedKey*> changed;
@@ -107,7 +107,7 @@ Status SqliteStore::put_keys(std::span<const keymgmt::PublishedKey> keys, UtcTim
   Status begun = batch.begin();
   if (!begun) return state.abandon(begun.error());
   for (const keymgmt::PublishedKey* key : changed) {
-    Status put = batch.put_key(*key, at);
+    Status put = batch.put_key(*key, at, change, key == changed.front());
     if (batch.failed()) return state.abandon(put.error());
     if (!put) return put;
   }

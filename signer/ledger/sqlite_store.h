@@ -66,7 +66,8 @@ class SqliteStore : public Store {
   Result<std::uint64_t> next_sequence() override;
   Result<std::vector<keymgmt::PublishedKey>> keys() const override;
   Result<std::uint64_t> key_set_version() const override;
-  Status put_keys(std::span<const keymgmt::PublishedKey> keys, UtcTime at) override;
+  using Store::put_keys;
+  Status put_keys(std::span<const keymgmt::PublishedKey> keys, UtcTime at, const KeyChange& change) override;
   Result<std::vector<OutboxRow>> outbox(std::size_t limit) const override;
   Status told(std::uint64_t outbox_id, bool success, UtcTime at) override;
   Result<UtcTime> high_water() const override;

@@ -102,6 +102,14 @@ struct Item {
   std::vector<OutboxEvent> events;
 };
 
+// Who moves keys, why, and what the security owner is told of it.
+struct KeyChange {
+  std::uint32_t peer_uid = 0;
+  std::string request_id{};
+  std::string reason{};
+  std::vector<OutboxEvent> events{};
+};
+
 struct Committed {
   std::uint64_t log_index = 0;
 };
@@ -171,8 +179,10 @@ class Store {
   virtual Result<std::vector<keymgmt::PublishedKey>> keys() const = 0;
   virtual Result<std::uint64_t> key_set_version() const = 0;
   // Registers or moves keys and raises the key set's version in one transaction with their records. Two active keys of
-  // one role and algorithm: Conflict, by database constraint.
-  virtual Status put_keys(std::span<const keymgmt::PublishedKey> keys, UtcTime at) = 0;
+  // one role and algorithm: Conflict, by database constraint. A key may stand several times: one record a step, in that
+  // order, but keys that stop signing before the one that starts.
+  virtual Status put_keys(std::span<const keymgmt::PublishedKey> keys, UtcTime at, const KeyChange& change) = 0;
+  Status put_keys(std::span<const keymgmt::PublishedKey> keys, UtcTime at) { return put_keys(keys, at, KeyChange()); }
 
   virtual Result<std::vector<OutboxRow>> outbox(std::size_t limit) const = 0;  // due, oldest first
   // Success: told once, forgotten after its window. Failure: due again later, each time twice as late, at most 5 min.

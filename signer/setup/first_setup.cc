@@ -9,7 +9,8 @@
 #include <filesystem>
 
 #include "common/durable_file.h"
-#include "keymgmt/key_set.h"
+#include "keymgmt/rotation.h"
+#include "signer/config/rotation_times.h"
 #include "signer/ledger/sqlite_store.h"
 #include "signer/setup/holder_run.h"
 #include "signer/setup/soft_hsm.h"
@@ -64,7 +65,7 @@ class UnfinishedMark {
 };
 
 Result<SetupAnswer> make_token(const config::Config& config, const config::TokenConfig& token,
-                               const std::string& holder, supervisor::PinStore& pins) {
+                               const std::string& holder, const keymgmt::Keys& known, supervisor::PinStore& pins) {
   RETURN_IF_ERROR(make_soft_hsm_place(token));
   if (token.pin.kind == config::PinSource::Kind::File) {
     if (!is_there(token.pin.name) && has_tokens(token)) {
@@ -82,15 +83,16 @@ Result<SetupAnswer> make_token(const config::Config& config, const config::Token
     close(pin);
     return so_pin.error();
   }
-  return run_holder(holder, "init", token, setup_request(config, token), pin, *so_pin);
+  return run_holder(holder, "init", token, setup_request(config, token, known), pin, *so_pin);
 }
 
-Result<std::vector<SetupAnswer>> make_tokens(const config::Config& config, const std::string& holder) {
+Result<std::vector<SetupAnswer>> make_tokens(const config::Config& config, const std::string& holder,
+                                             const keymgmt::Keys& known) {
   supervisor::PinStore pins;
   RETURN_IF_ERROR(pins.ask_for_typed(config));
   std::vector<SetupAnswer> answers;
   for (const config::TokenConfig& token : config.tokens) {
-    ASSIGN_OR_RETURN(SetupAnswer answer, make_token(config, token, holder, pins));
+    ASSIGN_OR_RETURN(SetupAnswer answer, make_token(config, token, holder, known, pins));
     answers.push_back(std::move(answer));
   }
   return answers;
@@ -105,28 +107,50 @@ const HeldKey* key_without_record(const std::vector<SetupAnswer>& answers) {
   return nullptr;
 }
 
-// Keys the ledger does not know yet become active.
-Status register_keys(ledger::Store& store, const std::vector<SetupAnswer>& answers, UtcTime now) {
-  ASSIGN_OR_RETURN(const std::vector<keymgmt::PublishedKey> known, store.keys());
-  std::vector<keymgmt::PublishedKey> added;
-  for (const SetupAnswer& answer : answers) {
-    for (const HeldKey& held : answer.keys) {
-      const bool registered = std::any_of(known.begin(), known.end(), [&](const keymgmt::PublishedKey& one) {
-        return one.key.kid() == held.key.kid();
-      });
-      if (registered) continue;
-      added.push_back(keymgmt::PublishedKey{.key = held.key,
-                                            .role = held.role,
-                                            .state = keymgmt::KeyState::Active,
-                                            .token_id = held.token_id,
-                                            .label = held.label,
-                                            .created_at = now,
-                                            .not_before = now,
-                                            .not_after = std::nullopt,
-                                            .compromised_since = std::nullopt});
+// What the holder found or made and the ledger does not know yet, a role's own token before its standby's.
+keymgmt::Keys unknown_keys(const config::Config& config, const std::vector<SetupAnswer>& answers,
+                           const keymgmt::Keys& known, UtcTime now) {
+  keymgmt::Keys unknown;
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    for (const HeldKey& held : answers[i].keys) {
+      if (keymgmt::key_of_kid(known, held.key.kid()) != nullptr) continue;
+      keymgmt::PublishedKey key{.key = held.key,
+                                .role = held.role,
+                                .state = keymgmt::KeyState::Generated,
+                                .token_id = held.token_id,
+                                .label = held.label,
+                                .created_at = now,
+                                .not_before = now,
+                                .not_after = std::nullopt,
+                                .compromised_since = std::nullopt};
+      key.token = config.tokens[i].name;
+      unknown.push_back(std::move(key));
     }
   }
-  return added.empty() ? ok() : store.put_keys(added, now);
+  std::stable_partition(unknown.begin(), unknown.end(),
+                        [&](const keymgmt::PublishedKey& key) { return config.role(key.role)->token == key.token; });
+  return unknown;
+}
+
+// Each step of each new key is a record. `known`: what verifiers may know already.
+Status stage_keys(ledger::Store& store, const config::Config& config, const std::vector<SetupAnswer>& answers,
+                  UtcTime now) {
+  ASSIGN_OR_RETURN(const keymgmt::Keys known, store.keys());
+  keymgmt::Keys steps;
+  for (const keymgmt::PublishedKey& key : unknown_keys(config, answers, known, now)) {
+    ASSIGN_OR_RETURN(const keymgmt::Keys staged, keymgmt::staging(key, known, config::rotation_times(config), now));
+    steps.insert(steps.end(), staged.begin(), staged.end());
+  }
+  return store.put_keys(steps, now);
+}
+
+Result<keymgmt::KeySet> publish(const ledger::Store& store, const config::Config& config, UtcTime now) {
+  ASSIGN_OR_RETURN(std::vector<keymgmt::PublishedKey> registered, store.keys());
+  ASSIGN_OR_RETURN(const std::uint64_t version, store.key_set_version());
+  keymgmt::KeySet keys(version, now, std::move(registered));
+  keys.expire_at(now + config.publication_lifetime);
+  if (!config.publication.empty()) RETURN_IF_ERROR(keys.publish(config.publication));
+  return keys;
 }
 
 Json report(const config::Config& config, const std::string& ledger, bool created,
@@ -164,7 +188,13 @@ Result<Json> set_up(const config::Config& config, const std::string& holder, con
   const bool fresh = !is_there(path);
   const bool resumed = unfinished.set();
   if (fresh && !resumed) RETURN_IF_ERROR(unfinished.put());
-  ASSIGN_OR_RETURN(const std::vector<SetupAnswer> answers, make_tokens(config, holder));
+  std::unique_ptr<ledger::SqliteStore> store;
+  keymgmt::Keys known;
+  if (!fresh) {
+    ASSIGN_OR_RETURN(store, ledger::SqliteStore::open(path, clock));
+    ASSIGN_OR_RETURN(known, store->keys());
+  }
+  ASSIGN_OR_RETURN(const std::vector<SetupAnswer> answers, make_tokens(config, holder, known));
   const HeldKey* lost = fresh && !resumed ? key_without_record(answers) : nullptr;
   if (lost != nullptr) {
     RETURN_IF_ERROR(unfinished.remove());
@@ -172,14 +202,17 @@ Result<Json> set_up(const config::Config& config, const std::string& holder, con
                  "the key " + lost->label + " is there, but the ledger " + path + " that recorded it is not",
                  "ledger_missing", "restore the ledger from its backup; an empty one would forget what was redeemed"};
   }
-  ASSIGN_OR_RETURN(const std::unique_ptr<ledger::SqliteStore> store,
-                   fresh ? ledger::SqliteStore::create(path, clock) : ledger::SqliteStore::open(path, clock));
+  if (fresh) {
+    ASSIGN_OR_RETURN(store, ledger::SqliteStore::create(path, clock));
+  }
   const UtcTime now = clock.now().whole_seconds();
-  RETURN_IF_ERROR(register_keys(*store, answers, now));
-  ASSIGN_OR_RETURN(std::vector<keymgmt::PublishedKey> registered, store->keys());
-  ASSIGN_OR_RETURN(const std::uint64_t version, store->key_set_version());
-  const keymgmt::KeySet keys(version, now, std::move(registered));
-  if (!config.publication.empty()) RETURN_IF_ERROR(keys.publish(config.publication));
+  RETURN_IF_ERROR(stage_keys(*store, config, answers, now));
+  // Verifiers can know a key before it becomes active.
+  ASSIGN_OR_RETURN(const keymgmt::KeySet staged, publish(*store, config, now));
+  ASSIGN_OR_RETURN(const keymgmt::Keys all, store->keys());
+  ASSIGN_OR_RETURN(const keymgmt::Keys due, keymgmt::due_moves(all, {}, config::rotation_times(config), now));
+  RETURN_IF_ERROR(store->put_keys(due, now));
+  ASSIGN_OR_RETURN(const keymgmt::KeySet keys, publish(*store, config, now));
   RETURN_IF_ERROR(unfinished.remove());
   return report(config, path, fresh, answers, keys);
 }

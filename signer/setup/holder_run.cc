@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -29,13 +30,22 @@ std::string read_to_end(int descriptor) {
 
 }  // namespace
 
-channel::SetupRequest setup_request(const config::Config& config, const config::TokenConfig& token) {
+channel::SetupRequest setup_request(const config::Config& config, const config::TokenConfig& token,
+                                    const keymgmt::Keys& known) {
   channel::SetupRequest request;
   request.module = token.module;
   request.label = token.label;
   request.serial = token.serial;
   for (const config::RoleConfig& role : config.roles) {
-    if (role.token == token.name) request.roles.push_back({role.role, role.algorithms});
+    const int keys = int{role.token == token.name} + int{role.standby_token == token.name};
+    if (keys == 0) continue;
+    for (const keymgmt::Algorithm algorithm : role.algorithms) {
+      const auto spent = std::count_if(known.begin(), known.end(), [&](const keymgmt::PublishedKey& key) {
+        const bool over = key.state > keymgmt::KeyState::Active || key.compromised_since.has_value();
+        return key.role == role.role && key.key.algorithm() == algorithm && key.token == token.name && over;
+      });
+      request.roles.push_back({role.role, {algorithm}, keys + static_cast<int>(spent)});
+    }
   }
   return request;
 }

@@ -8,9 +8,9 @@
 
 #include "common/clock.h"
 #include "signer/channel/control.h"
+#include "signer/config/role_marks.h"
 #include "signer/process/started_process.h"
 #include "signer/supervisor/journal.h"
-#include "signer/supervisor/state_lock.h"
 
 namespace countersign::supervisor {
 namespace {
@@ -61,6 +61,7 @@ std::optional<Moment> Fleet::advance(Moment now) {
   std::optional<Moment> next;
   if (closing_) return next;
   for (HolderSlot& slot : slots_) {
+    if (slot.state == State::Waiting && slot.due <= now) slot.token = config::serving_token(config_, slot.role);
     if (may_start(slot, now)) begin(slot, now);
     // One whose time has come but whose token is busy is looked at again when that start ends.
     if (slot.state == State::Waiting && slot.due > now && (!next || slot.due < *next)) next = slot.due;
@@ -69,7 +70,7 @@ std::optional<Moment> Fleet::advance(Moment now) {
 }
 
 void Fleet::begin(HolderSlot& slot, Moment now) {
-  if (is_halted(config_.state, slot.role)) {
+  if (config::is_halted(config_.state, slot.role)) {
     slot.state = State::Halted;
     slot.since = now;
     tell_down(slot,
@@ -112,7 +113,10 @@ void Fleet::arrived(HolderSlot& slot, Json ready) {
   say(Level::Info,
       slot.name() + " is ready, generation " + std::to_string(slot.generation) + ", pid " + std::to_string(slot.pid));
   forget_pin_after_first_start(slot);
-  if (is_halted(config_.state, slot.role)) return end_ready(slot, "halted");
+  // The role was halted, or moved to its standby, while this one started.
+  if (config::is_halted(config_.state, slot.role) || slot.token != config::serving_token(config_, slot.role)) {
+    return end_ready(slot, "halted");
+  }
   pass_on(slot);
 }
 
@@ -164,8 +168,13 @@ bool Fleet::ended(pid_t pid, int wait_status, Moment now) {
 
 void Fleet::down(HolderSlot& slot, const HolderEnd& end, Moment now) {
   slot.since = now;
-  if (end.cause == "halted") {
+  if (end.cause == "halted" && config::is_halted(config_.state, slot.role)) {
     slot.state = State::Halted;
+  } else if (end.cause == "halted") {
+    // A standby took over: its holder starts at once.
+    slot.state = State::Waiting;
+    slot.failures = 0;
+    slot.due = now;
   } else if (end.retryable) {
     slot.state = State::Waiting;
     // A holder of an earlier front waits for nothing; the next one starts beside the new front.
@@ -216,7 +225,7 @@ void Fleet::halt(const Json& message) {
   for (HolderSlot& slot : slots_) {
     if (keymgmt::name_of(slot.role) != message.text("role")) continue;
     end_ready(slot, "halted");
-    if (slot.state != State::Waiting) continue;
+    if (slot.state != State::Waiting || !config::is_halted(config_.state, slot.role)) continue;
     slot.state = State::Halted;
     tell_down(slot, HolderEnd{"halted", "the role was halted", "", false, false});
   }
@@ -227,7 +236,7 @@ void Fleet::inspect(Moment now) {
     if (slot.state == State::Ready && resident_bytes(slot.pid) > config_.limits.holder_memory)
       end_ready(slot, "memory");
     if (slot.state == State::Starting && now - slot.since >= config_.limits.start_deadline) end_overdue(slot);
-    if (slot.state == State::Halted && now - slot.since >= kLookAgain && !is_halted(config_.state, slot.role)) {
+    if (slot.state == State::Halted && now - slot.since >= kLookAgain && !config::is_halted(config_.state, slot.role)) {
       slot.state = State::Waiting;
       slot.due = now;
     }

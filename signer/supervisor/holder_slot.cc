@@ -88,8 +88,8 @@ Status start_holder(HolderSlot& slot, const config::Config& config, const std::s
   slot.why_killed.clear();
   fcntl(slot.control, F_SETFL, O_NONBLOCK);
   // A holder that is already gone is noticed when it is reaped.
-  static_cast<void>(
-      channel::send_control(slot.control, config::holder_settings(config, slot.role, slot.index).to_json()));
+  static_cast<void>(channel::send_control(
+      slot.control, config::holder_settings(config, slot.role, slot.index, slot.token).to_json()));
   return ok();
 }
 

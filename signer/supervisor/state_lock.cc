@@ -44,13 +44,4 @@ Result<StateLock> StateLock::take(const std::string& state) {
   return StateLock(*std::move(lock));
 }
 
-std::string halt_record(const std::string& state, keymgmt::Role role) {
-  return state + "/halted/" + std::string(keymgmt::name_of(role));
-}
-
-bool is_halted(const std::string& state, keymgmt::Role role) {
-  struct stat facts {};
-  return lstat(halt_record(state, role).c_str(), &facts) == 0 || errno != ENOENT;
-}
-
 }  // namespace countersign::supervisor

@@ -1,11 +1,10 @@
-// One supervisor for a state directory, and what the directory says about roles that must stay down.
+// One supervisor for a state directory.
 #pragma once
 
 #include <string>
 
 #include "common/locked_file.h"
 #include "common/result.h"
-#include "keymgmt/role.h"
 
 namespace countersign::supervisor {
 
@@ -21,10 +20,5 @@ class StateLock {
   explicit StateLock(LockedFile file) : file_(std::move(file)) {}
   LockedFile file_;
 };
-
-// `<state>/halted/<role>`: the durable record of `keys halt`. While it is there, no holder of the role is started; one
-// that cannot be looked at counts as there.
-std::string halt_record(const std::string& state, keymgmt::Role role);
-bool is_halted(const std::string& state, keymgmt::Role role);
 
 }  // namespace countersign::supervisor
