@@ -24,6 +24,8 @@ std::span<const Command> all_commands() {
       keys_list_command(),
       keys_show_command(),
       keys_export_command(),
+      keys_halt_command(),
+      keys_activate_command(),
       status_command(),
       config_check_command(),
       version_command(),

@@ -25,6 +25,8 @@ Command policy_simulate_command();
 Command keys_list_command();
 Command keys_show_command();
 Command keys_export_command();
+Command keys_halt_command();
+Command keys_activate_command();
 Command status_command();
 Command config_check_command();
 Command version_command();

@@ -140,6 +140,10 @@ Result<Json> SignerClient::requests() {
   return json_of(connection_->http.get("/v1/requests"));
 }
 
+Result<Json> SignerClient::change(std::string_view target, const Json& body) {
+  return json_of(connection_->http.post(target, body.compact(), HttpClient::Repeat::Unsafe));
+}
+
 Status SignerClient::executed(const Json& trace) {
   RETURN_IF_ERROR(json_of(
       connection_->http.post("/v1/executed", Json::object({{"trace", trace}}).compact(), HttpClient::Repeat::Unsafe)));

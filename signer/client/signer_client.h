@@ -67,6 +67,8 @@ class SignerClient {
   Result<Json> requests();                              // {"requests":[decision…]}, pending approval
   Status executed(const Json& trace);                   // Conflict "already_executed" the second time
   Result<Json> verify(statement::StatementType type, const Json& statement);
+  // A change of keys on the custodians' socket; never sent twice.
+  Result<Json> change(std::string_view target, const Json& body);
   // Any GET, for status, readiness and metrics: the body, also of a 503.
   Result<std::string> get(std::string_view target);
 

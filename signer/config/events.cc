@@ -42,6 +42,12 @@ constexpr EventRow kEvents[] = {
      "The ledger cannot be written or is not what it was, so nothing is signed."},
     {Event::ChainMismatch, "chain_mismatch", Severity::Critical, minutes(10),
      "A chain of approvals does not belong together or repeats a token."},
+    {Event::KeyHalted, "key_halted", Severity::Critical, minutes(0),
+     "A custodian halted a key: it never signs again, and what it signed counts no more."},
+    {Event::StandbyMissing, "standby_missing", Severity::Warning, minutes(1440),
+     "A role has no standby key: after a halt it would sign nothing until verifiers know a new key."},
+    {Event::RotationDue, "rotation_due", Severity::Warning, minutes(1440),
+     "The active key of a role is as old as it may become, or soon will be."},
 };
 
 }  // namespace

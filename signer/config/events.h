@@ -28,6 +28,9 @@ enum class Event {
   TokenLost,
   LedgerFault,
   ChainMismatch,
+  KeyHalted,
+  StandbyMissing,
+  RotationDue,
 };
 
 enum class Severity { Notice, Warning, Critical };

@@ -26,7 +26,7 @@ constexpr OperationRow kOperations[] = {
     {Operation::Health, "health", "GET /healthz, /readyz", true, kEverywhere},
     {Operation::AdminHalt, "admin:halt", "POST /v1/halt", false, kAdmin},
     {Operation::AdminPublish, "admin:publish", "POST /v1/publish", false, kAdmin},
-    {Operation::AdminCeremonies, "admin:ceremonies", "/v1/ceremonies…", false, kAdmin},
+    {Operation::AdminCeremonies, "admin:ceremonies", "POST /v1/keys/stage, /v1/keys/activate", false, kAdmin},
     {Operation::AdminAcks, "admin:acks", "POST /v1/acks", false, kAdmin},
     {Operation::AdminStatus, "admin:status", "GET /v1/status", false, kAdmin},
     {Operation::AdminTime, "admin:time", "POST /v1/time/reset", false, kAdmin},

@@ -9,8 +9,10 @@
 #include <set>
 
 #include "signer/channel/control.h"
+#include "signer/config/role_marks.h"
 #include "signer/confinement/confinement.h"
 #include "signer/daemon/health.h"
+#include "signer/daemon/key_health.h"
 #include "signer/daemon/router.h"
 #include "signer/daemon/services.h"
 
@@ -22,6 +24,7 @@ using keymgmt::Role;
 constexpr std::chrono::milliseconds kPoolTick{100};
 constexpr std::chrono::seconds kAnchorEvery{30};
 constexpr std::chrono::seconds kLongestStop{5};
+constexpr std::chrono::hours kKeysWarnedEvery{24};
 
 int exit_status_of(const Error& error) {
   // Starting again does not bring a ledger back.
@@ -59,8 +62,10 @@ class Front {
     ASSIGN_OR_RETURN(store_, ledger::SqliteStore::open(config_.state + "/ledger.db", clock_, options));
     // With a clock that stepped it serves all but signatures, so that a custodian can say that the clock is right
     // again.
-    ASSIGN_OR_RETURN(KeyRing keys, KeyRing::load(*store_, config_, store_->time_guard().believed()));
-    keys_ = std::make_unique<KeyRing>(std::move(keys));
+    keys_ = std::make_unique<KeyRing>();
+    custody_ = std::make_unique<KeyCustody>(loop_, config_, *store_, *keys_, holders_);
+    ASSIGN_OR_RETURN(moved_, custody_->settle());
+    RETURN_IF_ERROR(keys_->reload(*store_, config_, store_->time_guard().believed()));
     anchors_ = std::make_unique<AnchorKeeper>(config_, clock_, *store_, holders_);
     return ok();
   }
@@ -112,13 +117,17 @@ class Front {
       return;
     }
     const Result<std::vector<std::string>> compared = keys_->compare(name->role, *ready);
-    if (!compared) {
+    const bool halted = config::is_halted(config_.state, name->role);
+    if (!compared || halted) {
       ::close(descriptor);
+      // It was started before the ledger could say that its role is halted, or served by another token.
+      if (halted || moved_.contains(name->role)) return replace(*name, "halted");
       // Before the start that is final; later the role stays down and the others go on.
       if (!services_) return fail(compared.error());
       note_finding(compared.error().detail);
       return replace(*name, "key_mismatch");
     }
+    moved_.erase(name->role);
     for (const std::string& finding : *compared) note_finding(finding);
     troubles_.clear(*name);
     holders_.add(*name, descriptor, *ready);
@@ -154,6 +163,7 @@ class Front {
 
   bool all_up() const {
     for (const config::RoleConfig& role : config_.roles) {
+      if (config::is_halted(config_.state, role.role)) continue;
       if (holders_.holders_of(role.role) < static_cast<std::size_t>(role.holders)) return false;
     }
     return true;
@@ -205,9 +215,10 @@ class Front {
     }
     ASSIGN_OR_RETURN(const confinement::Report report, confinement::confine(needs));
 
-    services_ = std::make_unique<Services>(loop_, config_, clock_, *store_, *keys_, holders_, troubles_, *anchors_,
-                                           report.to_json());
+    services_ = std::make_unique<Services>(loop_, config_, clock_, *store_, *keys_, *custody_, holders_, troubles_,
+                                           *anchors_, report.to_json());
     services_->findings.assign(known_findings_.begin(), known_findings_.end());
+    custody_->start(services_->recorder, [this](Role role) { end_holders(role); });
     services_->recorder.on_poisoned = [this](const Error& error) { fail(error); };
     if (notifier_ >= 0) services_->pump.connect(std::exchange(notifier_, -1));
 
@@ -237,12 +248,26 @@ class Front {
     if (ended_) return;
     services_->pump.pump();
     services_->limiter.sweep(std::chrono::steady_clock::now());
+    custody_->every_second();
+    warn_of_keys();
     const Status time = store_->time_guard().check();
     if (time) {
       clock_told_ = false;
     } else if (!clock_told_) {
       clock_told_ = true;
       tell_owner(config::Event::ClockStep, "clock", Json::object({{"message", time.error().detail}}));
+    }
+  }
+
+  // Once a day: that a role has no standby, or is to be rotated.
+  void warn_of_keys() {
+    const UtcTime now = clock_.now();
+    if (now < keys_warned_ + kKeysWarnedEvery) return;
+    keys_warned_ = now;
+    for (const KeyFinding& each : key_findings(config_, keys_->set(), now)) {
+      tell_owner(each.standby_missing ? config::Event::StandbyMissing : config::Event::RotationDue,
+                 keymgmt::name_of(each.role),
+                 Json::object({{"role", keymgmt::name_of(each.role)}, {"message", each.what}, {"hint", each.fix}}));
     }
   }
 
@@ -255,6 +280,14 @@ class Front {
     item.record.body_digest = sha256(item.record.body);
     item.events.push_back(outbox_event(event, Caller{::geteuid(), ""}, item.record.at, dedupe, std::move(details)));
     services_->recorder.record(std::move(item), [](const Result<ledger::Committed>&) {});
+  }
+
+  // What they have in hand fails; the supervisor starts new ones where the role is not halted.
+  void end_holders(Role role) {
+    for (const HolderState& holder : holders_.states()) {
+      if (holder.name.role == role) holders_.remove(holder.name);
+    }
+    say(Json::object({{"event", "halted"}, {"role", keymgmt::name_of(role)}}));
   }
 
   void say(const Json& message) {
@@ -291,6 +324,8 @@ class Front {
   transport::EventLoop loop_;
   std::unique_ptr<ledger::SqliteStore> store_;
   std::unique_ptr<KeyRing> keys_;
+  std::unique_ptr<KeyCustody> custody_;
+  std::set<Role> moved_;  // roles whose holders may have been started by a mark that was not true
   HolderPool holders_;
   HolderTroubles troubles_;
   std::unique_ptr<AnchorKeeper> anchors_;
@@ -301,6 +336,7 @@ class Front {
   std::set<std::string> known_findings_;
   int notifier_ = -1;
   int exit_status_ = 0;
+  UtcTime keys_warned_;
   bool comparing_ = false;
   bool ended_ = false;
   bool stopping_ = false;

@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
 
+#include "signer/daemon/key_health.h"
 #include "signer/daemon/separation.h"
 
 namespace countersign::daemon {
@@ -53,6 +55,14 @@ Json troubles_json(const HolderTroubles& troubles) {
   return rows;
 }
 
+Json keys_json(const Services& services) {
+  const keymgmt::KeySet& keys = services.keys.set();
+  Json json = Json::object({{"version", keys.version()}, {"issued_at", keys.issued_at().rfc3339()}});
+  if (keys.expires_at()) json.set("expires_at", keys.expires_at()->rfc3339());
+  json.set("roles", role_keys_json(services.config, keys, services.clock.now()));
+  return json;
+}
+
 Finding unsigned_role(Role role, const HolderTroubles& troubles) {
   const HolderTrouble* trouble = troubles.of(role);
   const std::string what = "no holder of the role " + std::string(keymgmt::name_of(role)) + " signs";
@@ -78,6 +88,9 @@ std::vector<Finding> warnings(const Services& services, const std::vector<Holder
     found.push_back({"separation: " + each.name + ": " + each.reason, each.fix});
   }
   for (const config::Finding& each : config::not_acted_on(services.config)) found.push_back({each.text(), each.hint});
+  for (const KeyFinding& each : key_findings(services.config, services.keys.set(), services.clock.now())) {
+    found.push_back({each.what, each.fix});
+  }
   if (services.config.trial) {
     found.push_back({"this is a trial configuration: one uid may decide and approve",
                      "Remove `trial: true` and give sign:trace and sign:approval to different users."});
@@ -94,8 +107,17 @@ std::vector<Finding> warnings(const Services& services, const std::vector<Holder
 std::vector<Finding> obstacles(const Services& services) {
   std::vector<Finding> found;
   const std::vector<HolderState> holders = services.holders.states();
+  std::set<Role> keyless;
+  for (const RoleKeys& row : role_keys(services.config, services.keys.set())) {
+    if (row.active != nullptr || !keyless.insert(row.role).second) continue;
+    found.push_back({"the role " + std::string(keymgmt::name_of(row.role)) +
+                         (row.halted ? " is halted: its key is compromised and none stood by"
+                                     : " has no active key: its first one waits for verifiers to know it"),
+                     row.halted ? "`countersignd stage`, then `countersign keys activate KID` when its gate has opened."
+                                : "It becomes active by itself; keys.roles[].waiting of `status` says when."});
+  }
   for (const config::RoleConfig& role : services.config.roles) {
-    if (signs(holders, role.role)) continue;
+    if (signs(holders, role.role) || keyless.contains(role.role)) continue;
     found.push_back(unsigned_role(role.role, services.troubles));
   }
   if (services.store.time_guard().stopped()) {
@@ -112,8 +134,10 @@ Json readiness(const Services& services) {
   const std::vector<Finding> found = obstacles(services);
   const std::vector<HolderState> holders = services.holders.states();
   Json roles = Json::object({});
-  for (const config::RoleConfig& role : services.config.roles) {
-    roles.set(keymgmt::name_of(role.role), signs(holders, role.role));
+  for (const RoleKeys& row : role_keys(services.config, services.keys.set())) {
+    if (row.active != nullptr || roles.find(keymgmt::name_of(row.role)) == nullptr) {
+      roles.set(keymgmt::name_of(row.role), row.active != nullptr && signs(holders, row.role));
+    }
   }
   return Json::object({{"ready", found.empty()}, {"roles", std::move(roles)}, {"findings", findings_json(found)}});
 }
@@ -140,7 +164,7 @@ Json status(const Services& services, const transport::HttpCounts& http) {
                        {"time", Json::object({{"now", services.clock.now().rfc3339()},
                                               {"stopped", services.store.time_guard().stopped()},
                                               {"mark", services.store.time_guard().mark().wall.rfc3339()}})},
-                       {"keys", Json::object({{"version", services.keys.set().version()}})},
+                       {"keys", keys_json(services)},
                        {"connections", http.connections},
                        {"notifier", services.pump.connected()},
                        {"findings", findings_json(found)}});

@@ -9,6 +9,12 @@ namespace {
 
 using statement::StatementType;
 
+bool has_key(const keymgmt::KeySet& set, keymgmt::Role role, keymgmt::Algorithm algorithm) {
+  return std::any_of(set.keys().begin(), set.keys().end(), [&](const keymgmt::PublishedKey& key) {
+    return key.role == role && key.key.algorithm() == algorithm;
+  });
+}
+
 Error mismatch(std::string detail) {
   return Error{ErrorCode::Refused, std::move(detail), "key_mismatch",
                "The token's keys are not those of the ledger: was the token replaced, or the ledger restored?"};
@@ -21,12 +27,15 @@ Result<KeyRing> KeyRing::load(const ledger::Store& store, const config::Config& 
   ASSIGN_OR_RETURN(const std::uint64_t version, store.key_set_version());
   KeyRing ring;
   ring.set_ = keymgmt::KeySet(version, now.whole_seconds(), std::move(keys));
+  ring.set_.expire_at(ring.set_.issued_at() + config.publication_lifetime);
   for (const config::RoleConfig& role : config.roles) {
     for (const keymgmt::Algorithm algorithm : role.algorithms) {
       const keymgmt::PublishedKey* active = ring.set_.active(role.role, algorithm);
+      ring.needed_.try_emplace(role.role);
       if (active == nullptr) {
+        if (has_key(ring.set_, role.role, algorithm)) continue;
         return Error{ErrorCode::Refused,
-                     "the ledger has no active " + std::string(keymgmt::name_of(algorithm)) + " key of the role " +
+                     "the ledger has no " + std::string(keymgmt::name_of(algorithm)) + " key of the role " +
                          std::string(keymgmt::name_of(role.role)),
                      "no_active_key", "Run `countersignd init`, or the ceremony that makes the key."};
       }
@@ -43,10 +52,36 @@ Result<KeyRing> KeyRing::load(const ledger::Store& store, const config::Config& 
   return ring;
 }
 
+Status KeyRing::reload(const ledger::Store& store, const config::Config& config, UtcTime now) {
+  ASSIGN_OR_RETURN(KeyRing fresh, load(store, config, now));
+  *this = std::move(fresh);
+  return ok();
+}
+
+bool KeyRing::signs(const std::string& kid) const {
+  const keymgmt::PublishedKey* key = set_.find(kid);
+  return key != nullptr && keymgmt::may_sign(key->state) && !key->compromised_since && !stopped_.contains(kid);
+}
+
+Error KeyRing::no_signing_key(StatementType type) const {
+  const statement::StatementRow& row = statement::row_of(type);
+  for (const keymgmt::PublishedKey& key : set_.keys()) {
+    if (key.role != row.role || !(key.compromised_since || stopped_.contains(key.key.kid()))) continue;
+    return Error{ErrorCode::Unavailable,
+                 "the role " + std::string(keymgmt::name_of(row.role)) + " is halted: its key " + key.key.kid() +
+                     " does not sign any more",
+                 "role_halted", "Ask again where a standby key is taking over; `countersign status` says so."};
+  }
+  return Error{
+      ErrorCode::Unavailable, "no active key signs " + std::string(row.name), "no_signing_key",
+      "gait's formats are Ed25519; give the role an Ed25519 key. `countersign keys list` shows what there is."};
+}
+
 const std::string* KeyRing::signing_kid(StatementType type, std::optional<keymgmt::Algorithm> algorithm) const {
   const auto found = signing_.find(type);
   if (found == signing_.end()) return nullptr;
   for (const SigningKey& key : found->second) {
+    if (stopped_.contains(key.kid)) continue;
     if (!algorithm || key.algorithm == *algorithm) return &key.kid;
   }
   return nullptr;

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,10 +18,19 @@ namespace countersign::daemon {
 
 class KeyRing {
  public:
-  // Fails with Refused, reason "no_active_key", where a configured role and algorithm has none in the ledger.
+  // A role may lack an active key: it was halted, or its first one is not known to verifiers yet. Fails with Refused,
+  // reason "no_active_key", where a configured role and algorithm has no key at all in the ledger.
   static Result<KeyRing> load(const ledger::Store& store, const config::Config& config, UtcTime now);
 
+  // The ledger's keys as they are now. On failure nothing changes.
+  Status reload(const ledger::Store& store, const config::Config& config, UtcTime now);
+
   const keymgmt::KeySet& set() const { return set_; }
+  // Nothing that the key signed is recorded any more, from this moment to the next reload.
+  void stop(const std::string& kid) { stopped_.insert(kid); }
+  bool signs(const std::string& kid) const;
+  // Why no key signs the type now: Unavailable, "role_halted" or "no_signing_key".
+  Error no_signing_key(statement::StatementType type) const;
   // The kid of the key that signs the type now: of `algorithm`, or where none is named of the role's first that the
   // type takes. Null where no key does.
   const std::string* signing_kid(statement::StatementType type, std::optional<keymgmt::Algorithm> algorithm = {}) const;
@@ -41,6 +51,7 @@ class KeyRing {
     std::string kid;
   };
   std::map<statement::StatementType, std::vector<SigningKey>> signing_;  // in the order of the configuration
+  std::set<std::string> stopped_;                                        // kids
   std::map<keymgmt::Role, std::vector<std::string>> needed_;             // kids a holder of the role must have
   std::string document_;
   std::string jwks_;

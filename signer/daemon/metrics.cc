@@ -36,6 +36,16 @@ struct Metrics::State {
                                                    .Register(registry);
   prometheus::Family<prometheus::Gauge>& holders =
       prometheus::BuildGauge().Name("countersign_holders").Help("Holders that are up, by role.").Register(registry);
+  prometheus::Family<prometheus::Gauge>& standby_keys =
+      prometheus::BuildGauge()
+          .Name("countersign_standby_key")
+          .Help("Whether a standby key would take over after a halt, by role and algorithm.")
+          .Register(registry);
+  prometheus::Family<prometheus::Gauge>& rotation_due =
+      prometheus::BuildGauge()
+          .Name("countersign_key_rotation_due_seconds")
+          .Help("Time until the active key is as old as rotate_every permits, by role and algorithm.")
+          .Register(registry);
   // Label lookups hash strings: the few combinations that occur are kept.
   std::map<std::pair<std::string_view, int>, prometheus::Counter*> known_answers;
   std::map<std::string, prometheus::Histogram*, std::less<>> known_types;
@@ -85,6 +95,13 @@ std::string Metrics::text(const Gauges& gauges) {
     double up = 0;
     for (const HolderState& holder : gauges.holders) up += holder.name.role == role ? 1 : 0;
     state.holders.Add({{"role", std::string(keymgmt::name_of(role))}}).Set(up);
+  }
+  for (const RoleKeys& keys : gauges.keys) {
+    const prometheus::Labels labels = {{"role", std::string(keymgmt::name_of(keys.role))},
+                                       {"algorithm", std::string(keymgmt::name_of(keys.algorithm))}};
+    state.standby_keys.Add(labels).Set(keys.standby != nullptr ? 1 : 0);
+    if (!keys.rotate_by) continue;
+    state.rotation_due.Add(labels).Set(std::chrono::duration<double>(*keys.rotate_by - gauges.now).count());
   }
   return prometheus::TextSerializer().Serialize(state.registry.Collect());
 }

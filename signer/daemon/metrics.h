@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "signer/daemon/holder_pool.h"
+#include "signer/daemon/key_health.h"
 #include "signer/transport/http_server.h"
 
 namespace countersign::daemon {
@@ -18,6 +19,8 @@ struct Gauges {
   std::uint64_t ledger_size = 0;
   std::uint64_t uncommitted = 0;
   std::uint64_t unrecorded_refusals = 0;
+  std::vector<RoleKeys> keys;
+  UtcTime now;
   bool clock_stopped = false;
   bool ready = false;
 };

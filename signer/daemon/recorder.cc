@@ -83,6 +83,7 @@ void Recorder::deliver(std::vector<ledger::Completion> completions) {
 }
 
 Status Recorder::perform(std::function<void(ledger::Store&)> task) {
+  submit();  // what was recorded before stands before what the task writes
   return group_->perform(std::move(task));
 }
 

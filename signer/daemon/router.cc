@@ -122,6 +122,9 @@ void Router::serve(Socket socket, const HttpRequest& request, transport::Respond
       {Method::Get, "/metrics", false, Operation::Metrics, false, &Router::metrics},
       {Method::Get, "/v1/status", false, Operation::AdminStatus, false, &Router::status},
       {Method::Post, "/v1/time/reset", false, Operation::AdminTime, false, &Router::reset_time},
+      {Method::Post, "/v1/halt", false, Operation::AdminHalt, false, &Router::halt},
+      {Method::Post, "/v1/keys/stage", false, Operation::AdminCeremonies, false, &Router::stage_key},
+      {Method::Post, "/v1/keys/activate", false, Operation::AdminCeremonies, false, &Router::activate_key},
   };
   const Route* route = nullptr;
   bool other_method = false;
@@ -303,6 +306,8 @@ void Router::metrics(const HttpRequest&, const Shared& exchange) {
   gauges.ledger_size = services_.store.head().size;
   gauges.uncommitted = services_.recorder.unfinished();
   gauges.unrecorded_refusals = services_.refusals.unrecorded();
+  gauges.keys = role_keys(services_.config, services_.keys.set());
+  gauges.now = services_.clock.now();
   gauges.clock_stopped = services_.store.time_guard().stopped();
   gauges.ready = obstacles(services_).empty();
   HttpResponse response;
@@ -313,6 +318,25 @@ void Router::metrics(const HttpRequest&, const Shared& exchange) {
 
 void Router::status(const HttpRequest&, const Shared& exchange) {
   answer(exchange, daemon::status(services_, server_.counts()));
+}
+
+void Router::change_keys(const HttpRequest& request, const Shared& exchange, KeyChange change) {
+  const Result<Json> body = object_of(request.body);
+  if (!body) return answer(exchange, HttpResponse::error(body.error()));
+  (services_.custody.*change)(*body, exchange->caller,
+                              [this, exchange](const Result<Json>& result) { answer(exchange, result); });
+}
+
+void Router::halt(const HttpRequest& request, const Shared& exchange) {
+  change_keys(request, exchange, &KeyCustody::halt);
+}
+
+void Router::stage_key(const HttpRequest& request, const Shared& exchange) {
+  change_keys(request, exchange, &KeyCustody::stage);
+}
+
+void Router::activate_key(const HttpRequest& request, const Shared& exchange) {
+  change_keys(request, exchange, &KeyCustody::activate);
 }
 
 void Router::reset_time(const HttpRequest& request, const Shared& exchange) {

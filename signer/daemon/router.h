@@ -40,6 +40,11 @@ class Router {
   void readyz(const transport::HttpRequest& request, const Shared& exchange);
   void metrics(const transport::HttpRequest& request, const Shared& exchange);
   void status(const transport::HttpRequest& request, const Shared& exchange);
+  using KeyChange = void (KeyCustody::*)(const Json&, const Caller&, KeyCustody::Done);
+  void change_keys(const transport::HttpRequest& request, const Shared& exchange, KeyChange change);
+  void halt(const transport::HttpRequest& request, const Shared& exchange);
+  void stage_key(const transport::HttpRequest& request, const Shared& exchange);
+  void activate_key(const transport::HttpRequest& request, const Shared& exchange);
   void reset_time(const transport::HttpRequest& request, const Shared& exchange);
 
   // Parses, authorises, admits and signs one request.

@@ -9,6 +9,7 @@
 #include "signer/daemon/execution.h"
 #include "signer/daemon/holder_pool.h"
 #include "signer/daemon/holder_troubles.h"
+#include "signer/daemon/key_custody.h"
 #include "signer/daemon/key_ring.h"
 #include "signer/daemon/metrics.h"
 #include "signer/daemon/nonces.h"
@@ -25,12 +26,13 @@ namespace countersign::daemon {
 
 struct Services {
   Services(transport::EventLoop& loop, const config::Config& configuration, const Clock& time,
-           ledger::SqliteStore& ledger, const KeyRing& ring, HolderPool& pool, const HolderTroubles& holder_troubles,
-           AnchorKeeper& keeper, Json confinement_report)
+           ledger::SqliteStore& ledger, const KeyRing& ring, KeyCustody& key_custody, HolderPool& pool,
+           const HolderTroubles& holder_troubles, AnchorKeeper& keeper, Json confinement_report)
       : config(configuration),
         clock(time),
         store(ledger),
         keys(ring),
+        custody(key_custody),
         holders(pool),
         troubles(holder_troubles),
         anchors(keeper),
@@ -48,6 +50,7 @@ struct Services {
   const Clock& clock;
   ledger::SqliteStore& store;
   const KeyRing& keys;
+  KeyCustody& custody;
   HolderPool& holders;
   const HolderTroubles& troubles;
   AnchorKeeper& anchors;

@@ -59,6 +59,11 @@ Result<ledger::MintedToken> minted_token(const std::string& signed_json, const D
   return minted;
 }
 
+Error key_changed(const std::string& kid) {
+  return Error{ErrorCode::Unavailable, "key " + kid + " stopped signing while it had the request; nothing was recorded",
+               "key_changed", "Ask again: another key of the role signs, if one stood by."};
+}
+
 }  // namespace
 
 // One request between its parts; shared by the callbacks that carry it on.
@@ -101,10 +106,7 @@ void SignService::sign(AuthorizedRequest authorized, Done done) {
                                    std::string(row.name) + " with " + std::string(keymgmt::name_of(*request.algorithm)),
                                "algorithm_unavailable", "GET /v1/keys lists the role's active keys."}});
   }
-  if (kid == nullptr) {
-    return end(pending, {Error{ErrorCode::Unavailable, "no active key signs " + std::string(row.name), "no_signing_key",
-                               "gait's formats are Ed25519; give the role an Ed25519 key."}});
-  }
+  if (kid == nullptr) return end(pending, {keys_.no_signing_key(request.type)});
   pending.kid = *kid;
 
   channel::SignJob job{request.type, *kid, 0, pending.caller.uid, request.statement->root().compact(), ""};
@@ -195,6 +197,8 @@ void SignService::signed_by_holder(const std::shared_ptr<Pending>& shared, Resul
   if (answer->job_digest != pending.job_digest || answer->kid != pending.kid) {
     return end(pending, {Error{ErrorCode::Internal, "the holder's answer is not for this request", "holder_mismatch"}});
   }
+  // Its key was halted or retired meanwhile: what nobody has seen is not made true.
+  if (!keys_.signs(pending.kid)) return end(pending, {key_changed(pending.kid)});
   std::string text = answer_with_place(*answer, statement::row_of(pending.type), pending.item.redeem);
   if (const Status completed = complete(pending, *std::move(answer)); !completed) {
     return end(pending, {completed.error()});

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Holds the table in docs/NAME.md against the one the product goes by.
+"""Holds the table in docs/NAME.md, or in docs/PAGE.md, against the one the product goes by.
 
-  pages.py PRINT_TABLE NAME [--write]      --write puts the product's table into the page
+  pages.py PRINT_TABLE [PAGE:]NAME [--write]      --write puts the product's table into the page
 """
 import difflib
 import pathlib
@@ -22,8 +22,9 @@ def difference(text, name, table):
 
 
 def main():
-    program, name, *more = sys.argv[1:]
-    page = DOCS / f"{name}.md"
+    program, named, *more = sys.argv[1:]
+    page_name, _, name = named.rpartition(":")
+    page = DOCS / f"{page_name or name}.md"
     table = subprocess.run([program, name], capture_output=True, text=True, check=True).stdout
     text = page.read_text()
     if more == ["--write"]:
@@ -31,7 +32,7 @@ def main():
         page.write_text(text)
     wrong = difference(text, name, table)
     if wrong:
-        sys.exit(f"docs/{name}.md {wrong}\nWhere the product is right: tests/docs/pages.py PRINT_TABLE {name} --write")
+        sys.exit(f"{page} {wrong}\nWhere the product is right: tests/docs/pages.py PRINT_TABLE {named} --write")
 
     # A row taken out, changed or added must be noticed, else the comparison above says nothing.
     last = table.splitlines()[-1] + "\n"

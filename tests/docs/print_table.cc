@@ -85,20 +85,25 @@ std::vector<Row> events() {
 }
 
 std::vector<Row> states() {
-  std::vector<keymgmt::KeyState> states;  // in the order of a key's life, which is that of the enumeration
-  for (const keymgmt::Transition& transition : keymgmt::transitions()) {
-    states.insert(states.end(), {transition.from, transition.to});
-  }
-  std::sort(states.begin(), states.end());
-  states.erase(std::unique(states.begin(), states.end()), states.end());
-  std::vector<Row> rows = {{"state", "signs", "its signatures count", "may become"}};
-  for (const keymgmt::KeyState state : states) {
+  std::vector<Row> rows = {{"state", "NIST SP 800-57", "signs", "published", "its signatures count", "may become"}};
+  for (const keymgmt::StateRow& row : keymgmt::key_states()) {
     std::vector<std::string> next;
-    for (const keymgmt::KeyState other : states) {
-      if (keymgmt::may_become(state, other)) next.push_back(code(keymgmt::name_of(other)));
+    for (const keymgmt::StateRow& other : keymgmt::key_states()) {
+      if (keymgmt::may_become(row.state, other.state)) next.push_back(code(other.name));
     }
-    rows.push_back({code(keymgmt::name_of(state)), yes_no(keymgmt::may_sign(state)), yes_no(keymgmt::verifies(state)),
-                    listed(next)});
+    rows.push_back({code(row.name), std::string(row.nist), yes_no(row.signs), yes_no(row.published),
+                    yes_no(row.verifies), listed(next)});
+  }
+  return rows;
+}
+
+std::vector<Row> key_events() {
+  std::vector<Row> rows = {{"event", "from", "to", "only when", "else"}};
+  for (const keymgmt::Transition& each : keymgmt::transitions()) {
+    const std::string reason(each.guard->reason);
+    rows.push_back({code(keymgmt::name_of(each.event)), code(keymgmt::name_of(each.from)),
+                    code(keymgmt::name_of(each.to)), std::string(each.guard->name),
+                    reason.empty() ? "–" : code(reason)});
   }
   return rows;
 }
@@ -117,10 +122,9 @@ struct Table {
   std::string_view name;
   std::vector<Row> (*rows)();
 };
-constexpr Table kTables[] = {{"errors", errors},
-                             {"operations", operations},
-                             {"events", events},
-                             {"key-lifecycle", states},
+constexpr Table kTables[] = {{"errors", errors},        {"operations", operations}, {"events", events},
+                             {"key-lifecycle", states}, {"key-events", key_events},
+
                              {"statements", statements}};
 
 void print(const Row& cells) {
@@ -138,7 +142,7 @@ int print_table(std::string_view name) {
     std::for_each(rows.begin() + 1, rows.end(), print);
     return 0;
   }
-  std::fputs("print_table errors | operations | events | key-lifecycle | statements\n", stderr);
+  std::fputs("print_table errors | operations | events | key-lifecycle | key-events | statements\n", stderr);
   return 6;
 }
 

@@ -42,8 +42,8 @@ constexpr Standing kStandings[] = {
     {"retired, in its window", KeyState::Retired, true, false, 99, true},
     {"retired, at the end", KeyState::Retired, true, false, 100, false},
     {"generated", KeyState::Generated, false, false, 50, false},
-    {"compromised", KeyState::Compromised, false, true, 50, false},
-    {"compromised, signature dated before", KeyState::Compromised, false, true, 1, false},
+    {"compromised", KeyState::Retired, false, true, 50, false},
+    {"compromised, signature dated before", KeyState::Retired, false, true, 1, false},
     {"destroyed after a compromise", KeyState::Destroyed, true, true, 1, false},
 };
 
@@ -77,7 +77,7 @@ TEST(KeySet, FindsAKeyByEveryName) {
 TEST(KeySet, ReadsBackFromItsDocument) {
   PublishedKey retired = published(SoftwareKey(Algorithm::P256), Role::Approval, KeyState::Retired);
   retired.not_after = kStart + std::chrono::hours(1);
-  PublishedKey lost = published(SoftwareKey(Algorithm::Ed25519), Role::Trace, KeyState::Compromised);
+  PublishedKey lost = published(SoftwareKey(Algorithm::Ed25519), Role::Trace, KeyState::Retired);
   lost.compromised_since = kStart;
   const KeySet set(7, kStart, {retired, lost, published(SoftwareKey(Algorithm::Ed25519), Role::Log)});
   const auto again = KeySet::parse(*Json::parse(set.document().compact()));
@@ -108,7 +108,9 @@ TEST(KeySet, IsReadStrictly) {
       {"alias of another key", [](Json&, Json& entry) { entry.find("aliases")->set("gait", "00"); }},
       {"another algorithm", [](Json&, Json& entry) { entry.set("algorithm", "p256"); }},
       {"no time", [](Json&, Json& entry) { entry.set("not_before", "soon"); }},
-      {"compromised since nobody knows", [](Json&, Json& entry) { entry.set("state", "compromised"); }},
+      {"not published", [](Json&, Json& entry) { entry.set("state", "attested"); }},
+      {"compromised and active", [](Json&, Json& entry) { entry.set("compromised_since", "2026-01-01T00:00:00Z"); }},
+      {"an end that is no time", [](Json& set, Json&) { set.set("expires_at", "never"); }},
       {"null", [](Json&, Json& entry) { entry.set("not_after", Json()); }},
   };
   for (const Change& change : changes) {
@@ -181,7 +183,7 @@ TEST(KeySet, TakesTheFilesOfACompromisedKeyAway) {
   const std::string stem = folder / "trace/" + key.key.kid();
   EXPECT_TRUE(std::filesystem::exists(stem + ".pem"));
   EXPECT_TRUE(std::filesystem::exists(folder / "trace/public.key"));
-  key.state = KeyState::Compromised;
+  key.state = KeyState::Retired;
   key.compromised_since = kStart;
   ASSERT_TRUE(KeySet(2, kStart, {key}).publish(folder.path()));
   for (const std::string& gone : {stem + ".pem", stem + ".pub", folder / "trace/public.key"}) {

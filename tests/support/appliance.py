@@ -25,16 +25,16 @@ roles:
 {roles}
 peers:
   - uid: {uid}
-    may: [sign:approval, sign:trace, sign:release, verify, nonce, decisions, requests, executed, log, metrics, admin:status]
+    may: [sign:approval, sign:trace, sign:release, verify, nonce, decisions, requests, executed, log, metrics, admin:status, admin:halt, admin:ceremonies]
 {approvers}
 security_owner: {{notify: [{{file: security.jsonl}}]}}
-publication: {{directory: published}}
+publication: {{directory: published{publication}}}
 trial: true
 {more}
 """
 TOKEN = ("  {name}: {{module: {module}, environment: {{SOFTHSM2_CONF: tokens/{name}/softhsm2.conf}}, label: test-{name}, "
          "pin: {{file: tokens/{name}/pin}}}}")
-ROLE = "  {role}: {{token: {token}, algorithm: {algorithm}, holders: {holders}}}"
+ROLE = "  {role}: {{token: {token}, algorithm: {algorithm}, holders: {holders}{standby}}}"
 APPROVER = "  - {{identity: {name}@company.example, proof: {{ssh_key: keys/{name}.pub}}, scopes: {scopes}}}"
 
 
@@ -96,10 +96,11 @@ class Signer:
 class Appliance:
     """countersignd on tokens of its own: `init` makes them, it is up between `start` and `stop`. `algorithm` is that of every
     role, `holders` are those of the trace role; `one_token` puts every role in one; `approvers` are names, who may approve
-    `scopes`; `more` is added to the configuration."""
+    `scopes`; `more` is added to the configuration, `publication` to that section of it. `standby` maps a role to the token
+    of its standby key: its own, or one of that name that is made for it."""
 
     def __init__(self, programs, folder, algorithm="ed25519", holders=1, one_token=False, state="state", approvers=(),
-                 scopes=("tool:*", "phase:apply", "destructive:apply"), more=""):
+                 scopes=("tool:*", "phase:apply", "destructive:apply"), more="", standby=(), publication=""):
         self.bin = pathlib.Path(programs)
         self.folder = pathlib.Path(folder)
         self.algorithm = algorithm
@@ -113,9 +114,13 @@ class Appliance:
         self.config = self.folder / "countersign.yaml"
         self.config.write_text(CONFIGURATION.format(
             state=self.state if pathlib.Path(state).is_absolute() else state,
-            tokens="\n".join(TOKEN.format(name=name, module=softhsm()) for name in (("all",) if one_token else ROLES)),
+            tokens="\n".join(TOKEN.format(name=name, module=softhsm()) for name in
+                             dict.fromkeys((("all",) if one_token else ROLES) + tuple(dict(standby).values()))),
+            publication=publication,
             roles="\n".join(ROLE.format(role=role, token="all" if one_token else role, algorithm=algorithm,
-                                        holders=holders if role == "trace" else 1) for role in ROLES),
+                                        holders=holders if role == "trace" else 1,
+                                        standby=f", standby_token: {standby[role]}" if role in standby else "")
+                            for role in ROLES),
             uid=os.getuid(), approvers="approvers:\n" + listed if listed else "", more=more))
 
     @property
@@ -174,6 +179,24 @@ class Appliance:
             return True
         except (OSError, http.client.HTTPException, Refused):
             return False
+
+    def wait_answers(self, within=30):
+        """Until it listens, whether or not every role can sign."""
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            try:
+                self.custodian().call("GET", "/v1/status")
+                return
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.002)  # polls a condition; nothing depends on how long
+        raise RuntimeError(f"countersignd does not answer after {within} s:\n" + self.log()[-3000:])
+
+    def open_to_all(self):
+        """Lets every local user reach the sockets; what they may do is still for the configuration to say."""
+        for place in (self.folder.parent, self.folder, self.folder / "run"):
+            place.chmod(0o755)
+        for path in (self.folder / "run").iterdir():
+            path.chmod(0o666)
 
     def signer(self, timeout=30):
         return Signer(self.socket, timeout)

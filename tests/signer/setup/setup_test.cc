@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "common/durable_file.h"
 #include "keymgmt/key_set.h"
@@ -72,6 +73,23 @@ TEST_F(Setup, MakesTokensKeysLedgerAndPublication) {
   EXPECT_FALSE(std::filesystem::exists(path("deep/state/setup-unfinished")));
 }
 
+TEST_F(Setup, MakesAStandbyWhereOneIsAskedFor) {
+  std::string text = *read_file(path("countersign.yaml"));
+  const std::string role = "approval: {token: approval";
+  text.insert(text.find(role) + role.size(), ", standby_token: trace");
+  std::ofstream(path("countersign.yaml")) << text;
+  ASSERT_TRUE(set_up());
+  std::map<std::string, std::string> found;  // token → state
+  for (const keymgmt::PublishedKey& key : registered()) {
+    if (key.role != keymgmt::Role::Approval) continue;
+    EXPECT_TRUE(key.published_at && key.gate_opens);
+    found[key.token] = keymgmt::name_of(key.state);
+  }
+  EXPECT_EQ(found, (std::map<std::string, std::string>{{"approval", "active"}, {"trace", "standby"}}));
+  ASSERT_TRUE(set_up());
+  EXPECT_EQ(registered().size(), 5U);
+}
+
 TEST_F(Setup, ChangesNothingTheSecondTime) {
   const Result<Json> first = set_up();
   ASSERT_TRUE(first) << first.error().detail;
@@ -103,6 +121,7 @@ TEST_F(Setup, GoesOnWhereItWasInterrupted) {
   for (const char* file : {"ledger.db", "ledger.db-wal", "ledger.db-shm"}) {
     std::filesystem::remove(path("deep/state/" + std::string(file)));
   }
+  std::filesystem::remove_all(path("published"));
   ASSERT_TRUE(write_durable(path("deep/state/setup-unfinished"), "", 0600));
   const Result<Json> made = set_up();
   ASSERT_TRUE(made) << made.error().detail;
