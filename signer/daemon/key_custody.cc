@@ -19,6 +19,7 @@ using keymgmt::Role;
 // A halt that names no key, again within this time, is taken for the same person asking twice.
 constexpr std::chrono::minutes kSameHalt{10};
 constexpr std::size_t kLongestReason = 500;
+constexpr std::size_t kMostWaiting = 64;
 
 Result<Role> configured_role(const config::Config& config, const std::string& name) {
   const std::optional<Role> role = keymgmt::role_named(name);
@@ -190,14 +191,17 @@ Result<KeyCustody::Change> KeyCustody::halt_plan(const Json& body, const Caller&
 }
 
 void KeyCustody::halt(const Json& body, const Caller& caller, Done done) {
-  const Keys before = ring_.set().keys();
+  const auto before = std::make_shared<Keys>();
   carry_out(
-      halt_plan(body, caller),
+      [this, body, caller, before] {
+        *before = ring_.set().keys();
+        return halt_plan(body, caller);
+      },
       [this, before](const Keys& steps) {
         Json::Array compromised;
         std::string since;
         for (const PublishedKey& key : steps) {
-          const PublishedKey* was = keymgmt::key_of_kid(before, key.key.kid());
+          const PublishedKey* was = keymgmt::key_of_kid(*before, key.key.kid());
           if (!key.compromised_since || was->compromised_since) continue;
           compromised.emplace_back(key.key.kid());
           since = key.compromised_since->rfc3339();
@@ -205,7 +209,7 @@ void KeyCustody::halt(const Json& body, const Caller& caller, Done done) {
         return Json::object({{"halted", true},
                              {"role", keymgmt::name_of(steps.front().role)},
                              {"keys", std::move(compromised)},
-                             {"promoted", kids_in(steps, KeyState::Active, before)},
+                             {"promoted", kids_in(steps, KeyState::Active, *before)},
                              {"compromised_since", since},
                              {"key_set_version", ring_.set().version()}});
       },
@@ -249,19 +253,18 @@ Result<KeyCustody::Change> KeyCustody::stage_plan(const Json& body, const Caller
 }
 
 void KeyCustody::stage(const Json& body, const Caller& caller, Done done) {
-  carry_out(
-      stage_plan(body, caller),
-      [](const Keys& steps) {
-        Json::Array staged;
-        for (const PublishedKey& key : steps) {
-          if (key.state != KeyState::Staged) continue;
-          staged.push_back(Json::object({{"kid", key.key.kid()},
-                                         {"role", keymgmt::name_of(key.role)},
-                                         {"gate_opens", key.gate_opens->rfc3339()}}));
-        }
-        return Json::object({{"staged", std::move(staged)}});
-      },
-      std::move(done));
+  carry_out([this, body, caller] { return stage_plan(body, caller); },
+            [](const Keys& steps) {
+              Json::Array staged;
+              for (const PublishedKey& key : steps) {
+                if (key.state != KeyState::Staged) continue;
+                staged.push_back(Json::object({{"kid", key.key.kid()},
+                                               {"role", keymgmt::name_of(key.role)},
+                                               {"gate_opens", key.gate_opens->rfc3339()}}));
+              }
+              return Json::object({{"staged", std::move(staged)}});
+            },
+            std::move(done));
 }
 
 Result<KeyCustody::Change> KeyCustody::activate_plan(const Json& body, const Caller& caller) const {
@@ -295,37 +298,57 @@ Result<KeyCustody::Change> KeyCustody::activate_plan(const Json& body, const Cal
 }
 
 void KeyCustody::activate(const Json& body, const Caller& caller, Done done) {
-  const Keys before = ring_.set().keys();
+  const auto before = std::make_shared<Keys>();
   carry_out(
-      activate_plan(body, caller),
+      [this, body, caller, before] {
+        *before = ring_.set().keys();
+        return activate_plan(body, caller);
+      },
       [this, before](const Keys& steps) {
-        return Json::object({{"active", kids_in(steps, KeyState::Active, before)},
-                             {"retiring", kids_in(steps, KeyState::Retiring, before)},
+        return Json::object({{"active", kids_in(steps, KeyState::Active, *before)},
+                             {"retiring", kids_in(steps, KeyState::Retiring, *before)},
                              {"key_set_version", ring_.set().version()}});
       },
       std::move(done));
 }
 
-void KeyCustody::carry_out(Result<Change> plan, std::function<Json(const Keys&)> answer, Done done) {
-  if (!plan) return done(std::move(plan).error());
-  if (changing_) {
-    return done(Error{ErrorCode::Unavailable, "another change of keys is under way", "keys_changing", "Ask again."});
+void KeyCustody::carry_out(Plan plan, Answer answer, Done done) {
+  if (waiting_.size() >= kMostWaiting) {
+    return done(Error{ErrorCode::OverLimit, "too many changes of keys wait", "keys_changing", "Ask again."});
   }
+  waiting_.push_back([this, plan = std::move(plan), answer = std::move(answer), done = std::move(done)] {
+    Result<Change> planned = plan();
+    if (!planned) return done(std::move(planned).error());
+    begin(*std::move(planned), answer, done);
+  });
+  take_next();
+}
+
+void KeyCustody::take_next() {
+  while (!changing_ && !waiting_.empty()) {
+    const std::function<void()> next = std::move(waiting_.front());
+    waiting_.pop_front();
+    next();
+  }
+}
+
+void KeyCustody::begin(Change plan, Answer answer, Done done) {
   changing_ = true;
   // From here on nothing signed by a key that leaves is recorded; what is recorded already stands before its end.
-  for (const PublishedKey& key : plan->steps) {
+  for (const PublishedKey& key : plan.steps) {
     if (!keymgmt::may_sign(key.state)) ring_.stop(key.key.kid());
   }
-  const auto shared = std::make_shared<Change>(*std::move(plan));
+  const auto shared = std::make_shared<Change>(std::move(plan));
   const auto finish = [this, shared, answer = std::move(answer), done](const Status& put, const Status& follow_up) {
     changing_ = false;
-    if (!put) {
-      if (!shared->at_once) [[maybe_unused]]
+    if (put && follow_up) {
+      done(answer(shared->steps));
+    } else {
+      if (!put && !shared->at_once) [[maybe_unused]]
         const Status again = ring_.reload(store_, config_, now());
-      return done(put.error());
+      done(put ? follow_up.error() : put.error());
     }
-    if (!follow_up) return done(follow_up.error());
-    done(answer(shared->steps));
+    take_next();
   };
   const UtcTime at = now();
   const Status accepted = recorder_->perform([this, shared, at, finish](ledger::Store& store) {
@@ -369,7 +392,7 @@ void KeyCustody::every_second() {
   if (due && !due->empty()) {
     Change change;
     change.steps = *due;
-    return carry_out(
+    return begin(
         std::move(change), [](const Keys&) { return Json(); }, [](const Result<Json>&) {});
   }
   if (now() - ring_.set().issued_at() >= config_.publication_refresh) publish();

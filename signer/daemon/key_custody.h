@@ -3,6 +3,7 @@
 // marks that the supervisor reads, then the holders, then the published set. Made again from the ledger at every start.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <set>
 #include <string>
@@ -57,7 +58,12 @@ class KeyCustody {
   Result<Change> halt_plan(const Json& body, const Caller& caller) const;
   Result<Change> stage_plan(const Json& body, const Caller& caller) const;
   Result<Change> activate_plan(const Json& body, const Caller& caller) const;
-  void carry_out(Result<Change> plan, std::function<Json(const keymgmt::Keys&)> answer, Done done);
+  // Plans when what is under way is done, so that a halt waits for another change and is never refused for it.
+  using Plan = std::function<Result<Change>()>;
+  using Answer = std::function<Json(const keymgmt::Keys& steps)>;
+  void carry_out(Plan plan, Answer answer, Done done);
+  void begin(Change plan, Answer answer, Done done);
+  void take_next();
   void publish();
   UtcTime now() const { return store_.time_guard().believed(); }
 
@@ -69,6 +75,7 @@ class KeyCustody {
   Recorder* recorder_ = nullptr;
   EndHolders end_holders_;
   bool changing_ = false;
+  std::deque<std::function<void()>> waiting_;
 };
 
 }  // namespace countersign::daemon

@@ -15,6 +15,7 @@
 #include "signer/daemon/front.h"
 #include "signer/notifier/notifier.h"
 #include "signer/setup/first_setup.h"
+#include "signer/setup/successor.h"
 #include "signer/supervisor/supervisor.h"
 
 namespace countersign {
@@ -30,6 +31,7 @@ constexpr std::string_view kUsage =
     R"(countersignd --config FILE            runs the appliance until SIGTERM; SIGHUP tries roles again that are down
 countersignd --config FILE --check    prints every error and every choice that weakens security (with --json: as JSON)
 countersignd init --config FILE       makes tokens, first keys and the ledger on SoftHSM, for trying out (--json)
+countersignd stage ROLE --config FILE makes the key that follows a role's active one, and publishes it (--token NAME)
 countersignd --version | --help
 
 Example:
@@ -39,11 +41,13 @@ Example:
 Exit: 0 done, 3 refused, 6 unusable configuration or arguments, 7 unavailable, 1 internal.
 )";
 
-enum class Action { Run, Check, Init, Front, Notifier, Help, Version };
+enum class Action { Run, Check, Init, Stage, Front, Notifier, Help, Version };
 
 struct Arguments {
   Action action = Action::Run;
   std::string config;
+  std::string role;   // to stage a key for
+  std::string token;  // where, if not in the role's own
   bool json = false;
 };
 
@@ -69,6 +73,11 @@ Result<Arguments> read_arguments(std::span<char*> argv) {
       known = wants(Action::Check);
     } else if (word == "init" && i == 1) {
       known = wants(Action::Init);
+    } else if (word == "stage" && i == 1 && i + 1 < argv.size()) {
+      known = wants(Action::Stage);
+      arguments.role = argv[++i];
+    } else if (word == "--token" && arguments.action == Action::Stage && i + 1 < argv.size()) {
+      arguments.token = argv[++i];
     } else if (word == "--front" && i == 1) {
       known = wants(Action::Front);
     } else if (word == "--notifier" && i == 1) {
@@ -135,6 +144,24 @@ int init(const Arguments& arguments) {
   return 0;
 }
 
+int stage(const Arguments& arguments) {
+  const Result<config::Config> config = config::load(arguments.config);
+  if (!config) return failed(config.error(), arguments.json);
+  const Result<supervisor::Programs> programs = supervisor::installed_programs(arguments.config);
+  if (!programs) return failed(programs.error(), arguments.json);
+  const Result<Json> done = setup::stage_successor(*config, programs->holder, arguments.role, arguments.token);
+  if (!done) return failed(done.error(), arguments.json);
+  if (arguments.json) {
+    print(stdout, done->compact() + "\n");
+    return 0;
+  }
+  for (const Json& key : done->find("staged")->as_array()) {
+    print(stdout, "staged " + std::string(key.text("kid")) + ", may become active from " +
+                      std::string(key.text("gate_opens")) + " on\n");
+  }
+  return 0;
+}
+
 int run(const Arguments& arguments) {
   const Result<std::string> text = read_file(arguments.config, kLongestConfiguration);
   if (!text) return failed(text.error(), false);
@@ -180,6 +207,8 @@ int act(std::span<char*> argv) {
       return check(*arguments);
     case Action::Init:
       return init(*arguments);
+    case Action::Stage:
+      return stage(*arguments);
     case Action::Front:
     case Action::Notifier:
       return serve(*arguments);

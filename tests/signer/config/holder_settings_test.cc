@@ -40,7 +40,7 @@ Config configured() {
 }
 
 TEST(HolderSettings, ReadBackAsWritten) {
-  const HolderSettings sent = holder_settings(configured(), keymgmt::Role::Approval, 1, "approval");
+  const HolderSettings sent = holder_settings(configured(), keymgmt::Role::Approval, 1, "main");
   const Result<HolderSettings> read = HolderSettings::from_json(*Json::parse(sent.to_json().compact()));
   ASSERT_TRUE(read) << read.error().detail;
   EXPECT_EQ(read->to_json(), sent.to_json());
@@ -57,18 +57,18 @@ TEST(HolderSettings, ReadBackAsWritten) {
 }
 
 TEST(HolderSettings, GiveTheRosterToTheApprovalRoleAloneAndAnchorsToTheFirstTraceHolder) {
-  EXPECT_TRUE(holder_settings(configured(), keymgmt::Role::Trace, 0, "trace").anchors);
-  EXPECT_FALSE(holder_settings(configured(), keymgmt::Role::Trace, 1, "trace").anchors);
-  EXPECT_TRUE(holder_settings(configured(), keymgmt::Role::Trace, 0, "trace").approvers.empty());
+  EXPECT_TRUE(holder_settings(configured(), keymgmt::Role::Trace, 0, "main").anchors);
+  EXPECT_FALSE(holder_settings(configured(), keymgmt::Role::Trace, 1, "main").anchors);
+  EXPECT_TRUE(holder_settings(configured(), keymgmt::Role::Trace, 0, "main").approvers.empty());
 }
 
 TEST(HolderSettings, NeverCarryWhereThePinIs) {
-  const std::string text = holder_settings(configured(), keymgmt::Role::Trace, 0, "trace").to_json().compact();
+  const std::string text = holder_settings(configured(), keymgmt::Role::Trace, 0, "main").to_json().compact();
   EXPECT_EQ(text.find("/etc/countersign/pin"), std::string::npos);
 }
 
 TEST(HolderSettings, AreRefusedWithAnythingMissingOrMore) {
-  const Json good = holder_settings(configured(), keymgmt::Role::Approval, 0, "approval").to_json();
+  const Json good = holder_settings(configured(), keymgmt::Role::Approval, 0, "main").to_json();
   for (const Json::Member& member : good.as_object()) {
     Json less = good;
     less.erase(member.first);
