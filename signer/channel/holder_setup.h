@@ -4,8 +4,9 @@
 // failure stdout holds {"ok":false,"error":{"code","message","hint"}} and stderr one line.
 //
 // init: makes the token if it is missing (SoftHSM only; any other module is refused with reason "ceremony_needed"), and
-// key pairs until each role × algorithm has as many as asked for, labelled "<role>-<yyyymmdd>-<n>". Run twice, it changes nothing
-// the second time. probe: logs in, signs a canary with every key of the roles named and changes nothing.
+// key pairs until each role × algorithm has as many as asked for, labelled "<role>-<yyyymmdd>-<n>". Run twice, it
+// changes nothing the second time. probe: logs in, signs a canary with every key of the roles named and changes
+// nothing.
 #pragma once
 
 #include <string>
