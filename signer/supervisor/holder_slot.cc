@@ -21,6 +21,29 @@ using process::close_descriptor;
 
 constexpr int kQuickTries = 10;
 
+// What people are told of a holder that we ended.
+struct KillRow {
+  std::string_view cause;
+  std::string_view message;
+};
+constexpr KillRow kKills[] = {
+    {"sign_deadline", "it did not answer within limits.sign_deadline and was ended"},
+    {"start_too_slow", "it was not ready within limits.start_deadline and was ended"},
+    {"memory", "it grew past limits.holder_memory and was ended"},
+    {"key_mismatch", "its token's keys are not those of the ledger; it was ended"},
+    {"peer_nonsense", "it answered what nobody asked and was ended"},
+    {"connection_closed", "it closed its connection to the front and was ended"},
+    {"front_ended", "the front that it served ended"},
+    {"halted", "the role was halted"},
+};
+
+std::string message_of_kill(std::string_view cause) {
+  for (const KillRow& row : kKills) {
+    if (row.cause == cause) return std::string(row.message);
+  }
+  return "it was ended for this cause";
+}
+
 }  // namespace
 
 std::chrono::milliseconds restart_delay(int failures) {
@@ -97,7 +120,7 @@ HolderEnd end_of(const HolderSlot& slot, int wait_status) {
   HolderEnd end;
   if (!slot.why_killed.empty()) {
     end.cause = slot.why_killed;
-    end.message = "it was ended for this cause";
+    end.message = message_of_kill(slot.why_killed);
     return end;
   }
   if (WIFSIGNALED(wait_status)) {

@@ -283,6 +283,7 @@ TEST(Supervisor, ReplacesAHolderThatGrowsPastItsBound) {
   appliance.start({"HOLDER_MODE=greedy"}, "stand_in_holder");
   ASSERT_TRUE(eventually([&] { return appliance.told("holder_down", "trace").has_value(); })) << appliance.journal();
   EXPECT_EQ(appliance.told("holder_down", "trace")->text("cause"), "memory");
+  EXPECT_NE(appliance.told("holder_down", "trace")->text("message").find("limits.holder_memory"), std::string::npos);
 }
 
 TEST(Supervisor, KillsNoHolderBeforeItsDeadlineThatIsNotReady) {
