@@ -5,12 +5,14 @@ namespace countersign::command {
 std::span<const Command> all_commands() {
   static const Command kCommands[] = {
       gate_eval_command(),
+      gate_serve_command(),
       gate_explain_command(),
       approve_command(),
       approve_inspect_command(),
       requests_list_command(),
       requests_show_command(),
       run_command(),
+      permit_command(),
       trace_verify_command(),
       verify_command(),
       verify_chain_command(),

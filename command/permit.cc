@@ -26,8 +26,7 @@ std::optional<std::vector<std::string>> approved_argv(const gate::Intent& intent
 
 }  // namespace
 
-Result<Permit> Permit::check(const Json& trace, const gate::Intent& intent, const std::vector<std::string>& argv,
-                             const PermitRules& rules) {
+Result<Permit> Permit::check_call(const Json& trace, const gate::Intent& intent, const PermitRules& rules) {
   ASSIGN_OR_RETURN(const statement::VerifiedDocument verified,
                    statement::VerifiedDocument::verify(statement::StatementType::Trace, trace, rules.keys));
   const Json& document = verified.document();
@@ -54,6 +53,12 @@ Result<Permit> Permit::check(const Json& trace, const gate::Intent& intent, cons
         "the trace is from " + verified.signed_at().rfc3339() + ", older than " + duration_text(rules.execute_within),
         "permit_expired", "evaluate again; a permit is for running at once");
   }
+  return Permit(trace);
+}
+
+Result<Permit> Permit::check(const Json& trace, const gate::Intent& intent, const std::vector<std::string>& argv,
+                             const PermitRules& rules) {
+  ASSIGN_OR_RETURN(Permit permit, check_call(trace, intent, rules));
   if (!intent.argv()) {
     return refused("the intent has no list of texts args.argv, so no command line was approved", "argv_missing",
                    "put the exact command line into the intent's args.argv");
@@ -62,7 +67,7 @@ Result<Permit> Permit::check(const Json& trace, const gate::Intent& intent, cons
     return refused("the command line is not, byte for byte, the approved args.argv", "argv_mismatch",
                    "run exactly what the intent's args.argv says");
   }
-  return Permit(trace);
+  return permit;
 }
 
 }  // namespace countersign::command

@@ -33,6 +33,9 @@ class Permit {
   static Result<Permit> check(const Json& trace, const gate::Intent& intent, const std::vector<std::string>& argv,
                               const PermitRules& rules);
 
+  // The same for a call that is no command line: everything but argv.
+  static Result<Permit> check_call(const Json& trace, const gate::Intent& intent, const PermitRules& rules);
+
   const Json& trace() const { return trace_; }
 
  private:

@@ -1,5 +1,6 @@
-// run: the wrapped tool path. The command starts only with a permit that verifies, is for exactly this command line, is
-// fresh, and was marked executed at the signer just before. Everything else starts nothing.
+// run, permit: the wrapped tool path, for command lines and for calls of a program's own functions. The command starts
+// only with a permit that verifies, is for exactly this command line, is fresh, and was marked executed at the signer
+// just before. Everything else starts nothing.
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,6 +13,7 @@
 #include "command/permit.h"
 #include "command/recorded_intent.h"
 #include "command/signer_address.h"
+#include "command/verifying_keys.h"
 #include "common/text.h"
 #include "gate/context_evidence.h"
 #include "signer/client/signer_client.h"
@@ -25,6 +27,7 @@ constexpr Flag kFlags[] = {
     {"context-envelope", Flag::Kind::Text, "FILE",
      "the envelope it was evaluated with (else as the signer recorded it)"},
     {"policy-digest", Flag::Kind::Text, "HEX", "the only policy under which it may have been decided"},
+    {"trust", Flag::Kind::Text, "DIR", "a synced publication directory whose keys alone are believed"},
     kSignerFlag,
 };
 
@@ -56,18 +59,20 @@ Result<gate::Intent> hashed_intent(const Arguments& arguments, const Json& trace
                                     recorded.context_refs(), std::nullopt);
 }
 
-// The permit for `argv`, marked executed. Only after this may anything start.
-Status obtain_permit(const Arguments& arguments, const std::vector<std::string>& argv) {
+// The permit for `argv`, or for a call where that is null, marked executed. Only after this may anything start.
+Status obtain_permit(const Arguments& arguments, const std::vector<std::string>* argv) {
   ASSIGN_OR_RETURN(const Json trace, read_document("trace record", std::string(arguments.text("trace"))));
   std::optional<Digest> policy_digest;
   if (arguments.given("policy-digest")) {
     ASSIGN_OR_RETURN(policy_digest, Digest::parse(trimmed(arguments.text("policy-digest"))));
   }
   client::SignerClient signer(signer_address(arguments).path);
-  ASSIGN_OR_RETURN(const keymgmt::KeySet keys, signer.keys());
+  ASSIGN_OR_RETURN(const keymgmt::KeySet keys,
+                   arguments.given("trust") ? verifying_keys(arguments, keymgmt::Role::Trace) : signer.keys());
   ASSIGN_OR_RETURN(const gate::Intent intent, hashed_intent(arguments, trace, signer));
   const PermitRules rules{keys, policy_digest, kExecuteWithin, SystemClock().now()};
-  ASSIGN_OR_RETURN(const Permit permit, Permit::check(trace, intent, argv, rules));
+  ASSIGN_OR_RETURN(const Permit permit, argv == nullptr ? Permit::check_call(trace, intent, rules)
+                                                        : Permit::check(trace, intent, *argv, rules));
   return signer.executed(permit.trace());
 }
 
@@ -79,7 +84,7 @@ Result<int> run(Call&, const Arguments& arguments) {
   // Before the permit is spent: a misspelt program must not cost an approval.
   const Result<std::string> program = program_path(argv.front());
   if (!program) return not_run(program.error());
-  if (Status permitted = obtain_permit(arguments, argv); !permitted) return not_run(std::move(permitted).error());
+  if (Status permitted = obtain_permit(arguments, &argv); !permitted) return not_run(std::move(permitted).error());
 
   std::vector<char*> words;
   for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
@@ -89,7 +94,31 @@ Result<int> run(Call&, const Arguments& arguments) {
                "cannot start " + *program + ": " + std::strerror(errno) + "; the permit is spent and nothing was run"};
 }
 
+Result<int> permit(Call& call, const Arguments& arguments) {
+  if (arguments.text("trace").empty() || arguments.text("intent").empty() || !arguments.positionals().empty()) {
+    return not_run(Error{ErrorCode::Invalid, "--trace and --intent are required"});
+  }
+  if (Status permitted = obtain_permit(arguments, nullptr); !permitted) return not_run(std::move(permitted).error());
+  call.console.answer(call.json ? Json::object({{"ok", true}, {"permitted", true}}).compact() + "\n" : "permitted\n");
+  return 0;
+}
+
 }  // namespace
+
+Command permit_command() {
+  return {
+      "permit",
+      "--trace FILE --intent FILE [--trust DIR] [--policy-digest HEX]",
+      "Spends a permit for one call of a program's own function",
+      "Checks what `run` checks, but for the command line, and has the signer mark the permit executed: exit 0 once,\n"
+      "and then the caller runs exactly the call that the intent describes. Exits 3 when refused, 7 when the signer\n"
+      "cannot be asked: then nothing may run.",
+      "countersign permit --trace ./gait-out/trace.json --intent intent.json --trust /var/lib/countersign/published",
+      kFlags,
+      Positionals::Anywhere,
+      Shape::Ours,
+      permit};
+}
 
 Command run_command() {
   return {"run",

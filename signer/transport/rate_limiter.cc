@@ -1,8 +1,8 @@
-#include "signer/daemon/rate_limiter.h"
+#include "signer/transport/rate_limiter.h"
 
 #include <algorithm>
 
-namespace countersign::daemon {
+namespace countersign::transport {
 
 Status RateLimiter::admit(std::uint32_t uid, Moment now) {
   const auto [found, fresh] = buckets_.try_emplace(uid, Bucket{burst_, 0, now});
@@ -36,4 +36,4 @@ void RateLimiter::sweep(Moment now) {
   });
 }
 
-}  // namespace countersign::daemon
+}  // namespace countersign::transport

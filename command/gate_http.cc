@@ -1,0 +1,216 @@
+#include "command/gate_http.h"
+
+#include <unistd.h>
+
+#include <chrono>
+
+#include "common/json_fields.h"
+
+namespace countersign::command {
+namespace {
+
+using transport::HttpRequest;
+using transport::HttpResponse;
+using transport::Method;
+using Clock = std::chrono::steady_clock;
+
+Error busy() {
+  return Error{ErrorCode::Unavailable, "more evaluations wait than the gate takes on", "gate_busy",
+               "ask again in a moment"};
+}
+
+Json batch_row(Result<Json> answer) {
+  if (!answer) return Json::object({{"ok", false}, {"error", transport::error_json(answer.error())}});
+  return *std::move(answer);
+}
+
+Result<Json> object_of(std::string_view body) {
+  // The intent and the tokens within are gait's documents, read as the command reads them.
+  ASSIGN_OR_RETURN(Json json, Json::parse(body, {.gait = true}));
+  if (!json.is_object()) return Error{ErrorCode::Invalid, "the body is no JSON object"};
+  return json;
+}
+
+}  // namespace
+
+// A request that is not yet answered.
+struct GateHttp::Exchange {
+  transport::Responder responder;
+  std::string_view route;
+  std::uint32_t uid = 0;
+  bool admitted = false;
+  Clock::time_point began = Clock::now();
+};
+
+struct GateHttp::Route {
+  Method method;
+  std::string_view path;
+  bool limited;     // counts against the peer's rate: whether the gate lives is told to whoever asks too much as well
+  bool owner_only;  // the gate's own user, and root
+  void (GateHttp::*serve)(const HttpRequest&, const Shared&);
+};
+
+GateHttp::GateHttp(transport::EventLoop& loop, DecisionService& service, GateHttpOptions options,
+                   const std::string& signer)
+    : loop_(loop),
+      service_(service),
+      options_(std::move(options)),
+      limiter_(options_.requests_per_second, options_.burst, options_.in_flight),
+      server_(loop, transport::HttpLimits()),
+      workers_(options_.workers, options_.waiting, signer) {}
+
+Status GateHttp::serve(transport::Listener listener) {
+  return server_.serve(std::move(listener), [this](const HttpRequest& request, transport::Responder responder) {
+    handle(request, std::move(responder));
+  });
+}
+
+void GateHttp::handle(const HttpRequest& request, transport::Responder responder) {
+  static constexpr Route kRoutes[] = {
+      {Method::Post, "/v1/evaluate", true, false, &GateHttp::evaluate},
+      {Method::Post, "/v1/evaluate-batch", true, false, &GateHttp::evaluate_batch},
+      {Method::Get, "/v1/policies", true, false, &GateHttp::policies},
+      {Method::Post, "/v1/reload", true, true, &GateHttp::reload_policies},
+      {Method::Get, "/healthz", false, false, &GateHttp::healthz},
+      {Method::Get, "/readyz", false, false, &GateHttp::readyz},
+      {Method::Get, "/metrics", true, false, &GateHttp::metrics},
+  };
+  const Route* route = nullptr;
+  for (const Route& each : kRoutes) {
+    if (each.path == request.path && each.method == request.method) route = &each;
+  }
+  const std::uint32_t uid = request.peer.uid;
+  const auto exchange = std::make_shared<Exchange>(
+      Exchange{std::move(responder), route == nullptr ? std::string_view("unknown") : route->path, uid});
+  const bool owner = uid == 0 || uid == ::geteuid();
+  if (!owner && !options_.peers.contains(uid)) {
+    return answer(exchange,
+                  HttpResponse::error(Error{ErrorCode::Refused, "uid " + std::to_string(uid) + " may not ask this gate",
+                                            "peer_not_permitted", "--peer-uid names who may"}));
+  }
+  if (route == nullptr) {
+    return answer(exchange,
+                  HttpResponse::error(Error{ErrorCode::NotFound, "there is nothing of this method and path"}));
+  }
+  if (route->owner_only && !owner) {
+    return answer(exchange, HttpResponse::error(Error{ErrorCode::Refused, "only the gate's own user may do this",
+                                                      "peer_not_permitted"}));
+  }
+  if (route->limited) {
+    const Status admitted = limiter_.admit(uid, Clock::now());
+    if (!admitted) return answer(exchange, HttpResponse::error(admitted.error()));
+    exchange->admitted = true;
+  }
+  (this->*route->serve)(request, exchange);
+}
+
+void GateHttp::answer(const Shared& exchange, HttpResponse response) {
+  if (exchange->admitted) limiter_.release(exchange->uid);
+  exchange->admitted = false;
+  ++answers_[{std::string(exchange->route), response.status}];
+  exchange->responder.send(std::move(response));
+}
+
+void GateHttp::on_worker(const Shared& exchange, std::function<HttpResponse(client::SignerClient&)> job) {
+  const bool taken = workers_.take([this, exchange, job = std::move(job)](client::SignerClient& signer) {
+    auto response = std::make_shared<HttpResponse>(job(signer));
+    loop_.post([this, exchange, response] {
+      seconds_ += std::chrono::duration<double>(Clock::now() - exchange->began).count();
+      answer(exchange, std::move(*response));
+    });
+  });
+  if (!taken) answer(exchange, HttpResponse::error(busy()));
+}
+
+void GateHttp::evaluate(const HttpRequest& request, const Shared& exchange) {
+  Result<Json> body = object_of(request.body);
+  if (!body) return answer(exchange, HttpResponse::error(body.error()));
+  on_worker(exchange, [this, body = std::make_shared<Json>(*std::move(body))](client::SignerClient& signer) {
+    const Result<Json> said = service_.evaluate(*body, signer);
+    if (!said) return HttpResponse::error(said.error());
+    loop_.post([this, verdict = std::string(said->text("verdict"))] { ++verdicts_[verdict]; });
+    return HttpResponse::json(*said);
+  });
+}
+
+void GateHttp::evaluate_batch(const HttpRequest& request, const Shared& exchange) {
+  Result<Json> body = object_of(request.body);
+  if (!body) return answer(exchange, HttpResponse::error(body.error()));
+  JsonFields fields(*body, "");
+  const Result<const Json::Array*> rows = fields.array("requests");
+  const Status only = rows ? fields.finish() : Status(rows.error());
+  if (!only) return answer(exchange, HttpResponse::error(only.error()));
+  if ((*rows)->size() > options_.batch_items) {
+    return answer(exchange,
+                  HttpResponse::error(Error{ErrorCode::TooLarge,
+                                            "a batch may have " + std::to_string(options_.batch_items) + " requests"}));
+  }
+  on_worker(exchange, [this, items = std::make_shared<Json::Array>(**rows)](client::SignerClient& signer) {
+    Json::Array results;
+    for (const Json& item : *items) results.push_back(batch_row(service_.evaluate(item, signer)));
+    return HttpResponse::json(Json::object({{"results", std::move(results)}}));
+  });
+}
+
+void GateHttp::policies(const HttpRequest&, const Shared& exchange) {
+  answer(exchange, HttpResponse::json(service_.policies()));
+}
+
+Status GateHttp::reload() {
+  const Status done = service_.reload();
+  ++(done ? reloads_ : failed_reloads_);
+  return done;
+}
+
+void GateHttp::reload_policies(const HttpRequest&, const Shared& exchange) {
+  const Status done = reload();
+  answer(exchange, done ? HttpResponse::json(service_.policies()) : HttpResponse::error(done.error()));
+}
+
+void GateHttp::healthz(const HttpRequest&, const Shared& exchange) {
+  answer(exchange, HttpResponse::json(Json::object({{"live", true}})));
+}
+
+void GateHttp::readyz(const HttpRequest&, const Shared& exchange) {
+  on_worker(exchange, [](client::SignerClient& signer) {
+    const Result<std::string> said = signer.get("/readyz");
+    const Result<Json> json = said ? Json::parse(*said) : Result<Json>(said.error());
+    const Json* ready = json ? json->find("ready") : nullptr;
+    const bool good = ready != nullptr && ready->is_bool() && ready->as_bool();
+    HttpResponse response = HttpResponse::json(
+        Json::object({{"ready", good}, {"signer", json ? (good ? "ready" : "not ready") : "unreachable"}}),
+        good ? 200 : 503);
+    if (!good) response.headers.emplace_back("Retry-After", "1");
+    return response;
+  });
+}
+
+void GateHttp::metrics(const HttpRequest&, const Shared& exchange) {
+  std::string text = "# TYPE countersign_gate_answers_total counter\n";
+  for (const auto& [key, count] : answers_) {
+    text += "countersign_gate_answers_total{route=\"" + key.first + "\",status=\"" + std::to_string(key.second) +
+            "\"} " + std::to_string(count) + "\n";
+  }
+  text += "# TYPE countersign_gate_verdicts_total counter\n";
+  for (const auto& [verdict, count] : verdicts_) {
+    text += "countersign_gate_verdicts_total{verdict=\"" + verdict + "\"} " + std::to_string(count) + "\n";
+  }
+  const transport::HttpCounts http = server_.counts();
+  struct Value {
+    const char* name;
+    double value;
+  };
+  const Value values[] = {{"countersign_gate_evaluation_seconds_total", seconds_},
+                          {"countersign_gate_reloads_total", static_cast<double>(reloads_)},
+                          {"countersign_gate_reloads_failed_total", static_cast<double>(failed_reloads_)},
+                          {"countersign_gate_connections", static_cast<double>(http.connections)},
+                          {"countersign_gate_requests_malformed_total", static_cast<double>(http.malformed)},
+                          {"countersign_gate_timeouts_total", static_cast<double>(http.timeouts)}};
+  for (const Value& each : values) text += std::string(each.name) + " " + ecmascript_number(each.value) + "\n";
+  HttpResponse response;
+  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  response.body = std::move(text);
+  answer(exchange, std::move(response));
+}
+
+}  // namespace countersign::command

@@ -1,0 +1,74 @@
+// The gate on a Unix socket: routes, limits, metrics (docs/gate-service.md). One thread answers; workers evaluate.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "command/decision_service.h"
+#include "command/worker_pool.h"
+#include "signer/transport/event_loop.h"
+#include "signer/transport/http_server.h"
+#include "signer/transport/rate_limiter.h"
+
+namespace countersign::command {
+
+struct GateHttpOptions {
+  std::set<std::uint32_t> peers;  // uids that may ask
+  double requests_per_second = 200;
+  double burst = 400;
+  int in_flight = 64;
+  std::size_t workers = 4;
+  std::size_t waiting = 256;
+  std::size_t batch_items = 64;
+};
+
+class GateHttp {
+ public:
+  GateHttp(transport::EventLoop& loop, DecisionService& service, GateHttpOptions options, const std::string& signer);
+
+  Status serve(transport::Listener listener);
+  // No new connections; true once nothing is left to answer.
+  void stop_accepting() { server_.stop_accepting(); }
+  bool idle() const { return server_.idle(); }
+  void sweep() { limiter_.sweep(std::chrono::steady_clock::now()); }
+  // Reads the policies again and counts it.
+  Status reload();
+
+  struct Exchange;
+  struct Route;
+
+ private:
+  using Shared = std::shared_ptr<Exchange>;
+  friend struct Route;
+
+  void handle(const transport::HttpRequest& request, transport::Responder responder);
+  void evaluate(const transport::HttpRequest& request, const Shared& exchange);
+  void evaluate_batch(const transport::HttpRequest& request, const Shared& exchange);
+  void policies(const transport::HttpRequest& request, const Shared& exchange);
+  void reload_policies(const transport::HttpRequest& request, const Shared& exchange);
+  void healthz(const transport::HttpRequest& request, const Shared& exchange);
+  void readyz(const transport::HttpRequest& request, const Shared& exchange);
+  void metrics(const transport::HttpRequest& request, const Shared& exchange);
+
+  // Runs `job` on a worker and answers with what it gives.
+  void on_worker(const Shared& exchange, std::function<transport::HttpResponse(client::SignerClient&)> job);
+  void answer(const Shared& exchange, transport::HttpResponse response);
+
+  transport::EventLoop& loop_;
+  DecisionService& service_;
+  GateHttpOptions options_;
+  transport::RateLimiter limiter_;
+  transport::HttpServer server_;
+  std::map<std::pair<std::string, int>, std::uint64_t> answers_;  // by route and status
+  std::map<std::string, std::uint64_t> verdicts_;
+  double seconds_ = 0;  // spent on evaluations, all together
+  std::uint64_t reloads_ = 0;
+  std::uint64_t failed_reloads_ = 0;
+  WorkerPool workers_;  // last: its jobs post to what stands above
+};
+
+}  // namespace countersign::command

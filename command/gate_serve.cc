@@ -1,0 +1,145 @@
+// gate serve: the gate as a process on a Unix socket.
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <csignal>
+
+#include "command/command.h"
+#include "command/commands.h"
+#include "command/gate_http.h"
+#include "command/signer_address.h"
+#include "common/text.h"
+
+namespace countersign::command {
+namespace {
+
+constexpr Flag kFlags[] = {
+    {"socket", Flag::Kind::Text, "PATH", "where to listen"},
+    {"policy", Flag::Kind::Text, "FILES", "the policies, separated by commas; read at start and on reload"},
+    {"kill-switch-state", Flag::Kind::Text, "FILE", "who is stopped; read for every evaluation"},
+    {"profile", Flag::Kind::Text, "NAME", "standard (default) or oss-prod"},
+    {"peer-uid", Flag::Kind::Text, "UIDS", "users that may ask beside the gate's own and root, separated by commas"},
+    {"requests-per-second", Flag::Kind::Integer, "N", "of each user, with twice as many at once (200)"},
+    {"in-flight", Flag::Kind::Integer, "N", "unanswered requests of each user (64)"},
+    {"workers", Flag::Kind::Integer, "N", "evaluations at the same time (4)"},
+    kSignerFlag,
+};
+
+std::vector<std::string> listed(std::string_view list) {
+  std::vector<std::string> out;
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    if (const std::string_view word = trimmed(list.substr(0, comma)); !word.empty()) out.emplace_back(word);
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return out;
+}
+
+Result<std::set<std::uint32_t>> uids(std::string_view list) {
+  std::set<std::uint32_t> out;
+  for (const std::string& word : listed(list)) {
+    std::uint32_t uid = 0;
+    const auto read = std::from_chars(word.data(), word.data() + word.size(), uid);
+    if (read.ec != std::errc() || read.ptr != word.data() + word.size()) {
+      return Error{ErrorCode::Invalid, "--peer-uid: \"" + word + "\" is no user id"};
+    }
+    out.insert(uid);
+  }
+  return out;
+}
+
+Result<GateHttpOptions> http_options(const Arguments& arguments) {
+  GateHttpOptions options;
+  ASSIGN_OR_RETURN(options.peers, uids(arguments.text("peer-uid")));
+  const auto positive = [&arguments](std::string_view name, std::int64_t otherwise) -> Result<std::int64_t> {
+    const std::int64_t given = arguments.integer(name).value_or(otherwise);
+    if (given < 1 || given > 65536) {
+      return Error{ErrorCode::Invalid, "--" + std::string(name) + " must be from 1 to 65536"};
+    }
+    return given;
+  };
+  ASSIGN_OR_RETURN(const std::int64_t rate, positive("requests-per-second", 200));
+  ASSIGN_OR_RETURN(const std::int64_t in_flight, positive("in-flight", 64));
+  ASSIGN_OR_RETURN(const std::int64_t workers, positive("workers", 4));
+  options.requests_per_second = static_cast<double>(rate);
+  options.burst = 2 * options.requests_per_second;
+  options.in_flight = static_cast<int>(in_flight);
+  options.workers = static_cast<std::size_t>(std::min<std::int64_t>(workers, 64));
+  return options;
+}
+
+// SIGHUP reloads, SIGTERM and SIGINT end; blocked before the first thread, so that all inherit it.
+int signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGHUP, SIGTERM, SIGINT}) sigaddset(&set, number);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  return ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+Result<int> serve(Call& call, const Arguments& arguments) {
+  const std::string socket(arguments.text("socket"));
+  if (socket.empty() || !arguments.positionals().empty()) return Error{ErrorCode::Invalid, "--socket is required"};
+  ASSIGN_OR_RETURN(GateHttpOptions options, http_options(arguments));
+  ASSIGN_OR_RETURN(const std::unique_ptr<DecisionService> service,
+                   DecisionService::load({listed(arguments.text("policy")),
+                                          std::string(trimmed(arguments.text("kill-switch-state"))),
+                                          std::string(arguments.text("profile", "standard"))}));
+  // Who may connect at all is the kernel's word, per request; others than ours need the file's mode as well.
+  ASSIGN_OR_RETURN(transport::Listener listener,
+                   transport::Listener::bind(socket, options.peers.empty() ? 0600 : 0666));
+  std::signal(SIGPIPE, SIG_IGN);
+  const int descriptor = signals();
+  if (descriptor < 0) return Error{ErrorCode::Internal, "cannot watch for signals"};
+
+  transport::EventLoop loop;
+  GateHttp http(loop, *service, std::move(options), signer_address(arguments).path);
+  bool stopping = false;
+  const transport::ReadWatch watch(loop, descriptor, [&] {
+    signalfd_siginfo info{};
+    while (::read(descriptor, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+      if (info.ssi_signo != SIGHUP) {
+        stopping = true;
+        http.stop_accepting();
+        continue;
+      }
+      const Status reloaded = http.reload();
+      call.console.tell(reloaded ? "gate serve: reloaded " + service->policies().compact()
+                                 : "gate serve: the policies stay as they were: " + reloaded.error().detail);
+    }
+  });
+  RETURN_IF_ERROR(http.serve(std::move(listener)));
+  loop.every(std::chrono::milliseconds(50), [&] {
+    if (stopping && http.idle()) loop.stop();
+  });
+  loop.every(std::chrono::seconds(1), [&] { http.sweep(); });
+  Json started = service->policies();
+  started.set("ok", true);
+  started.set("socket", socket);
+  if (call.json) {
+    call.console.answer(started.compact() + "\n");
+  } else {
+    call.console.tell("gate serve: listening on " + socket + " " + service->policies().compact());
+  }
+  loop.run();
+  return 0;
+}
+
+}  // namespace
+
+Command gate_serve_command() {
+  return {
+      "gate serve",
+      "--socket PATH --policy FILES [flags]",
+      "Answers POST /v1/evaluate on a Unix socket as `gate eval` answers on the command line",
+      "Policies are read at start, and again only on SIGHUP or POST /v1/reload; where one is wrong the old ones stay.\n"
+      "Every decision is signed by the signer: without one the answer is 503. SIGTERM ends it after the last answer.",
+      "countersign gate serve --socket /run/countersign/gate.sock --policy /etc/countersign/policy.yaml",
+      kFlags,
+      Positionals::Anywhere,
+      Shape::Ours,
+      serve};
+}
+
+}  // namespace countersign::command
