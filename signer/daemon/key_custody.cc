@@ -19,6 +19,7 @@ using keymgmt::Role;
 // A halt that names no key, again within this time, is taken for the same person asking twice.
 constexpr std::chrono::minutes kSameHalt{10};
 constexpr std::size_t kLongestReason = 500;
+// Changes take turns; more of them at once are no custodian.
 constexpr std::size_t kMostWaiting = 64;
 
 Result<Role> configured_role(const config::Config& config, const std::string& name) {
