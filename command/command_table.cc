@@ -29,6 +29,7 @@ std::span<const Command> all_commands() {
       keys_halt_command(),
       keys_activate_command(),
       status_command(),
+      doctor_command(),
       config_check_command(),
       version_command(),
   };

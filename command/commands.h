@@ -30,6 +30,7 @@ Command keys_export_command();
 Command keys_halt_command();
 Command keys_activate_command();
 Command status_command();
+Command doctor_command();
 Command config_check_command();
 Command version_command();
 
