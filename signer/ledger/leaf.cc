@@ -9,6 +9,7 @@
 namespace countersign::ledger {
 namespace {
 
+constexpr std::string_view kDecisionMember = R"({"decision":{"intent_digest":")";
 constexpr std::string_view kHexDigits = "0123456789abcdef";
 
 bool is_plain(char c) {
@@ -121,17 +122,10 @@ Result<Json> stored_json(std::string_view text) {
 
 }  // namespace
 
-std::string decision_prefix(const Digest& intent, const Digest& policy, const Digest& trace,
-                            statement::Verdict verdict) {
-  std::string out;
-  out.reserve(1024);
-  append_member(out, R"({"decision":{"intent_digest":)", intent);
-  append_member(out, R"(,"policy_digest":)", policy);
-  append_member(out, R"(,"trace_digest":)", trace);
-  out += R"(,"verdict":")";
-  out += name_of(verdict);
-  out += R"(","facts":)";
-  return out;
+std::optional<Digest> decided_intent(std::string_view effects) {
+  if (!effects.starts_with(kDecisionMember)) return std::nullopt;
+  const Result<Digest> intent = Digest::parse(effects.substr(kDecisionMember.size(), 2 * Digest::kSize));
+  return intent ? std::optional(*intent) : std::nullopt;
 }
 
 Result<std::string> effects_of(const Item& item) {
@@ -139,7 +133,15 @@ Result<std::string> effects_of(const Item& item) {
   const auto begin_member = [&out] { out += out.empty() ? '{' : ','; };
   if (item.decision) {
     const Decision& decision = *item.decision;
-    out = decision_prefix(decision.intent_digest, decision.policy_digest, decision.trace_digest, decision.verdict);
+    out.reserve(1024);
+    out += kDecisionMember;
+    append_hex(out, decision.intent_digest);
+    out += '"';
+    append_member(out, R"(,"policy_digest":)", decision.policy_digest);
+    append_member(out, R"(,"trace_digest":)", decision.trace_digest);
+    out += R"(,"verdict":")";
+    out += name_of(decision.verdict);
+    out += R"(","facts":)";
     RETURN_IF_ERROR(append_facts(out, decision.facts));
     out += '}';
   }

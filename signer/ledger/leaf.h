@@ -27,9 +27,8 @@ Result<std::optional<Decision>> decision_of(std::string_view effects);
 // The token in `effects`, if one was minted. Fails with Invalid on anything that effects_of does not make.
 Result<std::optional<MintedToken>> minted_of(std::string_view effects);
 
-// How the member of a decision begins in `effects`: enough to compare a row with it without parsing.
-std::string decision_prefix(const Digest& intent, const Digest& policy, const Digest& trace,
-                            statement::Verdict verdict);
+// The intent that the decision in `effects` is about, without parsing the rest; nothing where there is no decision.
+std::optional<Digest> decided_intent(std::string_view effects);
 
 struct SingleUses {
   std::vector<Redemption> redeemed;

@@ -10,13 +10,12 @@ inline constexpr const char* kInsertRecord =
     "INSERT INTO records(idx, at, kind, type, role, kid, body_digest, signature_digest, peer_uid, request_id, effects, "
     "body) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
-// In the order that record_in reads; the body follows, then what the query adds.
+// In the order that record_in reads; the body follows.
 #define COUNTERSIGN_RECORD_COLUMNS                                                                            \
   "r.idx, r.at, r.kind, r.type, r.role, r.kid, r.body_digest, r.signature_digest, r.peer_uid, r.request_id, " \
   "r.effects, r.body"
 inline constexpr int kEffectsColumn = 10;
 inline constexpr int kBodyColumn = 11;
-inline constexpr int kAfterRecord = 12;
 
 // Without its body.
 inline Record record_in(const Query& row) {

@@ -7,6 +7,7 @@
 #include "signer/ledger/key_row.h"
 #include "signer/ledger/leaf.h"
 #include "signer/ledger/record_row.h"
+#include "signer/ledger/sqlite_decisions.h"
 
 namespace countersign::ledger {
 namespace {
@@ -17,16 +18,14 @@ constexpr const char* kSavepoint = "SAVEPOINT item";
 constexpr const char* kRelease = "RELEASE item";
 constexpr const char* kUndo = "ROLLBACK TO item";
 constexpr const char* kKnownRequest = "SELECT request_digest FROM idempotency WHERE peer_uid = ? AND key = ?";
-constexpr const char* kRequiredSince =
-    "SELECT 1 FROM decisions WHERE intent = ? AND policy = ? AND verdict = 'require_approval' AND at >= ? LIMIT 1";
-constexpr const char* kLatestVerdict =
-    "SELECT verdict = 'require_approval' AND at >= ? FROM decisions WHERE intent = ? AND policy = ? "
-    "ORDER BY idx DESC LIMIT 1";
-constexpr const char* kLeaf = "INSERT INTO leaves(idx, hash) VALUES(?, ?)";
+constexpr const char* kRequired = "SELECT at >= ?, pending FROM required WHERE intent = ? AND policy = ?";
+constexpr const char* kRequire =
+    "INSERT INTO required(intent, policy, idx, at, pending) VALUES(?, ?, ?, ?, 1) "
+    "ON CONFLICT(intent, policy) DO UPDATE SET idx = excluded.idx, at = max(at, excluded.at), pending = 1";
+constexpr const char* kDecidedOtherwise =
+    "UPDATE required SET pending = 0 WHERE intent = ? AND policy = ? AND pending = 1";
 constexpr const char* kRedeem = "INSERT INTO redemptions(token_id, token_digest, idx) VALUES(?, ?, ?)";
 constexpr const char* kExecute = "INSERT INTO executions(trace, idx) VALUES(?, ?)";
-constexpr const char* kDecide =
-    "INSERT INTO decisions(idx, intent, policy, verdict, at, peer_uid, trace) VALUES(?, ?, ?, ?, ?, ?, ?)";
 constexpr const char* kIntent = "INSERT INTO intents(intent, json, checksum) VALUES(?, ?, ?) ON CONFLICT DO NOTHING";
 constexpr const char* kMint = "INSERT INTO minted(token_id, token_digest, intent, policy, idx) VALUES(?, ?, ?, ?, ?)";
 constexpr const char* kAnswer =
@@ -111,9 +110,9 @@ Status Batch::admit(const Item& item) {
   }
   if (item.no_require_approval_since) {
     if (!item.decision) return Error{ErrorCode::Invalid, "a rule about earlier decisions needs a decision"};
-    Query required(connection_, kRequiredSince, item.decision->intent_digest, item.decision->policy_digest,
-                   *item.no_require_approval_since);
-    if (required.next()) {
+    Query required(connection_, kRequired, *item.no_require_approval_since, item.decision->intent_digest,
+                   item.decision->policy_digest);
+    if (required.next() && required.integer(0) == 1) {
       return Error{ErrorCode::ApprovalRequired,
                    "approval of this intent was required before, so it is not allowed without tokens",
                    "approval_required_before"};
@@ -122,10 +121,9 @@ Status Batch::admit(const Item& item) {
   }
   if (item.pending_since) {
     if (!item.minted) return Error{ErrorCode::Invalid, "a rule about a pending request needs a minted token"};
-    Query latest(connection_, kLatestVerdict, *item.pending_since, item.minted->intent_digest,
-                 item.minted->policy_digest);
-    const bool pending = latest.next() && latest.integer(0) == 1;
-    if (!latest.good()) return lost(latest.failure("read the ledger"));
+    Query required(connection_, kRequired, *item.pending_since, item.minted->intent_digest, item.minted->policy_digest);
+    const bool pending = required.next() && required.integer(0) == 1 && required.integer(1) == 1;
+    if (!required.good()) return lost(required.failure("read the ledger"));
     if (!pending) {
       return Error{ErrorCode::Refused, "the latest decision on this intent and policy is not a recent require_approval",
                    "no_pending_request"};
@@ -145,7 +143,7 @@ Result<Committed> Batch::append(const Item& item) {
     Status begun = Query(connection_, kSavepoint).run();
     if (!begun) return lost(std::move(begun).error());
   }
-  const Status written = write(item, index, effects, leaf);
+  const Status written = write(item, index, effects);
   if (!written) {
     if (failed_) return written.error();
     if (!undoable) return lost(written.error());
@@ -160,21 +158,29 @@ Result<Committed> Batch::append(const Item& item) {
     if (!released) return lost(std::move(released).error());
   }
   frontier_.append(leaf);
+  leaves_.push_back(leaf);
+  if (item.decision) places_.push_back({intent_key(item.decision->intent_digest), index});
   return Committed{index};
 }
 
-Status Batch::write(const Item& item, std::uint64_t index, const std::string& effects, const Digest& leaf) {
+Status Batch::write(const Item& item, std::uint64_t index, const std::string& effects) {
   const Record& record = item.record;
-  const Error occupied = corrupt("record " + std::to_string(index) + " exists already");
   Query row(connection_, kInsertRecord, index, record.at, record.kind, record.type, record.role, record.kid,
             record.body_digest, record.signature_digest, record.peer_uid, record.request_id, effects,
             view_of(record.body));
-  Query hash(connection_, kLeaf, index, leaf);
-  for (Query* query : {&row, &hash}) {
-    const Status inserted = run(*query, occupied);
-    if (!inserted) return lost(inserted.error());
-  }
+  const Status inserted = run(row, corrupt("record " + std::to_string(index) + " exists already"));
+  if (!inserted) return lost(inserted.error());
   return write_derived(item, index);
+}
+
+Status Batch::write_decision(const Decision& decision, std::uint64_t index) {
+  const Error refusal = corrupt("a decision was refused");
+  if (decision.verdict == statement::Verdict::RequireApproval) {
+    Query require(connection_, kRequire, decision.intent_digest, decision.policy_digest, index, decision.at);
+    return run(require, refusal);
+  }
+  Query otherwise(connection_, kDecidedOtherwise, decision.intent_digest, decision.policy_digest);
+  return run(otherwise, refusal);
 }
 
 Status Batch::write_derived(const Item& item, std::uint64_t index) {
@@ -187,12 +193,7 @@ Status Batch::write_derived(const Item& item, std::uint64_t index) {
     Query execute(connection_, kExecute, *item.execute_trace, index);
     RETURN_IF_ERROR(run(execute, conflict("this permit was executed before", "already_executed")));
   }
-  if (item.decision) {
-    const Decision& decision = *item.decision;
-    Query decide(connection_, kDecide, index, decision.intent_digest, decision.policy_digest, name_of(decision.verdict),
-                 decision.at, decision.peer_uid, decision.trace_digest);
-    RETURN_IF_ERROR(run(decide, conflict("this record has a decision already", "decision_exists")));
-  }
+  if (item.decision) RETURN_IF_ERROR(write_decision(*item.decision, index));
   if (item.intent) {
     const Digest checksum = sha256(item.intent->json);
     Query intent(connection_, kIntent, item.intent->intent_digest, item.intent->json, checksum);
@@ -256,8 +257,25 @@ Status Batch::put_key(const keymgmt::PublishedKey& key, UtcTime at, const KeyCha
                       "two_active_keys"));
 }
 
+// What has become complete with this batch goes from memory into its tables.
+Status Batch::keep_newest() {
+  const std::uint64_t size = frontier_.size();
+  if (size / kTile != before_ / kTile) {
+    std::vector<Digest> leaves = newest_.leaves();
+    leaves.insert(leaves.end(), leaves_.begin(), leaves_.end());
+    RETURN_IF_ERROR(keep_tree(connection_, before_, size, leaves));
+  }
+  if (size / kDecisionBlock == before_ / kDecisionBlock) return ok();
+  std::vector<DecisionPlace> places = newest_.places();
+  places.insert(places.end(), places_.begin(), places_.end());
+  const std::uint64_t complete = size - size % kDecisionBlock;
+  const auto end = std::find_if(places.begin(), places.end(),
+                                [complete](const DecisionPlace& place) { return place.index >= complete; });
+  return keep_places(connection_, std::span(places.begin(), end));
+}
+
 Status Batch::finish(const TimeMark& mark, std::uint64_t sequence_ceiling, bool key_set_changed) {
-  Status kept = keep_nodes(connection_, before_, frontier_.size());
+  Status kept = keep_newest();
   if (!kept) return lost(std::move(kept).error());
   Result<Meta> meta = read_meta(connection_);
   if (!meta) return lost(std::move(meta).error());

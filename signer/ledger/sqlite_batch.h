@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/result.h"
+#include "signer/ledger/newest.h"
 #include "signer/ledger/sqlite_connection.h"
 #include "signer/ledger/sqlite_tree.h"
 #include "signer/ledger/store.h"
@@ -16,9 +18,9 @@ namespace countersign::ledger {
 
 class Batch {
  public:
-  // `frontier` is the tree as committed. Nothing is begun yet.
-  Batch(Connection& connection, const log::Frontier& frontier)
-      : connection_(connection), before_(frontier.size()), frontier_(frontier) {}
+  // `frontier` is the tree as committed, `newest` what of it no table holds yet. Nothing is begun.
+  Batch(Connection& connection, const log::Frontier& frontier, const Newest& newest)
+      : connection_(connection), newest_(newest), before_(frontier.size()), frontier_(frontier) {}
   ~Batch();  // rolls back unless finished
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
@@ -36,19 +38,26 @@ class Batch {
   // Keeps head, time and sequence ceiling, and commits.
   Status finish(const TimeMark& mark, std::uint64_t sequence_ceiling, bool key_set_changed);
   const log::Frontier& frontier() const { return frontier_; }
+  const std::vector<Digest>& leaves() const { return leaves_; }
+  const std::vector<DecisionPlace>& places() const { return places_; }
 
  private:
   Status admit(const Item& item);
-  Status write(const Item& item, std::uint64_t index, const std::string& effects, const Digest& leaf);
+  Status write(const Item& item, std::uint64_t index, const std::string& effects);
   Status write_derived(const Item& item, std::uint64_t index);
+  Status write_decision(const Decision& decision, std::uint64_t index);
+  Status keep_newest();
   Status write_event(const OutboxEvent& event);
   // Runs `query`; a constraint that says no becomes `refusal`.
   Status run(Query& query, const Error& refusal);
   Error lost(Error error);
 
   Connection& connection_;
+  const Newest& newest_;
   const std::uint64_t before_;
   log::Frontier frontier_;
+  std::vector<Digest> leaves_;         // of the records appended
+  std::vector<DecisionPlace> places_;  // of their decisions
   bool failed_ = false;
 };
 

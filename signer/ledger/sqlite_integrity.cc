@@ -1,38 +1,41 @@
 #include "signer/ledger/sqlite_integrity.h"
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 #include "signer/ledger/findings.h"
 #include "signer/ledger/leaf.h"
 #include "signer/ledger/record_row.h"
+#include "signer/ledger/sqlite_decisions.h"
 #include "signer/ledger/sqlite_schema.h"
 
 namespace countersign::ledger {
 namespace {
 
-constexpr const char* kRecords = "SELECT " COUNTERSIGN_RECORD_COLUMNS
-                                 ", l.hash FROM records r LEFT JOIN leaves l ON l.idx = r.idx "
-                                 "WHERE r.idx >= ? ORDER BY r.idx";
+constexpr const char* kRecords =
+    "SELECT " COUNTERSIGN_RECORD_COLUMNS " FROM records r WHERE r.idx >= ? AND r.idx < ? ORDER BY r.idx";
+constexpr const char* kBeyond = "SELECT 1 FROM records WHERE idx >= ? LIMIT 1";
 constexpr const char* kRedemption = "SELECT token_digest, idx FROM redemptions WHERE token_id = ?";
 constexpr const char* kExecution = "SELECT idx FROM executions WHERE trace = ?";
-constexpr const char* kRedemptions = "SELECT count(*) FROM redemptions WHERE idx >= ?";
-constexpr const char* kExecutions = "SELECT count(*) FROM executions WHERE idx >= ?";
-constexpr const char* kDecisions =
-    "SELECT d.idx, d.intent, d.policy, d.trace, d.verdict, r.effects FROM decisions d LEFT JOIN records r "
-    "ON r.idx = d.idx WHERE d.idx >= ?";
+constexpr const char* kMinted = "SELECT token_digest, intent, policy, idx FROM minted WHERE token_id = ?";
+constexpr const char* kRequirement = "SELECT idx, at FROM required WHERE intent = ? AND policy = ?";
+constexpr const char* kRequirements =
+    "SELECT q.intent, q.policy, q.idx, q.at, q.pending, r.effects FROM required q LEFT JOIN records r ON r.idx = q.idx";
+constexpr const char* kRedemptions = "SELECT count(*) FROM redemptions WHERE idx >= ? AND idx < ?";
+constexpr const char* kExecutions = "SELECT count(*) FROM executions WHERE idx >= ? AND idx < ?";
 constexpr const char* kKeys =
     "SELECT k.kid, k.role, k.algorithm, k.state, r.body FROM keys k LEFT JOIN records r ON r.idx = k.idx";
 constexpr const char* kPages = "PRAGMA integrity_check(1)";
 constexpr const char* kIndexed[] = {
     "PRAGMA integrity_check(redemptions)", "PRAGMA integrity_check(executions)", "PRAGMA integrity_check(decisions)",
-    "PRAGMA integrity_check(minted)",      "PRAGMA integrity_check(intents)",    "PRAGMA integrity_check(idempotency)",
-    "PRAGMA integrity_check(keys)",
+    "PRAGMA integrity_check(required)",    "PRAGMA integrity_check(minted)",     "PRAGMA integrity_check(intents)",
+    "PRAGMA integrity_check(idempotency)", "PRAGMA integrity_check(keys)",
 };
 constexpr const char* kObjects = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+constexpr std::uint64_t kNoEnd = std::uint64_t{1} << 62;
 constexpr const char* kApplication = "PRAGMA application_id";
 constexpr const char* kVersion = "PRAGMA user_version";
-
-constexpr std::string_view kDecisionMember = R"({"decision":)";
 
 std::string at_record(std::uint64_t index) {
   return "record " + std::to_string(index);
@@ -44,10 +47,10 @@ Result<std::int64_t> one_integer(Connection& connection, const char* sql) {
   return row.integer(0);
 }
 
-Result<std::int64_t> count_from(Connection& connection, const char* sql, std::uint64_t first) {
-  Query row(connection, sql, first);
+Result<std::uint64_t> count_between(Connection& connection, const char* sql, std::uint64_t first, std::uint64_t last) {
+  Query row(connection, sql, first, last);
   if (!row.next()) return connection.failure("read the ledger");
-  return row.integer(0);
+  return row.number(0);
 }
 
 Status check_redemption(Connection& connection, const Redemption& redemption, std::uint64_t index) {
@@ -64,35 +67,59 @@ Status check_execution(Connection& connection, const Digest& trace, std::uint64_
   return corrupt(at_record(index) + " executed a permit, the table of executions differs");
 }
 
-// `decided`: how many of the records from `first` on carry a decision.
-Status check_decisions(Connection& connection, std::uint64_t first, std::uint64_t decided) {
-  std::uint64_t rows_seen = 0;
-  Query rows(connection, kDecisions, first);
-  while (rows.next()) {
-    const std::optional<statement::Verdict> verdict = statement::verdict_named(rows.text(4));
-    if (!verdict ||
-        !rows.text(5).starts_with(decision_prefix(rows.digest(1), rows.digest(2), rows.digest(3), *verdict))) {
-      return corrupt(at_record(rows.number(0)) + " has another decision than the table of decisions");
-    }
-    ++rows_seen;
+Status check_minted(Connection& connection, const MintedToken& token, std::uint64_t index) {
+  Query row(connection, kMinted, token.token_id);
+  if (row.next() && row.digest(0) == token.token_digest && row.digest(1) == token.intent_digest &&
+      row.digest(2) == token.policy_digest && row.number(3) == index) {
+    return ok();
   }
-  if (!rows.good()) return connection.failure("read the decisions");
-  if (rows_seen != decided) return corrupt("the table of decisions is incomplete");
+  if (!row.good()) return connection.failure("read the minted tokens");
+  return corrupt(at_record(index) + " minted token " + token.token_id + ", the table of minted tokens differs");
+}
+
+// That it can be found, and, where it requires approval, that it is known to.
+Status check_decision(Connection& connection, const Decision& decision, UtcTime at, std::uint64_t index,
+                      std::uint64_t size) {
+  if (index < size - size % kDecisionBlock) {
+    ASSIGN_OR_RETURN(const bool there, has_place(connection, {intent_key(decision.intent_digest), index}));
+    if (!there) return corrupt(at_record(index) + " decided on an intent, the table of decisions lacks it");
+  }
+  if (decision.verdict != statement::Verdict::RequireApproval) return ok();
+  Query row(connection, kRequirement, decision.intent_digest, decision.policy_digest);
+  if (row.next() && row.number(0) >= index && row.time(1) >= at) return ok();
+  if (!row.good()) return connection.failure("read the required approvals");
+  return corrupt(at_record(index) + " required an approval, the table of required approvals differs");
+}
+
+// What one record did beyond being there, against the tables. Counts into `seen`.
+Status check_effects(Connection& connection, const Query& row, std::uint64_t index, std::uint64_t size,
+                     Verification& seen) {
+  const std::string_view effects = row.text(kEffectsColumn);
+  if (effects.empty()) return ok();
+  const auto damaged = [index](const Error& error) { return corrupt(at_record(index) + ": " + error.detail); };
+  const Result<std::optional<Decision>> decision = decision_of(effects);
+  if (!decision) return damaged(decision.error());
+  if (*decision) RETURN_IF_ERROR(check_decision(connection, **decision, row.time(1), index, size));
+  const Result<SingleUses> uses = single_uses_of(effects);
+  if (!uses) return damaged(uses.error());
+  for (const Redemption& redemption : uses->redeemed) {
+    RETURN_IF_ERROR(check_redemption(connection, redemption, index));
+  }
+  seen.redemptions += uses->redeemed.size();
+  if (uses->executed) {
+    RETURN_IF_ERROR(check_execution(connection, *uses->executed, index));
+    ++seen.executions;
+  }
+  const Result<std::optional<MintedToken>> minted = minted_of(effects);
+  if (!minted) return damaged(minted.error());
+  if (*minted) RETURN_IF_ERROR(check_minted(connection, **minted, index));
   return ok();
 }
 
-// A handful of rows: all of them, whatever `first` was.
-Status check_keys(Connection& connection) {
-  Query rows(connection, kKeys);
-  while (rows.next()) {
-    const Result<Json> body = Json::parse(rows.text(4));
-    if (!body || body->text("kid") != rows.text(0) || body->text("role") != rows.text(1) ||
-        body->text("algorithm") != rows.text(2) || body->text("state") != rows.text(3)) {
-      return corrupt("the row of key " + std::string(rows.text(0)) + " is not what its record says");
-    }
-  }
-  if (!rows.good()) return connection.failure("read the keys");
-  return ok();
+Result<Digest> leaf_hash_in(const Query& row, std::uint64_t index) {
+  ASSIGN_OR_RETURN(const std::string leaf,
+                   leaf_of(record_in(row), sha256(row.blob(kBodyColumn)), index, row.text(kEffectsColumn)));
+  return log::leaf_hash(view_of(leaf));
 }
 
 Status run_check(Connection& connection, const char* pragma) {
@@ -132,45 +159,119 @@ Status check_schema(Connection& connection) {
   return ok();
 }
 
-Result<Verification> check_records(Connection& connection, const TreeHead& head, const CheckedRecords& range) {
-  Verification seen;
-  seen.head = head;
-  std::uint64_t next = range.compared_from;
-  std::uint64_t decided = 0;
-  Query rows(connection, kRecords, range.compared_from);
+Result<Tail> read_tail(Connection& connection, const TreeHead& head) {
+  Tail tail;
+  const std::uint64_t tiled = head.size - head.size % kTile;
+  std::uint64_t next = head.size - head.size % kDecisionBlock;
+  Query rows(connection, kRecords, next, head.size);
   while (rows.next()) {
     if (rows.number(0) != next) return truncated(at_record(next) + " is missing");
-    const std::string_view effects = rows.text(kEffectsColumn);
-    if (next >= range.hashed_from) {
-      const Result<std::string> leaf = leaf_of(record_in(rows), sha256(rows.blob(kBodyColumn)), next, effects);
-      if (!leaf || log::leaf_hash(view_of(*leaf)) != rows.digest(kAfterRecord)) {
-        return forked(at_record(next) + " is not the one whose hash is in the tree");
-      }
+    if (const std::optional<Digest> intent = decided_intent(rows.text(kEffectsColumn))) {
+      tail.places.push_back({intent_key(*intent), next});
     }
-    if (effects.starts_with(kDecisionMember)) ++decided;
-    const Result<SingleUses> uses = single_uses_of(effects);
-    if (!uses) return corrupt(at_record(next) + ": " + uses.error().detail);
-    for (const Redemption& redemption : uses->redeemed) {
-      RETURN_IF_ERROR(check_redemption(connection, redemption, next));
-    }
-    seen.redemptions += uses->redeemed.size();
-    if (uses->executed) {
-      RETURN_IF_ERROR(check_execution(connection, *uses->executed, next));
-      ++seen.executions;
+    if (next >= tiled) {
+      const Result<Digest> leaf = leaf_hash_in(rows, next);
+      if (!leaf) return forked(at_record(next) + " is none that the ledger writes");
+      tail.leaves.push_back(*leaf);
     }
     ++next;
   }
-  if (!rows.good()) return connection.failure("read the records");
+  if (!rows.good()) return rows.failure("read the records");
   if (next < head.size) return truncated(at_record(next) + " is missing");
-  if (next > head.size) return forked("there are more records than the head says");
-  ASSIGN_OR_RETURN(const std::int64_t redemptions, count_from(connection, kRedemptions, range.compared_from));
-  ASSIGN_OR_RETURN(const std::int64_t executions, count_from(connection, kExecutions, range.compared_from));
-  if (static_cast<std::uint64_t>(redemptions) != seen.redemptions ||
-      static_cast<std::uint64_t>(executions) != seen.executions) {
+  ASSIGN_OR_RETURN(tail.frontier, frontier_of(connection, head.size, tail.leaves));
+  if (tail.frontier.root() != head.root) {
+    return forked("the root of the " + std::to_string(head.size) + " records is not the one kept for them");
+  }
+  Query beyond(connection, kBeyond, head.size);
+  if (beyond.next()) return forked("there are more records than the head says");
+  if (!beyond.good()) return beyond.failure("read the records");
+  return tail;
+}
+
+Result<Verification> check_records(Connection& connection, std::uint64_t first, std::uint64_t last,
+                                   std::uint64_t size) {
+  Verification seen;
+  std::vector<Digest> tile;
+  const std::uint64_t tiled = size - size % kTile;  // read_tail hashed what comes after
+  std::uint64_t next = first;
+  Query rows(connection, kRecords, first, last);
+  while (rows.next()) {
+    if (rows.number(0) != next) return truncated(at_record(next) + " is missing");
+    if (next < tiled) {
+      if (next % kTile == 0) {
+        ASSIGN_OR_RETURN(tile, tile_at(connection, next / kTile));
+        RETURN_IF_ERROR(check_tile(connection, next / kTile, tile));
+      }
+      const Result<Digest> leaf = leaf_hash_in(rows, next);
+      if (!leaf || *leaf != tile[next % kTile]) {
+        return forked(at_record(next) + " is not the one whose hash is in the tree");
+      }
+    }
+    RETURN_IF_ERROR(check_effects(connection, rows, next, size, seen));
+    ++next;
+  }
+  if (!rows.good()) return connection.failure("read the records");
+  if (next < last) return truncated(at_record(next) + " is missing");
+  const std::uint64_t end = last == size ? kNoEnd : last;  // nor of a record that there is not
+  ASSIGN_OR_RETURN(const std::uint64_t redemptions, count_between(connection, kRedemptions, first, end));
+  ASSIGN_OR_RETURN(const std::uint64_t executions, count_between(connection, kExecutions, first, end));
+  if (redemptions != seen.redemptions || executions != seen.executions) {
     return corrupt("the tables hold redemptions or executions that no record made");
   }
-  RETURN_IF_ERROR(check_decisions(connection, range.compared_from, decided));
+  return seen;
+}
+
+// A handful of rows: all of them, whatever `first` was.
+Status check_keys(Connection& connection) {
+  Query rows(connection, kKeys);
+  while (rows.next()) {
+    const Result<Json> body = Json::parse(rows.text(4));
+    if (!body || body->text("kid") != rows.text(0) || body->text("role") != rows.text(1) ||
+        body->text("algorithm") != rows.text(2) || body->text("state") != rows.text(3)) {
+      return corrupt("the row of key " + std::string(rows.text(0)) + " is not what its record says");
+    }
+  }
+  if (!rows.good()) return connection.failure("read the keys");
+  return ok();
+}
+
+Status check_required(Connection& connection, const Newest& newest, std::uint64_t size) {
+  Query rows(connection, kRequirements);
+  while (rows.next()) {
+    const Digest intent = rows.digest(0);
+    const Digest policy = rows.digest(1);
+    const std::uint64_t index = rows.number(2);
+    const Result<std::optional<Decision>> decision = decision_of(rows.text(5));
+    if (!decision || !*decision || (*decision)->intent_digest != intent || (*decision)->policy_digest != policy ||
+        (*decision)->verdict != statement::Verdict::RequireApproval) {
+      return corrupt(at_record(index) + " required no such approval as the table says");
+    }
+    ASSIGN_OR_RETURN(const std::optional<Decision> latest,
+                     newest_decision(connection, newest, size, intent,
+                                     [&policy](const Decision& each) { return each.policy_digest == policy; }));
+    if (!latest || (latest->log_index == index) != (rows.integer(4) == 1)) {
+      return corrupt("the table of required approvals does not know the latest decision after " + at_record(index));
+    }
+  }
+  if (!rows.good()) return connection.failure("read the required approvals");
+  return ok();
+}
+
+Result<Verification> check_everything(Connection& connection, const TreeHead& head, const Progress& progress) {
+  Verification seen;
+  seen.head = head;
+  ASSIGN_OR_RETURN(Tail tail, read_tail(connection, head));
+  for (std::uint64_t first = 0; first < head.size; first += kDecisionBucket) {
+    const std::uint64_t last = std::min(first + kDecisionBucket, head.size);
+    ASSIGN_OR_RETURN(const Verification part, check_records(connection, first, last, head.size));
+    seen.redemptions += part.redemptions;
+    seen.executions += part.executions;
+    if (progress) progress(last, head.size);
+  }
+  RETURN_IF_ERROR(check_nodes(connection, head.size));
   RETURN_IF_ERROR(check_keys(connection));
+  const Newest newest(head.size, std::move(tail.leaves), std::move(tail.places));
+  RETURN_IF_ERROR(check_required(connection, newest, head.size));
   return seen;
 }
 

@@ -5,31 +5,22 @@
 #include "signer/ledger/key_row.h"
 #include "signer/ledger/leaf.h"
 #include "signer/ledger/record_row.h"
+#include "signer/ledger/sqlite_decisions.h"
 #include "signer/ledger/sqlite_state.h"
 
 namespace countersign::ledger {
 namespace {
 
-#define COUNTERSIGN_DECISION_COLUMNS \
-  "SELECT d.idx, d.at, d.peer_uid, r.effects FROM decisions d JOIN records r ON r.idx = d.idx "
-constexpr const char* kLatest =
-    COUNTERSIGN_DECISION_COLUMNS "WHERE d.intent = ? AND d.policy = ? ORDER BY d.idx DESC LIMIT 1";
-constexpr const char* kLatestRequired = COUNTERSIGN_DECISION_COLUMNS
-    "WHERE d.intent = ? AND d.policy = ? AND d.verdict = 'require_approval' AND d.at >= ? ORDER BY d.idx DESC LIMIT 1";
-constexpr const char* kPending = COUNTERSIGN_DECISION_COLUMNS
-    "WHERE d.verdict = 'require_approval' AND d.at >= ? AND NOT EXISTS(SELECT 1 FROM decisions n "
-    "WHERE n.intent = d.intent AND n.policy = d.policy AND n.idx > d.idx) ORDER BY d.idx DESC LIMIT ?";
-#undef COUNTERSIGN_DECISION_COLUMNS
-constexpr const char* kRecord =
-    "SELECT " COUNTERSIGN_RECORD_COLUMNS ", l.hash FROM records r JOIN leaves l ON l.idx = r.idx WHERE r.idx = ?";
-constexpr const char* kLeafHashes = "SELECT hash FROM leaves WHERE idx >= ? ORDER BY idx LIMIT ?";
+constexpr const char* kPending =
+    "SELECT q.idx, r.at, r.peer_uid, r.effects FROM required q JOIN records r ON r.idx = q.idx "
+    "WHERE q.pending = 1 AND q.at >= ? ORDER BY q.idx DESC LIMIT ?";
+constexpr const char* kRecord = "SELECT " COUNTERSIGN_RECORD_COLUMNS " FROM records r WHERE r.idx = ?";
 constexpr const char* kIntent = "SELECT json, checksum FROM intents WHERE intent = ?";
 constexpr const char* kAnswer =
     "SELECT request_digest, answer, checksum FROM idempotency WHERE peer_uid = ? AND key = ?";
 constexpr const char* kRedeemed = "SELECT 1 FROM redemptions WHERE token_id = ?";
 constexpr const char* kMinted =
     "SELECT r.effects FROM minted m JOIN records r ON r.idx = m.idx WHERE m.intent = ? AND m.policy = ? ORDER BY m.idx";
-constexpr const char* kTrace = "SELECT idx FROM decisions WHERE intent = ? AND trace = ? ORDER BY idx LIMIT 1";
 constexpr const char* kKeys = "SELECT r.body FROM keys k JOIN records r ON r.idx = k.idx ORDER BY k.rowid";
 constexpr const char* kDue =
     "SELECT id, event, dedupe_key, at, body, window_ends, count, attempts FROM outbox WHERE due <= ? "
@@ -48,15 +39,6 @@ Result<Decision> decision_in(const Query& row) {
   return *std::move(decision);
 }
 
-Result<std::optional<Decision>> one_decision(Query& row) {
-  if (!row.next()) {
-    if (!row.good()) return row.failure("read the decisions");
-    return std::optional<Decision>();
-  }
-  ASSIGN_OR_RETURN(Decision decision, decision_in(row));
-  return std::optional<Decision>(std::move(decision));
-}
-
 }  // namespace
 
 Result<Digest> SqliteStore::root_at(std::uint64_t size) const {
@@ -64,7 +46,7 @@ Result<Digest> SqliteStore::root_at(std::uint64_t size) const {
   if (size == now.size) return now.root;
   if (size > now.size) return not_there("size " + std::to_string(size));
   const std::lock_guard lock(state_->reading);
-  return log::root_of(size, TableNodes(state_->reader));
+  return log::root_of(size, state_->nodes());
 }
 
 Result<StoredRecord> SqliteStore::record(std::uint64_t index) const {
@@ -81,44 +63,35 @@ Result<StoredRecord> SqliteStore::record(std::uint64_t index) const {
   stored.record.body = row.text(kBodyColumn);
   stored.effects = row.text(kEffectsColumn);
   ASSIGN_OR_RETURN(stored.leaf, leaf_of(stored.record, sha256(stored.record.body), index, stored.effects));
-  if (log::leaf_hash(view_of(stored.leaf)) != row.digest(kAfterRecord)) {
+  ASSIGN_OR_RETURN(const std::vector<Digest> hash, state_->nodes().leaves(index, 1));
+  if (hash.empty() || log::leaf_hash(view_of(stored.leaf)) != hash.front()) {
     return forked("record " + std::to_string(index) + " is not the one whose hash is in the tree");
   }
   return stored;
 }
 
 Result<std::vector<Digest>> SqliteStore::leaf_hashes(std::uint64_t first, std::size_t limit) const {
-  std::vector<Digest> hashes;
   const std::lock_guard lock(state_->reading);
-  Query rows(state_->reader, kLeafHashes, first, limit);
-  while (rows.next()) hashes.push_back(rows.digest(0));
-  if (!rows.good()) return rows.failure("read the tree");
-  return hashes;
+  return state_->nodes().leaves(first, limit);
 }
 
 Result<std::vector<Digest>> SqliteStore::inclusion_proof(std::uint64_t index, std::uint64_t size) const {
   if (size > head().size) return not_there("size " + std::to_string(size));
   const std::lock_guard lock(state_->reading);
-  return log::inclusion_proof(index, size, TableNodes(state_->reader));
+  return log::inclusion_proof(index, size, state_->nodes());
 }
 
 Result<std::vector<Digest>> SqliteStore::consistency_proof(std::uint64_t first, std::uint64_t second) const {
   if (second > head().size) return not_there("size " + std::to_string(second));
   const std::lock_guard lock(state_->reading);
-  return log::consistency_proof(first, second, TableNodes(state_->reader));
+  return log::consistency_proof(first, second, state_->nodes());
 }
 
 Result<std::optional<Decision>> SqliteStore::latest_decision(const Digest& intent, const Digest& policy) const {
+  const std::uint64_t size = head().size;
   const std::lock_guard lock(state_->reading);
-  Query row(state_->reader, kLatest, intent, policy);
-  return one_decision(row);
-}
-
-Result<std::optional<Decision>> SqliteStore::latest_required(const Digest& intent, const Digest& policy,
-                                                             UtcTime since) const {
-  const std::lock_guard lock(state_->reading);
-  Query row(state_->reader, kLatestRequired, intent, policy, since);
-  return one_decision(row);
+  return newest_decision(state_->reader, state_->newest, size, intent,
+                         [&policy](const Decision& decision) { return decision.policy_digest == policy; });
 }
 
 Result<std::vector<Decision>> SqliteStore::pending(UtcTime since, std::size_t limit) const {
@@ -183,11 +156,13 @@ Result<std::vector<MintedToken>> SqliteStore::minted(const Digest& intent, const
 
 Result<std::optional<std::uint64_t>> SqliteStore::index_of_trace(const Digest& intent,
                                                                  const Digest& trace_digest) const {
+  const std::uint64_t size = head().size;
   const std::lock_guard lock(state_->reading);
-  Query row(state_->reader, kTrace, intent, trace_digest);
-  if (row.next()) return std::optional<std::uint64_t>(row.number(0));
-  if (!row.good()) return row.failure("read the decisions");
-  return std::optional<std::uint64_t>();
+  ASSIGN_OR_RETURN(const std::optional<Decision> decision,
+                   newest_decision(state_->reader, state_->newest, size, intent,
+                                   [&](const Decision& each) { return each.trace_digest == trace_digest; }));
+  if (!decision) return std::optional<std::uint64_t>();
+  return std::optional<std::uint64_t>(decision->log_index);
 }
 
 Result<std::vector<keymgmt::PublishedKey>> SqliteStore::keys() const {

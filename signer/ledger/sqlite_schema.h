@@ -4,14 +4,20 @@
 namespace countersign::ledger {
 
 inline constexpr int kApplicationId = 0x43536c67;  // "CSlg"
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
-// Columns named idx are the record's index. Bodies stand last in their row, and leaf hashes in a table of their own, so
-// that folding the tree does not read the documents. `nodes` keeps the roots of complete subtrees of 256, 65536, …
-// leaves: a root or a proof of any size then reads some hundred hashes. A leaf's bytes are not stored, they are built
-// from the columns. `checksum` is SHA-256 over what no leaf commits to, compared at every reading.
-//
-// Each index on a digest costs a page written per row, more than the row itself: there are as few as can be.
+// Columns named idx are the record's index. What every signature writes is appended: its record, and the one row of
+// `meta`. All that hangs on random digests is written rarely (tokens, executions, required approvals) or sorted and
+// many at a time:
+//   tiles      the leaf hashes of 256 records each, once they are complete; the hashes of later records are made from
+//              the records. A leaf's bytes are not stored, they are built from the columns
+//   nodes      the roots of complete subtrees of 256, 65536, … leaves: a root or proof of any size reads some hundred
+//              hashes
+//   decisions  where the decisions on an intent are, by the first eight bytes of its digest; written for 1,024 records
+//              at a time, in buckets of 16,384, so that the rows of one writing lie on few pages however large the
+//              table. What it points at is compared with the record, so only a missing row could mislead
+//   required   the latest require_approval on an intent and policy, and whether it is their latest decision (`pending`)
+// Bodies stand last in their row. `checksum` is SHA-256 over what no leaf commits to, compared at every reading.
 inline constexpr const char* kSchema = R"(
 CREATE TABLE meta(
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -38,9 +44,9 @@ CREATE TABLE records(
   effects TEXT NOT NULL,
   body BLOB NOT NULL
 ) STRICT;
-CREATE TABLE leaves(
+CREATE TABLE tiles(
   idx INTEGER PRIMARY KEY,
-  hash BLOB NOT NULL CHECK (length(hash) = 32)
+  hashes BLOB NOT NULL CHECK (length(hashes) = 8192)
 ) STRICT;
 CREATE TABLE nodes(
   level INTEGER NOT NULL,
@@ -49,16 +55,20 @@ CREATE TABLE nodes(
   PRIMARY KEY (level, idx)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE decisions(
-  idx INTEGER PRIMARY KEY REFERENCES records(idx),
+  bucket INTEGER NOT NULL,
+  intent INTEGER NOT NULL,
+  idx INTEGER NOT NULL,
+  PRIMARY KEY (bucket, intent, idx)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE required(
   intent BLOB NOT NULL,
   policy BLOB NOT NULL,
-  verdict TEXT NOT NULL,
+  idx INTEGER NOT NULL REFERENCES records(idx),
   at INTEGER NOT NULL,
-  peer_uid INTEGER NOT NULL,
-  trace BLOB NOT NULL
-) STRICT;
-CREATE INDEX decisions_by_intent ON decisions(intent);
-CREATE INDEX decisions_required ON decisions(at) WHERE verdict = 'require_approval';
+  pending INTEGER NOT NULL CHECK (pending IN (0, 1)),
+  PRIMARY KEY (intent, policy)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX required_pending ON required(idx) WHERE pending = 1;
 CREATE TABLE intents(
   intent BLOB PRIMARY KEY,
   json TEXT NOT NULL,
@@ -69,10 +79,12 @@ CREATE TABLE redemptions(
   token_digest BLOB NOT NULL UNIQUE,
   idx INTEGER NOT NULL REFERENCES records(idx)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX redemptions_by_record ON redemptions(idx);
 CREATE TABLE executions(
   trace BLOB PRIMARY KEY,
   idx INTEGER NOT NULL REFERENCES records(idx)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX executions_by_record ON executions(idx);
 CREATE TABLE minted(
   token_id TEXT PRIMARY KEY,
   token_digest BLOB NOT NULL UNIQUE,

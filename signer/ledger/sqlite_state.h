@@ -18,13 +18,15 @@ namespace countersign::ledger {
 
 struct SqliteStore::State {
   State(std::string path_of_file, const Clock& clock_of_store, const SqliteOptions& options, LockedFile lock_of_file,
-        Connection writing_connection, Connection reading_connection, const Meta& meta, log::Frontier tree)
+        Connection writing_connection, Connection reading_connection, const Meta& meta, log::Frontier tree,
+        Newest newest_records)
       : path(std::move(path_of_file)),
         clock(clock_of_store),
         lock(std::move(lock_of_file)),
         guard(clock_of_store, options.clock_step, meta.mark, options.boot_id),
         writer(std::move(writing_connection)),
         frontier(std::move(tree)),
+        newest(std::move(newest_records)),
         reader(std::move(reading_connection)),
         head(meta.head),
         sequence(meta.sequence_ceiling),
@@ -34,6 +36,7 @@ struct SqliteStore::State {
   // one before; otherwise the store is poisoned. Requires `writing`.
   Error abandon(const Error& failure);
   Error poisoned_error() const;
+  TableNodes nodes() const { return TableNodes(reader, newest); }  // requires reading
   // Takes over what a finished batch committed. Requires `writing`.
   void adopt(const Batch& batch, std::uint64_t new_ceiling);
   // The ceiling to keep with the next commit: raised while half a block is left, so that next_sequence never waits.
@@ -47,6 +50,7 @@ struct SqliteStore::State {
   std::mutex writing;
   Connection writer;       // guarded by writing
   log::Frontier frontier;  // guarded by writing
+  Newest newest;           // added to under writing
 
   mutable std::mutex reading;
   mutable Connection reader;                                  // guarded by reading

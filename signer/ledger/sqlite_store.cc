@@ -51,6 +51,7 @@ std::uint64_t SqliteStore::State::wanted_ceiling() const {
 
 void SqliteStore::State::adopt(const Batch& batch, std::uint64_t new_ceiling) {
   frontier = batch.frontier();
+  newest.adopt(batch.leaves(), batch.places());  // before the head: who knows a size finds its leaves
   sequence_ceiling = new_ceiling;
   const std::lock_guard lock_head(heading);
   head = TreeHead{frontier.size(), frontier.root()};
@@ -64,7 +65,7 @@ Result<std::vector<Result<Committed>>> SqliteStore::commit(std::span<const Item>
   const std::lock_guard lock(state.writing);
   if (state.poisoned) return state.poisoned_error();
   const Status clock = state.guard.check();
-  Batch batch(state.writer, state.frontier);
+  Batch batch(state.writer, state.frontier, state.newest);
   Status begun = batch.begin();
   if (!begun) return state.abandon(begun.error());
   std::vector<Result<Committed>> outcomes;
@@ -103,7 +104,7 @@ Status SqliteStore::put_keys(std::span<const keymgmt::PublishedKey> keys, UtcTim
   const std::lock_guard lock(state.writing);
   if (state.poisoned) return state.poisoned_error();
   (void)state.guard.check();  // moves the mark if the clock is believed; keys may change in any case
-  Batch batch(state.writer, state.frontier);
+  Batch batch(state.writer, state.frontier, state.newest);
   Status begun = batch.begin();
   if (!begun) return state.abandon(begun.error());
   for (const keymgmt::PublishedKey* key : changed) {
@@ -205,8 +206,7 @@ Result<Verification> SqliteStore::verify() const {
   RETURN_IF_ERROR(check_schema(connection));
   RETURN_IF_ERROR(check_pages(connection));
   ASSIGN_OR_RETURN(const Meta meta, read_meta(connection));
-  ASSIGN_OR_RETURN([[maybe_unused]] const log::Frontier frontier, check_tree(connection, meta.head));
-  return check_records(connection, meta.head, CheckedRecords{0, 0});
+  return check_everything(connection, meta.head);
 }
 
 }  // namespace countersign::ledger

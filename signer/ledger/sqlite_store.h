@@ -24,11 +24,8 @@ namespace countersign::ledger {
 
 struct SqliteOptions {
   std::chrono::nanoseconds clock_step = std::chrono::seconds(5);  // bound of the TimeGuard
-  // How many of the newest records are hashed again at open; all leaf hashes are always folded into the root.
-  std::uint64_t rehash = 2'000;
-  // Of how many of the newest records the redemptions, executions and decisions are compared with the tables at open,
-  // as the records list them; `rehash` if that is more. verify() does all of both.
-  std::uint64_t compare = 100'000;
+  // How many of the newest records open() hashes again and compares with the tables; verify() does it with all.
+  std::uint64_t recheck = 2'000;
   std::string boot_id = this_boot_id();
 };
 
@@ -55,8 +52,6 @@ class SqliteStore : public Store {
   Result<std::vector<Digest>> inclusion_proof(std::uint64_t index, std::uint64_t size) const override;
   Result<std::vector<Digest>> consistency_proof(std::uint64_t first, std::uint64_t second) const override;
   Result<std::optional<Decision>> latest_decision(const Digest& intent, const Digest& policy) const override;
-  Result<std::optional<Decision>> latest_required(const Digest& intent, const Digest& policy,
-                                                  UtcTime since) const override;
   Result<std::vector<Decision>> pending(UtcTime since, std::size_t limit) const override;
   Result<std::optional<std::string>> intent_document(const Digest& intent) const override;
   Result<std::optional<std::string>> answer_for(const IdempotencyKey& key) const override;

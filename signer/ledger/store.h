@@ -84,8 +84,9 @@ struct OutboxEvent {
 // All or nothing, and independent of the other items of its batch.
 struct Item {
   Record record;
-  std::vector<Redemption> redeem;    // any one already redeemed: Conflict "approval_token_consumed", nothing written
-  std::optional<Decision> decision;  // becomes the latest for its (intent, policy)
+  std::vector<Redemption> redeem;  // any one already redeemed: Conflict "approval_token_consumed", nothing written
+  // Becomes the latest for its (intent, policy). Its time and peer are the record's: only those are given back.
+  std::optional<Decision> decision;
   std::optional<IntentDocument> intent;
   std::optional<MintedToken> minted;
   // An allow without tokens: refused with "approval_required_before" if the same (intent, policy) had a recorded
@@ -161,9 +162,6 @@ class Store {
   virtual Result<Verification> verify() const = 0;
 
   virtual Result<std::optional<Decision>> latest_decision(const Digest& intent, const Digest& policy) const = 0;
-  // The latest require_approval not older than `since`.
-  virtual Result<std::optional<Decision>> latest_required(const Digest& intent, const Digest& policy,
-                                                          UtcTime since) const = 0;
   virtual Result<std::vector<Decision>> pending(UtcTime since,
                                                 std::size_t limit) const = 0;  // latest is require_approval
   virtual Result<std::optional<std::string>> intent_document(const Digest& intent) const = 0;

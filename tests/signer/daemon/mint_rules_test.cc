@@ -38,6 +38,7 @@ class MintRulesTest : public RulesFixture {
       item.decision->verdict = verdict;
       item.decision->at = clock_.now();
       item.decision->peer_uid = kGate;
+      item.record.peer_uid = kGate;
       item.decision->facts.requester = requester;
       item.decision->facts.reason_codes = std::move(reasons);
       item.decision->facts.required_scopes = {"tool:db.drop_table"};

@@ -10,13 +10,16 @@ namespace countersign::ledger::test {
 namespace {
 
 constexpr std::size_t kLargestLedger = std::size_t{64} << 20;
+constexpr std::uint64_t kFirstOfLast = 1100;
 
 class DamageTest : public LedgerTest {
  protected:
   void SetUp() override {
     LedgerTest::SetUp();
     std::vector<Item> items;
-    for (int i = 0; i < 40; ++i) items.push_back(signed_item(std::to_string(i)));
+    // Enough for full tiles (256) and a sorted block of decisions (1,024), with some of all kinds after them.
+    items.push_back(deciding("old decision", "old", Verdict::Allow));
+    for (std::uint64_t i = 1; i < kFirstOfLast; ++i) items.push_back(signed_item(std::to_string(i)));
     items.push_back(deciding("decision", "deploy", Verdict::RequireApproval));
     items.push_back(minting("t1", "deploy"));
     items.push_back(redeeming("redeeming", "t1"));
@@ -120,16 +123,18 @@ TEST_F(DamageTest, RefusesWhatSomebodyEdited) {
   for (const Edit& change : {
            Edit{"UPDATE records SET body = x'7b7d' WHERE idx = 3", "ledger_forked"},
            Edit{"UPDATE records SET kid = 'another' WHERE idx = 3", "ledger_forked"},
-           Edit{"UPDATE records SET effects = '' WHERE idx = 42", "ledger_forked"},
-           Edit{"UPDATE leaves SET hash = zeroblob(32) WHERE idx = 3", "ledger_forked"},
-           Edit{"DELETE FROM leaves WHERE idx = 44", "ledger_truncated"},
-           Edit{"DELETE FROM leaves WHERE idx = 3", "ledger_truncated"},
+           Edit{"UPDATE records SET kid = 'another' WHERE idx = 1099", "ledger_forked"},
+           Edit{"UPDATE records SET effects = '' WHERE idx = 1102", "ledger_forked"},
+           Edit{"UPDATE tiles SET hashes = zeroblob(8192) WHERE idx = 1", "ledger_forked"},
+           Edit{"UPDATE nodes SET hash = zeroblob(32) WHERE idx = 1", "ledger_forked"},
+           Edit{"DELETE FROM tiles WHERE idx = 1", "ledger_truncated"},
+           Edit{"DELETE FROM nodes WHERE idx = 1", "ledger_truncated"},
            Edit{"PRAGMA foreign_keys = OFF; DELETE FROM records WHERE idx = 3", "ledger_truncated"},
-           Edit{"INSERT INTO leaves VALUES(45, zeroblob(32))", "ledger_forked"},
-           Edit{"INSERT INTO records SELECT 45, at, kind, type, role, kid, body_digest, signature_digest, peer_uid, "
-                "request_id, effects, body FROM records WHERE idx = 44; INSERT INTO leaves VALUES(45, zeroblob(32))",
+           Edit{"PRAGMA foreign_keys = OFF; DELETE FROM records WHERE idx = 1104", "ledger_truncated"},
+           Edit{"INSERT INTO records SELECT 1105, at, kind, type, role, kid, body_digest, signature_digest, peer_uid, "
+                "request_id, effects, body FROM records WHERE idx = 1104",
                 "ledger_forked"},
-           Edit{"UPDATE meta SET size = 44", "ledger_corrupt"},
+           Edit{"UPDATE meta SET size = 1104", "ledger_corrupt"},
            Edit{"UPDATE meta SET root = zeroblob(32)", "ledger_corrupt"},
            Edit{"UPDATE meta SET high_water = 0", "ledger_corrupt"},
            Edit{"DELETE FROM meta", "ledger_truncated"},
@@ -137,12 +142,17 @@ TEST_F(DamageTest, RefusesWhatSomebodyEdited) {
            Edit{"UPDATE redemptions SET token_id = 't2'", "ledger_corrupt"},
            Edit{"UPDATE redemptions SET token_digest = zeroblob(32)", "ledger_corrupt"},
            Edit{"INSERT INTO redemptions VALUES('t9', zeroblob(32), 3)", "ledger_corrupt"},
+           Edit{"PRAGMA foreign_keys = OFF; INSERT INTO redemptions VALUES('t9', zeroblob(32), 9999)",
+                "ledger_corrupt"},
            Edit{"DELETE FROM executions", "ledger_corrupt"},
-           Edit{"UPDATE decisions SET verdict = 'allow'", "ledger_corrupt"},
            Edit{"DELETE FROM decisions", "ledger_corrupt"},
+           Edit{"UPDATE required SET at = at - 1", "ledger_corrupt"},
+           Edit{"DELETE FROM required", "ledger_corrupt"},
+           Edit{"UPDATE minted SET idx = 3", "ledger_corrupt"},
+           Edit{"DELETE FROM minted", "ledger_corrupt"},
            Edit{"DROP INDEX one_active_key", "ledger_corrupt"},
            Edit{"CREATE TRIGGER t AFTER INSERT ON redemptions BEGIN DELETE FROM redemptions; END", "ledger_corrupt"},
-           Edit{"PRAGMA user_version = 2", "ledger_version"},
+           Edit{"PRAGMA user_version = 3", "ledger_version"},
            Edit{"PRAGMA application_id = 7", "ledger_corrupt"},
        }) {
     put_back(whole_);
@@ -154,31 +164,29 @@ TEST_F(DamageTest, RefusesWhatSomebodyEdited) {
 }
 
 TEST_F(DamageTest, FindsAnOldEditThatOpeningDoesNotLookAtByVerifying) {
-  edit("UPDATE records SET body = x'7b7d' WHERE idx = 3");
-  options_.rehash = 10;
-  const auto store = made(SqliteStore::open(path(), clock_, options_));
-  ASSERT_NE(store, nullptr);
-  EXPECT_EQ(store->verify().error().reason, "ledger_forked");
-  EXPECT_EQ(store->record(3).error().reason, "ledger_forked");
-  EXPECT_TRUE(store->record(4).has_value());
+  for (const Edit& change : {
+           Edit{"UPDATE records SET body = x'7b7d' WHERE idx = 3", "ledger_forked"},
+           Edit{"UPDATE tiles SET hashes = zeroblob(8192) WHERE idx = 1", "ledger_forked"},
+           Edit{"DELETE FROM decisions WHERE idx = 0", "ledger_corrupt"},
+           Edit{"INSERT INTO redemptions VALUES('t9', zeroblob(32), 3)", "ledger_corrupt"},
+           Edit{"UPDATE required SET pending = 0", "ledger_corrupt"},
+       }) {
+    put_back(whole_);
+    edit(change.sql);
+    options_.recheck = 10;
+    const auto store = made(SqliteStore::open(path(), clock_, options_));
+    ASSERT_NE(store, nullptr);
+    EXPECT_EQ(store->verify().error().reason, change.expected) << change.sql;
+  }
 }
 
-TEST_F(DamageTest, OpeningComparesTheTablesWithOlderRecordsThanItHashes) {
-  options_.rehash = 1;
-  ASSERT_EQ(reason_of_opening(), "ok");
-  for (const char* forgotten :
-       {"DELETE FROM redemptions", "DELETE FROM executions", "DELETE FROM decisions",
-        "UPDATE redemptions SET token_id = 'other'", "UPDATE decisions SET verdict = 'allow'"}) {
-    edit(forgotten);
-    EXPECT_EQ(reason_of_opening(), "ledger_corrupt") << forgotten;
-    put_back(whole_);
-    ASSERT_EQ(reason_of_opening(), "ok");
-  }
-  options_.compare = 1;
-  edit("DELETE FROM redemptions");
+TEST_F(DamageTest, ReadsNoRecordThatIsNotInTheTree) {
+  edit("UPDATE records SET body = x'7b7d' WHERE idx = 3");
+  options_.recheck = 10;
   const auto store = made(SqliteStore::open(path(), clock_, options_));
   ASSERT_NE(store, nullptr);
-  EXPECT_EQ(store->verify().error().reason, "ledger_corrupt");
+  EXPECT_EQ(store->record(3).error().reason, "ledger_forked");
+  EXPECT_TRUE(store->record(4).has_value());
 }
 
 TEST_F(DamageTest, NeverBelievesAFlippedByte) {

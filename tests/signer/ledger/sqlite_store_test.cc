@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <map>
+
 #include "signer/log/merkle_tree.h"
 #include "tests/signer/ledger/ledger_fixture.h"
 
@@ -162,14 +164,46 @@ TEST_F(SqliteStoreTest, GivesTheLatestDecisionWithItsFacts) {
   ASSERT_EQ(outcome(deciding("b", "deploy", Verdict::Allow)), "1");
   latest = *store_->latest_decision(required.decision->intent_digest, required.decision->policy_digest);
   EXPECT_EQ(latest->verdict, Verdict::Allow);
-  // The earlier one is still found by those who ask for it, unless it is too old.
-  const UtcTime at = required.decision->at;
-  const auto find_required = [&](UtcTime since) {
-    return store_->latest_required(required.decision->intent_digest, required.decision->policy_digest, since)
-        ->has_value();
+}
+
+TEST_F(SqliteStoreTest, FindsDecisionsBeforeAndAfterTheirPlacesWereSorted) {
+  // Blocks of 1,024 and buckets of 16,384 records; every seventh record decides on one of 40 intents.
+  const auto intent_of = [](std::uint64_t index) { return std::to_string(index / 7 % 40); };
+  std::map<std::string, std::uint64_t> latest;
+  std::uint64_t size = 0;
+  const auto append = [&](std::uint64_t count) {
+    std::vector<Item> items;
+    for (; count > 0; --count, ++size) {
+      const std::string name = std::to_string(size);
+      if (size % 7 != 0) {
+        items.push_back(signed_item(name));
+        continue;
+      }
+      items.push_back(deciding(name, intent_of(size), size % 2 == 0 ? Verdict::Allow : Verdict::Block));
+      latest[intent_of(size)] = size;
+    }
+    ASSERT_TRUE(store_->commit(items).has_value());
   };
-  EXPECT_TRUE(find_required(at));
-  EXPECT_FALSE(find_required(at + std::chrono::nanoseconds(1)));
+  const auto expect_found = [&] {
+    for (const auto& [intent, index] : latest) {
+      const auto decision = store_->latest_decision(digest_of("intent " + intent), digest_of("policy"));
+      ASSERT_TRUE(decision.has_value() && decision->has_value()) << intent;
+      EXPECT_EQ((*decision)->log_index, index);
+    }
+    const auto first = store_->index_of_trace(digest_of("intent 0"), digest_of("signed 0"));
+    ASSERT_TRUE(first.has_value());
+    EXPECT_EQ(*first, std::optional<std::uint64_t>(0));
+    EXPECT_FALSE(store_->latest_decision(digest_of("intent 0"), digest_of("other policy"))->has_value());
+  };
+  for (const std::uint64_t count : {1000U, 23U, 1U, 255U, 1U, 800U, 14'500U, 1'000U}) {
+    append(count);
+    expect_found();
+  }
+  reopen();
+  expect_found();
+  append(7);
+  expect_found();
+  EXPECT_EQ(store_->verify()->head.size, size);
 }
 
 TEST_F(SqliteStoreTest, ListsWhatIsPendingNewestFirst) {
