@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 
 extern char** environ;
 
@@ -77,7 +78,143 @@ Status exchange(Descriptor& to, Descriptor& from, std::string_view input, std::s
   return ok();
 }
 
+// A broken pipe is an answer here, not the end of us.
+class PipesMayBreak {
+ public:
+  PipesMayBreak() {
+    struct sigaction ignore {};
+    ignore.sa_handler = SIG_IGN;
+    ::sigaction(SIGPIPE, &ignore, &before_);
+  }
+  PipesMayBreak(const PipesMayBreak&) = delete;
+  PipesMayBreak& operator=(const PipesMayBreak&) = delete;
+  ~PipesMayBreak() { ::sigaction(SIGPIPE, &before_, nullptr); }
+
+ private:
+  struct sigaction before_ {};
+};
+
+std::vector<char*> pointers(const std::vector<std::string>& words) {
+  std::vector<char*> out;
+  for (const std::string& word : words) out.push_back(const_cast<char*>(word.c_str()));
+  out.push_back(nullptr);
+  return out;
+}
+
+Result<int> exit_code_of(pid_t child, const std::string& name) {
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) return unavailable("wait for " + name, errno);
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+// Whether the child ends within `time`, without reaping it.
+bool ended_within(pid_t child, std::chrono::milliseconds time) {
+  const auto until = std::chrono::steady_clock::now() + time;
+  for (;;) {
+    siginfo_t ended{};
+    if (::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT | WNOHANG) != 0) return true;
+    if (ended.si_pid != 0) return true;
+    if (std::chrono::steady_clock::now() >= until) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
+// What a confined program writes until it closes both pipes, or why it has to end.
+class ConfinedExchange {
+ public:
+  ConfinedExchange(Pipe& in, Pipe& out, Pipe& err, const Confinement& limits)
+      : in_(in), out_(out), err_(err), limits_(limits), until_(std::chrono::steady_clock::now() + limits.time) {}
+
+  Status run(std::string_view input, std::string& output) {
+    if (input.empty()) in_.write.close();
+    while (out_.read.open() || err_.read.open()) {
+      const auto left =
+          std::chrono::duration_cast<std::chrono::milliseconds>(until_ - std::chrono::steady_clock::now()).count();
+      if (left <= 0) return Error{ErrorCode::Unavailable, "the program took too long", "program_timeout"};
+      // poll leaves out a descriptor of -1.
+      std::array<pollfd, 3> waiting = {pollfd{out_.read.number(), POLLIN, 0}, pollfd{err_.read.number(), POLLIN, 0},
+                                       pollfd{in_.write.number(), POLLOUT, 0}};
+      if (::poll(waiting.data(), waiting.size(), static_cast<int>(left)) < 0 && errno != EINTR) {
+        return unavailable("poll", errno);
+      }
+      if (waiting[2].revents != 0) feed(input);
+      std::string errors;
+      if (waiting[0].revents != 0) collect(out_.read, output);
+      if (waiting[1].revents != 0) collect(err_.read, errors);
+      written_ += errors.size();
+      if (written_ + output.size() > limits_.output) {
+        return Error{ErrorCode::TooLarge, "the program wrote more than " + std::to_string(limits_.output) + " bytes"};
+      }
+    }
+    return ok();
+  }
+
+ private:
+  void feed(std::string_view& input) {
+    const ssize_t written = ::write(in_.write.number(), input.data(), input.size());
+    if (written > 0) input.remove_prefix(static_cast<std::size_t>(written));
+    if ((written < 0 && errno != EINTR && errno != EAGAIN) || input.empty()) in_.write.close();
+  }
+  static void collect(Descriptor& from, std::string& into) {
+    std::array<char, 4096> buffer{};
+    const ssize_t got = ::read(from.number(), buffer.data(), buffer.size());
+    if (got > 0) into.append(buffer.data(), static_cast<std::size_t>(got));
+    if (got == 0 || (got < 0 && errno != EINTR)) from.close();
+  }
+
+  Pipe& in_;
+  Pipe& out_;
+  Pipe& err_;
+  const Confinement& limits_;
+  std::chrono::steady_clock::time_point until_;
+  std::size_t written_ = 0;
+};
+
 }  // namespace
+
+Result<Finished> run_confined(const std::vector<std::string>& argv, std::string_view input,
+                              const Confinement& confinement) {
+  Pipe in;
+  Pipe out;
+  Pipe err;
+  if (!in.make() || !out.make() || !err.make()) return unavailable("pipe", errno);
+  (void)::fcntl(in.write.number(), F_SETFL, O_NONBLOCK);
+  std::vector<char*> words = pointers(argv);
+  std::vector<char*> environment = pointers(confinement.environment);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, in.read.number(), STDIN_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, out.write.number(), STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, err.write.number(), STDERR_FILENO);
+  posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  pid_t child = -1;
+  const int failure = ::posix_spawn(&child, words[0], &actions, &attributes, words.data(), environment.data());
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  if (failure != 0) return unavailable("start " + argv[0], failure);
+  in.read.close();
+  out.write.close();
+  err.write.close();
+
+  const PipesMayBreak guard;
+  Finished finished;
+  const Status exchanged = ConfinedExchange(in, out, err, confinement).run(input, finished.output);
+  // Closing its output ends its say, but not always at once its life. The child is looked at without being reaped, so
+  // that the group's number is still its own when the group is killed.
+  bool in_time = true;
+  if (exchanged) in_time = ended_within(child, confinement.time);
+  ::kill(-child, SIGKILL);
+  ASSIGN_OR_RETURN(finished.exit_code, exit_code_of(child, argv[0]));
+  RETURN_IF_ERROR(exchanged);
+  if (!in_time) return Error{ErrorCode::Unavailable, "the program took too long", "program_timeout"};
+  return finished;
+}
 
 Result<Finished> run_program(const std::vector<std::string>& argv, std::string_view input) {
   Pipe in;
@@ -85,9 +222,7 @@ Result<Finished> run_program(const std::vector<std::string>& argv, std::string_v
   if (!in.make() || !out.make()) return unavailable("pipe", errno);
   (void)::fcntl(in.write.number(), F_SETFL, O_NONBLOCK);
 
-  std::vector<char*> words;
-  for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
-  words.push_back(nullptr);
+  std::vector<char*> words = pointers(argv);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, in.read.number(), STDIN_FILENO);
@@ -99,23 +234,13 @@ Result<Finished> run_program(const std::vector<std::string>& argv, std::string_v
   in.read.close();
   out.write.close();
 
-  // A program that ends without reading must not end us.
-  struct sigaction ignore {};
-  struct sigaction before {};
-  ignore.sa_handler = SIG_IGN;
-  ::sigaction(SIGPIPE, &ignore, &before);
+  const PipesMayBreak guard;
   Finished finished;
   const Status exchanged = exchange(in.write, out.read, input, finished.output);
-  ::sigaction(SIGPIPE, &before, nullptr);
   in.write.close();
   out.read.close();
-
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) return unavailable("wait for " + argv[0], errno);
-  }
+  ASSIGN_OR_RETURN(finished.exit_code, exit_code_of(child, argv[0]));
   RETURN_IF_ERROR(exchanged);
-  finished.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return finished;
 }
 

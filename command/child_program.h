@@ -1,6 +1,7 @@
 // Another program, run to its end: by argument vector, never through a shell.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,19 @@ struct Finished {
 // Runs argv[0], found along PATH, with `input` on stdin; its stderr is ours, so that it can ask its user for a
 // passphrase or a touch. Fails with Unavailable where it cannot be started, with TooLarge where it says too much.
 Result<Finished> run_program(const std::vector<std::string>& argv, std::string_view input);
+
+// A program that is not trusted: bounded, and alone with what it is given.
+struct Confinement {
+  std::vector<std::string> environment;  // "NAME=value", all of it
+  std::chrono::milliseconds time{};
+  std::size_t output = 0;  // most bytes on stdout and stderr together
+};
+
+// Runs argv[0] as given (no search along PATH), its stderr collected with its stdout but kept out of the answer, in a
+// process group of its own, which is killed when it is over: nothing it started outlives it. Fails as above, with
+// TooLarge beyond `output`, and with Unavailable, reason program_timeout, beyond `time`.
+Result<Finished> run_confined(const std::vector<std::string>& argv, std::string_view input,
+                              const Confinement& confinement);
 
 // The file that execvp would start for `name`. Fails with NotFound.
 Result<std::string> program_path(const std::string& name);

@@ -13,34 +13,10 @@ void add(std::vector<std::string>& codes, std::string code) {
   if (place == codes.end() || *place != code) codes.insert(place, std::move(code));
 }
 
-void block(gate::Decision& decision, std::string reason, std::string violation) {
-  decision.verdict = gate::Verdict::Block;
-  decision.required_approvals = 0;
-  decision.distinct_approvers = false;
-  add(decision.reason_codes, std::move(reason));
-  add(decision.violations, std::move(violation));
-}
-
 }  // namespace
 
 Result<gate::Decision> decide(const GateInputs& inputs) {
-  ASSIGN_OR_RETURN(gate::Decision decision,
-                   gate::evaluate(inputs.policy, inputs.judged, inputs.evidence, inputs.evaluated_at));
-  if (decision.rate_limit || decision.destructive_budget) {
-    return Error{ErrorCode::Invalid,
-                 "the policy's rule " + decision.matched_rule + " limits rates, which are not counted here",
-                 "rate_limit_unsupported", "remove rate_limit and destructive_budget from the rule"};
-  }
-  if (decision.delegation_required && decision.verdict != gate::Verdict::Block) {
-    block(decision, "delegation_token_missing", "delegation_not_granted");
-  }
-  return decision;
-}
-
-void block_without_credential(gate::Decision& decision) {
-  if (decision.broker.required && decision.verdict == gate::Verdict::Allow) {
-    block(decision, "broker_credential_required", "broker_credential_missing");
-  }
+  return gate::evaluate(inputs.policy, inputs.judged, inputs.evidence, inputs.evaluated_at);
 }
 
 gate::ApprovalJudgement PresentedApprovals::judge(const gate::Decision& decision, const keymgmt::KeySet& keys,
@@ -83,7 +59,7 @@ bool PresentedApprovals::turn_down(const std::vector<client::TokenFinding>& find
   return some;
 }
 
-Status check_profile(std::string_view profile, const gate::Policy& policy, bool simulate) {
+Status check_profile(std::string_view profile, const gate::Policy& policy, bool simulate, bool brokers) {
   if (profile == "standard") return ok();
   const auto refuse = [](std::string detail) { return Error{ErrorCode::Invalid, std::move(detail)}; };
   if (profile != "oss-prod") {
@@ -94,14 +70,18 @@ Status check_profile(std::string_view profile, const gate::Policy& policy, bool 
     return refuse(
         "oss-prod profile rejects policy default_verdict=allow; use default_verdict: block or require_approval");
   }
+  bool needs_broker = false;
   for (const gate::Rule& rule : policy.rules()) {
     const bool risky = std::ranges::any_of(
         rule.match.risk_classes, [](const std::string& risk) { return risk == "high" || risk == "critical"; });
     if (!risky || rule.effect == gate::Verdict::Block) continue;
-    return refuse(
-        rule.require_broker_credential
-            ? "oss-prod profile requires --credential-broker for high-risk policies"
-            : "oss-prod profile requires high-risk allow/approval rules to set require_broker_credential: true");
+    if (!rule.require_broker_credential) {
+      return refuse("oss-prod profile requires high-risk allow/approval rules to set require_broker_credential: true");
+    }
+    needs_broker = true;
+  }
+  if (needs_broker && !brokers) {
+    return refuse("oss-prod profile requires --credential-broker for high-risk policies");
   }
   return ok();
 }

@@ -13,14 +13,8 @@
 
 namespace countersign::command {
 
-// The verdict before approvals: the policy's, and `block` where it demands a delegation, since none can be presented.
-// Fails with Invalid where the policy demands a counter that this command does not keep (rate_limit,
-// destructive_budget): nothing is ignored.
+// The policy's verdict, before limits, delegations, approvals and credentials (decision_evidence.h).
 Result<gate::Decision> decide(const GateInputs& inputs);
-
-// The last step of a decision, after its approvals: an allow that demands a brokered credential is a block, since none
-// is brokered here (gait with --credential-broker off).
-void block_without_credential(gate::Decision& decision);
 
 // Tokens presented for a decision, minus those the signer turned down.
 class PresentedApprovals {
@@ -43,7 +37,8 @@ class PresentedApprovals {
   std::vector<TurnedDown> turned_down_;
 };
 
-// Section 15 of gait-formats, as far as this command has its flags. Fails with Invalid.
-Status check_profile(std::string_view profile, const gate::Policy& policy, bool simulate);
+// Section 15 of gait-formats, but for the keys; `brokers` says whether a credential broker is chosen. Fails with
+// Invalid.
+Status check_profile(std::string_view profile, const gate::Policy& policy, bool simulate, bool brokers);
 
 }  // namespace countersign::command

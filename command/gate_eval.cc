@@ -1,16 +1,21 @@
 // gate eval: the verdict on an intent under a policy, signed by the signer's trace key; approvals are redeemed with it.
 #include <chrono>
 #include <cmath>
+#include <span>
 
+#include "command/attestation.h"
 #include "command/command.h"
 #include "command/commands.h"
+#include "command/decision_evidence.h"
 #include "command/gate_answer.h"
 #include "command/gate_decision.h"
 #include "command/gate_inputs.h"
 #include "command/input_file.h"
+#include "command/kill_switch_journal.h"
 #include "command/signer_address.h"
 #include "common/clock.h"
 #include "common/text.h"
+#include "gate/optional_members.h"
 #include "gate/trace.h"
 #include "gate/verdict.h"
 #include "signer/client/signer_client.h"
@@ -21,7 +26,7 @@ namespace {
 using statement::StatementType;
 using statement::Verdict;
 
-constexpr Flag kFlags[] = {
+constexpr Flag kOwnFlags[] = {
     {"policy", Flag::Kind::Text, "FILE", "the policy, YAML"},
     {"intent", Flag::Kind::Text, "FILE", "the intent, JSON"},
     {"context-envelope", Flag::Kind::Text, "FILE", "evidence of the context the agent worked in"},
@@ -43,14 +48,26 @@ constexpr Flag kFlags[] = {
     kSignerFlag,
 };
 
+// With those of what a decision rests on beside policy and approvals.
+std::span<const Flag> all_flags() {
+  static const std::vector<Flag> flags = [] {
+    std::vector<Flag> out(std::begin(kOwnFlags), std::end(kOwnFlags));
+    out.insert(out.end(), std::begin(kEvidenceFlags), std::end(kEvidenceFlags));
+    out.insert(out.end(), std::begin(kCredentialFlags), std::end(kCredentialFlags));
+    return out;
+  }();
+  return flags;
+}
+
 // One evaluation on its way: what was read, what was decided, and whom to ask.
 class Evaluation {
  public:
-  Evaluation(Call& call, const Arguments& arguments, GateInputs inputs)
+  Evaluation(Call& call, const Arguments& arguments, GateInputs inputs, DecisionEvidence evidence)
       : call_(call),
         arguments_(arguments),
         inputs_(std::move(inputs)),
         presented_(inputs_),
+        evidence_(std::move(evidence)),
         signer_(signer_address(arguments).path),
         warnings_(inputs_.warnings) {}
 
@@ -59,17 +76,21 @@ class Evaluation {
  private:
   bool signs() const { return !arguments_.is_on("check") && !arguments_.is_on("simulate"); }
   gate::TraceInputs trace_inputs() const;
+  Status fetch_keys();
   Status judge();
   // Signs the decision as it stands; false where the signer turned tokens down and the decision has to be judged again.
   Result<bool> sign();
   Status write_trace();
-  void write_audit();
+  std::string write_record(StatementType type, Json fields, std::string_view out_flag, const std::string& kind);
+  void write_records();
+  Json members_of(const GateAnswer& said) const;
   int answer();
 
   Call& call_;
   const Arguments& arguments_;
   GateInputs inputs_;
   PresentedApprovals presented_;
+  DecisionEvidence evidence_;
   client::SignerClient signer_;
   SystemClock clock_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
@@ -81,12 +102,14 @@ class Evaluation {
   std::string trace_id_;
   std::string trace_path_;
   std::string audit_path_;
+  std::string delegation_audit_path_;
+  std::string credential_evidence_path_;
   std::vector<std::string> warnings_;
 };
 
 gate::TraceInputs Evaluation::trace_inputs() const {
   const std::string_view reference = arguments_.text("approval-token-ref");
-  return gate::TraceInputs{
+  gate::TraceInputs trace{
       inputs_.policy,
       inputs_.judged,
       decision_,
@@ -95,18 +118,29 @@ gate::TraceInputs Evaluation::trace_inputs() const {
       !reference.empty() ? std::string(reference) : (judgement_ ? judgement_->approval_ref : std::string()),
       gate::correlation_id(call_.argv),
       latency_ms_};
+  evidence_.put_into(trace);
+  return trace;
+}
+
+Status Evaluation::fetch_keys() {
+  if (keys_) return ok();
+  ASSIGN_OR_RETURN(keys_, signer_.keys());
+  return ok();
 }
 
 Status Evaluation::judge() {
   ASSIGN_OR_RETURN(decision_, decide(inputs_));
+  RETURN_IF_ERROR(evidence_.count_limits(inputs_, decision_, clock_.now(), !signs(),
+                                         [this](Json& state) { return attest(signer_, state, clock_.now()); }));
+  if (evidence_.needs_delegation_keys(decision_)) RETURN_IF_ERROR(fetch_keys());
+  const keymgmt::KeySet nobody;
+  evidence_.judge_delegations(inputs_, decision_, gate::DelegationRules{keys_ ? *keys_ : nobody}, clock_.now());
   if (decision_.verdict == Verdict::RequireApproval) {
-    if (presented_.any() && !keys_) {
-      ASSIGN_OR_RETURN(keys_, signer_.keys());
-    }
-    judgement_ = presented_.judge(decision_, keys_ ? *keys_ : keymgmt::KeySet(), clock_.now());
+    if (presented_.any()) RETURN_IF_ERROR(fetch_keys());
+    judgement_ = presented_.judge(decision_, keys_ ? *keys_ : nobody, clock_.now());
     decision_ = gate::after_approvals(std::move(decision_), *judgement_);
   }
-  block_without_credential(decision_);
+  evidence_.broker_credential(inputs_, decision_, SecretTrace::None, clock_.now(), !signs());
   const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - started_;
   // Under an idempotency key the request has to have the same bytes each time.
   latency_ms_ = arguments_.given("idempotency-key") ? 0 : std::round(spent.count() * 1000) / 1000;
@@ -137,25 +171,55 @@ Status Evaluation::write_trace() {
   return write_output(trace_path_, trace_.gait_file());
 }
 
-// The decision stands, signed and recorded; an audit that cannot be had now is said, and can be rebuilt from the
-// ledger.
-void Evaluation::write_audit() {
-  if (decision_.required_approvals == 0 && !presented_.any()) return;
-  const auto write = [this]() -> Status {
-    const gate::ApprovalJudgement nothing;
+// Has a record signed and written to --<out_flag>, else to <kind>_<trace_id>.json. The decision stands, signed and
+// recorded: a record that cannot be had now is said, and can be rebuilt from the ledger. Returns its path.
+std::string Evaluation::write_record(StatementType type, Json fields, std::string_view out_flag,
+                                     const std::string& kind) {
+  std::string path(trimmed(arguments_.text(out_flag)));
+  if (path.empty()) path = kind + "_" + trace_id_ + ".json";
+  const auto write = [&]() -> Status {
     client::SignRequest request;
-    request.type = StatementType::ApprovalAudit;
-    request.fields = gate::approval_audit_fields(trace_inputs(), trace_id_, judgement_ ? *judgement_ : nothing);
+    request.type = type;
+    request.fields = std::move(fields);
     ASSIGN_OR_RETURN(const auto answer, signer_.sign(request));
     if (const auto* refusal = std::get_if<client::Refusal>(&answer)) return refusal->error;
-    audit_path_ = arguments_.text("approval-audit-out", "");
-    if (audit_path_.empty()) audit_path_ = "approval_audit_" + trace_id_ + ".json";
-    return write_output(audit_path_, std::get<client::Signed>(answer).statement.gait_file());
+    return write_output(path, std::get<client::Signed>(answer).statement.gait_file());
   };
-  if (const Status written = write(); !written) {
-    audit_path_.clear();
-    warnings_.push_back("no approval audit was written: " + written.error().detail);
+  const Status written = write();
+  if (written) return path;
+  warnings_.push_back("no " + kind + " was written: " + written.error().detail);
+  return "";
+}
+
+void Evaluation::write_records() {
+  const gate::TraceInputs trace = trace_inputs();
+  if (decision_.required_approvals > 0 || presented_.any()) {
+    const gate::ApprovalJudgement nothing;
+    audit_path_ = write_record(StatementType::ApprovalAudit,
+                               gate::approval_audit_fields(trace, trace_id_, judgement_ ? *judgement_ : nothing),
+                               "approval-audit-out", "approval_audit");
   }
+  if (evidence_.has_delegation_audit()) {
+    delegation_audit_path_ = write_record(StatementType::DelegationAudit, evidence_.delegation_audit(trace, trace_id_),
+                                          "delegation-audit-out", "delegation_audit");
+  }
+  if (evidence_.has_credential()) {
+    credential_evidence_path_ =
+        write_record(StatementType::CredentialEvidence, evidence_.credential_evidence(inputs_, trace_id_),
+                     "credential-evidence-out", "credential_evidence");
+  }
+  const std::string state(trimmed(arguments_.text("kill-switch-state")));
+  if (const Status written = journal_kill_switch(state, trace, trace_id_); !written) {
+    warnings_.push_back("the kill switch's journal was not written: " + written.error().detail);
+  }
+}
+
+Json Evaluation::members_of(const GateAnswer& said) const {
+  Json members = gate_json(said);
+  evidence_.put_into(members);
+  gate::put(members, "delegation_audit_path", delegation_audit_path_);
+  gate::put(members, "credential_evidence_path", credential_evidence_path_);
+  return members;
 }
 
 int Evaluation::answer() {
@@ -170,7 +234,7 @@ int Evaluation::answer() {
                         arguments_.is_on("simulate"),
                         warnings_};
   if (call_.json) {
-    answer_as_gait(call_, arguments_.is_on("explain") ? explain_json(said) : gate_json(said));
+    answer_as_gait(call_, arguments_.is_on("explain") ? explain_json(said) : members_of(said));
   } else {
     call_.console.answer(gate_text(said));
   }
@@ -188,7 +252,7 @@ Result<int> Evaluation::conclude() {
     RETURN_IF_ERROR(judge());
   }
   RETURN_IF_ERROR(write_trace());
-  write_audit();
+  write_records();
   return answer();
 }
 
@@ -212,16 +276,20 @@ Result<int> evaluate(Call& call, const Arguments& arguments) {
   Result<GateInputs> inputs = read_gate_inputs(arguments, clock.now());
   if (!inputs && inputs.error().reason == "legacy_policy") return refuse_legacy_policy(call, arguments, inputs.error());
   if (!inputs) return std::move(inputs).error();
-  RETURN_IF_ERROR(check_profile(arguments.text("profile", "standard"), inputs->policy, arguments.is_on("simulate")));
+  ASSIGN_OR_RETURN(DecisionEvidence evidence, DecisionEvidence::prepare(arguments));
+  RETURN_IF_ERROR(check_profile(arguments.text("profile", "standard"), inputs->policy, arguments.is_on("simulate"),
+                                evidence.brokers()));
   // Before anything is redeemed: a decision that cannot be written down would be lost.
   const std::string trace_out(arguments.text("trace-out"));
   RETURN_IF_ERROR(refuse_traversal("trace", trace_out));
   if (!arguments.is_on("check") && !arguments.is_on("simulate")) {
     RETURN_IF_ERROR(prepare_output("trace", trace_out.empty() ? "trace" : trace_out));
-    const std::string audit_out(arguments.text("approval-audit-out"));
-    RETURN_IF_ERROR(prepare_output("approval audit", audit_out.empty() ? "audit" : audit_out));
+    for (const std::string_view flag : {"approval-audit-out", "delegation-audit-out", "credential-evidence-out"}) {
+      const std::string out(trimmed(arguments.text(flag)));
+      RETURN_IF_ERROR(prepare_output(flag, out.empty() ? "audit" : out));
+    }
   }
-  return Evaluation(call, arguments, *std::move(inputs)).conclude();
+  return Evaluation(call, arguments, *std::move(inputs), std::move(evidence)).conclude();
 }
 
 }  // namespace
@@ -233,7 +301,7 @@ Command gate_eval_command() {
           "Exits 0 for allow, 3 for block, 4 when approvals are missing, 6 when it cannot be evaluated,\n"
           "7 when the signer cannot be reached. Approvals are redeemed only together with an allow.",
           "countersign gate eval --policy policy.yaml --intent intent.json --trace-out ./gait-out/trace.json --json",
-          kFlags,
+          all_flags(),
           Positionals::EndFlags,
           Shape::Gait,
           evaluate};

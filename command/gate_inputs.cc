@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "command/attestation.h"
 #include "command/fail_closed_mode.h"
 #include "command/input_file.h"
 #include "command/tool_inventory.h"
@@ -53,8 +54,9 @@ Result<gate::Evidence> kill_switch(const Arguments& arguments, const gate::Inten
   gate::Evidence evidence;
   const std::string path(trimmed(arguments.text("kill-switch-state")));
   if (path.empty()) return evidence;
-  const auto read = [&path]() -> Result<gate::KillSwitch> {
+  const auto read = [&]() -> Result<gate::KillSwitch> {
     ASSIGN_OR_RETURN(const std::string text, read_input("kill switch state", path));
+    RETURN_IF_ERROR(require_attested(arguments, path, text));
     return gate::KillSwitch::parse(text);
   };
   Result<gate::KillSwitch> state = read();
@@ -88,6 +90,7 @@ Result<GateInputs> read_gate_inputs(const Arguments& arguments, UtcTime now) {
   std::optional<gate::ContextEnvelope> envelope;
   if (const std::string path(trimmed(arguments.text("context-envelope"))); !path.empty()) {
     ASSIGN_OR_RETURN(const std::string text, read_input("context envelope", path));
+    RETURN_IF_ERROR(require_attested(arguments, path, text));
     ASSIGN_OR_RETURN(envelope, gate::ContextEnvelope::parse(std::string_view(text)));
   }
   ASSIGN_OR_RETURN(gate::JudgedIntent judged,

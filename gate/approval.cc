@@ -5,21 +5,13 @@
 #include <tuple>
 
 #include "common/text.h"
+#include "gate/optional_members.h"
 #include "signer/statement/statement.h"
 
 namespace countersign::gate {
 namespace {
 
 constexpr std::string_view kWildcard = "*";
-
-std::vector<std::string> texts_of(const Json* list) {
-  std::vector<std::string> out;
-  if (list == nullptr || !list->is_array()) return out;
-  for (const Json& text : list->as_array()) {
-    if (text.is_string()) out.push_back(text.as_string());
-  }
-  return out;
-}
 
 // What can be said of a token, verified or not, for the audit.
 ApprovalEntry entry_of(const Json& token) {

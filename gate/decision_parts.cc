@@ -43,6 +43,10 @@ void keep_tighter(std::optional<RateRule>& kept, const std::optional<RateRule>& 
   if (other && (!kept || rank(*other) < rank(*kept))) kept = other;
 }
 
+void keep_least(std::int64_t& kept, std::int64_t other) {
+  if (other > 0 && (kept == 0 || other < kept)) kept = other;
+}
+
 void keep_worse_freeze(std::optional<Json>& kept, const std::optional<Json>& other) {
   keep_worse(kept, other, freeze_rank);
 }

@@ -29,6 +29,7 @@ struct BrokerNeed {
   bool required = false;
   std::string reference;
   std::vector<std::string> scopes;
+  std::int64_t max_ttl_seconds = 0;  // the least max_credential_ttl_seconds of the rules; 0: no limit
 };
 
 struct StepVerdict {

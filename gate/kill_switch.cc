@@ -4,15 +4,31 @@
 
 #include "common/text.h"
 #include "gate/gait_fields.h"
+#include "gate/optional_members.h"
 #include "gate/paths.h"
 
 namespace countersign::gate {
 namespace {
 
+constexpr std::size_t kIdDigits = 24;
 constexpr std::string_view kSchemaId = "gait.gate.kill_switch_state";
 
 Error refused(std::string detail) {
   return Error{ErrorCode::Invalid, std::move(detail)};
+}
+
+void normalise(KillSwitchEntry& entry) {
+  for (std::string* text :
+       {&entry.entry_id, &entry.agent_id, &entry.identity, &entry.target_value, &entry.reason, &entry.actor}) {
+    *text = std::string(trimmed(*text));
+  }
+  for (std::string* text : {&entry.tool_name, &entry.target_kind, &entry.environment}) {
+    *text = lowered(trimmed(*text));
+  }
+  for (std::vector<std::string>* prefixes : {&entry.path_prefixes, &entry.workspace_prefixes}) {
+    *prefixes = text_set(*prefixes, false);
+    for (std::string& prefix : *prefixes) prefix = cleaned_path(prefix);
+  }
 }
 
 KillSwitchEntry read_entry(const Json& json, FirstError& error) {
@@ -32,16 +48,7 @@ KillSwitchEntry read_entry(const Json& json, FirstError& error) {
   fields.text("actor", entry.actor);
   fields.time("created_at", entry.created_at);
   fields.time("expires_at", entry.expires_at);
-  for (std::string* text : {&entry.entry_id, &entry.agent_id, &entry.identity, &entry.target_value}) {
-    *text = std::string(trimmed(*text));
-  }
-  for (std::string* text : {&entry.tool_name, &entry.target_kind, &entry.environment}) {
-    *text = lowered(trimmed(*text));
-  }
-  for (std::vector<std::string>* prefixes : {&entry.path_prefixes, &entry.workspace_prefixes}) {
-    *prefixes = text_set(*prefixes, false);
-    for (std::string& prefix : *prefixes) prefix = cleaned_path(prefix);
-  }
+  normalise(entry);
   return entry;
 }
 
@@ -90,6 +97,30 @@ std::optional<std::vector<std::string>> matched_selectors(const KillSwitchEntry&
 
 }  // namespace
 
+bool KillSwitchEntry::has_selector() const {
+  return !(agent_id.empty() && identity.empty() && tool_name.empty() && target_kind.empty() && target_value.empty() &&
+           environment.empty() && path_prefixes.empty() && workspace_prefixes.empty());
+}
+
+Json KillSwitchEntry::json() const {
+  Json out{Json::Object{}};
+  out.set("entry_id", entry_id);
+  out.set("enabled", enabled);
+  put(out, "agent_id", agent_id);
+  put(out, "identity", identity);
+  put(out, "tool_name", tool_name);
+  put(out, "target_kind", target_kind);
+  put(out, "target_value", target_value);
+  put(out, "environment", environment);
+  put(out, "path_prefixes", path_prefixes);
+  put(out, "workspace_prefixes", workspace_prefixes);
+  put(out, "reason", reason);
+  put(out, "actor", actor);
+  out.set("created_at", created_at.rfc3339());
+  out.set("expires_at", expires_at.rfc3339());
+  return out;
+}
+
 Result<KillSwitch> KillSwitch::parse(std::string_view text) {
   const std::string prefix = "parse kill switch state: ";
   if (trimmed(text).empty()) return refused(prefix + "unexpected end of JSON input");
@@ -101,10 +132,65 @@ Result<KillSwitch> KillSwitch::parse(std::string_view text) {
   std::string schema_id;
   fields.text("schema_id", schema_id);
   KillSwitch out;
+  fields.time("created_at", out.created_at_);
+  fields.time("updated_at", out.updated_at_);
   for (const Json* entry : fields.structures("entries")) out.entries_.push_back(read_entry(*entry, error));
   RETURN_IF_ERROR(error.status());
   if (schema_id != kSchemaId) return refused("unsupported kill switch schema_id: " + schema_id);
   return out;
+}
+
+KillSwitch KillSwitch::begin(UtcTime now) {
+  KillSwitch out;
+  out.created_at_ = now;
+  out.updated_at_ = now;
+  return out;
+}
+
+Result<KillSwitchEntry> KillSwitch::add(KillSwitchEntry entry, UtcTime now) {
+  normalise(entry);
+  if (!entry.has_selector()) return refused("at least one selector is required");
+  if (!entry.expires_at.is_zero() && entry.expires_at <= now) return refused("expires_at must be in the future");
+  entry.enabled = true;
+  entry.created_at = now;
+  entry.entry_id.clear();
+  entry.entry_id = entry.json().digest().hex().substr(0, kIdDigits);
+  updated_at_ = now;
+  entries_.push_back(entry);
+  return entry;
+}
+
+Result<KillSwitchEntry*> KillSwitch::entry(std::string_view entry_id) {
+  const auto found = std::find_if(entries_.begin(), entries_.end(),
+                                  [entry_id](const KillSwitchEntry& each) { return each.entry_id == entry_id; });
+  if (found == entries_.end()) return refused("kill switch entry not found: " + std::string(entry_id));
+  return &*found;
+}
+
+Result<KillSwitchEntry> KillSwitch::disable(std::string_view entry_id, UtcTime now) {
+  ASSIGN_OR_RETURN(KillSwitchEntry * found, entry(entry_id));
+  found->enabled = false;
+  updated_at_ = now;
+  return *found;
+}
+
+Result<KillSwitchEntry> KillSwitch::expire(std::string_view entry_id, UtcTime now) {
+  ASSIGN_OR_RETURN(KillSwitchEntry * found, entry(entry_id));
+  // What has ended already stays ended when it did.
+  if (found->expires_at.is_zero() || found->expires_at > now) found->expires_at = now;
+  updated_at_ = now;
+  return *found;
+}
+
+Json KillSwitch::document() const {
+  Json::Array entries;
+  for (const KillSwitchEntry& entry : entries_) entries.push_back(entry.json());
+  return Json::object({{"schema_id", kSchemaId},
+                       {"schema_version", "1.0.0"},
+                       {"created_at", created_at_.rfc3339()},
+                       {"updated_at", updated_at_.rfc3339()},
+                       {"producer_version", COUNTERSIGN_VERSION},
+                       {"entries", Json(std::move(entries))}});
 }
 
 std::optional<KillSwitchFinding> KillSwitch::finding(const Intent& intent, UtcTime now) const {

@@ -1,4 +1,5 @@
-// The kill switch's state file: who is stopped, until when (reference: gait-formats §14). Nobody signs it.
+// The kill switch's state file: who is stopped, until when (reference: gait-formats §14). gait leaves it unsigned; ours
+// may carry an attestation (state_attestation.h).
 #pragma once
 
 #include <optional>
@@ -28,6 +29,11 @@ struct KillSwitchEntry {
   std::string actor;
   UtcTime created_at;
   UtcTime expires_at;  // zero: never
+
+  // Whether it names anybody or anything; without a selector an entry stops everything.
+  bool has_selector() const;
+  // In gait's file order; empty members left out, both times always there.
+  Json json() const;
 };
 
 // What an active entry says about an intent.
@@ -38,13 +44,27 @@ struct KillSwitchFinding {
 
 class KillSwitch {
  public:
+  // An empty state, begun at `now`.
+  static KillSwitch begin(UtcTime now);
   // Fails with Invalid on anything that is no such file.
   static Result<KillSwitch> parse(std::string_view text);
   // The first enabled, unexpired entry all of whose selectors match.
   std::optional<KillSwitchFinding> finding(const Intent& intent, UtcTime now) const;
   const std::vector<KillSwitchEntry>& entries() const { return entries_; }
 
+  // Adds `entry`, normalised, with an id of its own, enabled, created at `now`. Fails with Invalid for an entry without
+  // a selector and for one that has expired already.
+  Result<KillSwitchEntry> add(KillSwitchEntry entry, UtcTime now);
+  // Switches an entry off, or lets it end at `now`; either leaves it in the file. Fails with Invalid for an unknown id.
+  Result<KillSwitchEntry> disable(std::string_view entry_id, UtcTime now);
+  Result<KillSwitchEntry> expire(std::string_view entry_id, UtcTime now);
+  // gait's file.
+  Json document() const;
+
  private:
+  Result<KillSwitchEntry*> entry(std::string_view entry_id);
+  UtcTime created_at_;
+  UtcTime updated_at_;
   std::vector<KillSwitchEntry> entries_;
 };
 

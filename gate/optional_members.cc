@@ -22,4 +22,13 @@ void put_member(Json& object, std::string_view name, const std::optional<Json>& 
   if (value && !value->is_null()) object.set(name, *value);
 }
 
+std::vector<std::string> texts_of(const Json* list) {
+  std::vector<std::string> out;
+  if (list == nullptr || !list->is_array()) return out;
+  for (const Json& text : list->as_array()) {
+    if (text.is_string()) out.push_back(text.as_string());
+  }
+  return out;
+}
+
 }  // namespace countersign::gate

@@ -21,6 +21,7 @@ void merge(const Rule& rule, const RuleOutcome& outcome, Decision& decision, Tex
     decision.broker.required = true;
     if (!rule.broker_reference.empty()) references.push_back(rule.broker_reference);
     add_all(decision.broker.scopes, rule.broker_scopes);
+    keep_least(decision.broker.max_ttl_seconds, rule.max_credential_ttl_seconds);
   }
   keep_tighter(decision.rate_limit, rule.rate_limit);
   keep_tighter(decision.destructive_budget, rule.destructive_budget);

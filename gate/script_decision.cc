@@ -49,6 +49,7 @@ void merge_step(const Decision& step, Decision& decision, Texts& rules) {
     if (!decision.broker.required) decision.broker.reference = step.broker.reference;
     decision.broker.required = true;
     add_all(decision.broker.scopes, step.broker.scopes);
+    keep_least(decision.broker.max_ttl_seconds, step.broker.max_ttl_seconds);
   }
   keep_tighter(decision.rate_limit, step.rate_limit);
   keep_tighter(decision.destructive_budget, step.destructive_budget);

@@ -14,15 +14,30 @@ std::vector<std::string> matched_rule_ids(const TraceInputs& inputs) {
   return inputs.judged.intent.is_script() ? inputs.decision.rule_names() : std::vector<std::string>();
 }
 
-Json delegation_ref(const Delegation& delegation) {
+Json delegation_ref(const Delegation& delegation, const DelegationJudgement* judgement) {
   Json out{Json::Object{}};
   // gait names the first claimed reference where no token was presented.
-  if (!delegation.token_refs.empty()) put(out, "delegation_token_ref", delegation.token_refs.front());
+  std::string reference = delegation.token_refs.empty() ? std::string() : delegation.token_refs.front();
+  if (judgement != nullptr && judgement->complete) reference = judgement->delegation_ref;
+  put(out, "delegation_token_ref", reference);
   put(out, "requester_identity", delegation.requester_identity);
   put(out, "delegation_depth", static_cast<std::int64_t>(delegation.chain.size()));
   put(out, "scope_class", delegation.scope_class);
   out.set("chain_digest", Json(delegation.json().digest().hex()));
+  if (judgement != nullptr) put(out, "reason_codes", judgement->reason_codes);
   return out;
+}
+
+void put_credential(const CredentialReceipt* receipt, Json& out) {
+  if (receipt == nullptr) return;
+  put(out, "broker_credential_ref", receipt->credential_ref);
+  put(out, "broker_credential_source", receipt->source);
+  put(out, "broker_credential_access_type", receipt->access_type);
+  put(out, "broker_credential_issuer", receipt->issuer);
+  put(out, "broker_request_digest", receipt->request_digest);
+  put(out, "broker_target_binding", receipt->target_binding);
+  put(out, "broker_run_binding", receipt->run_binding);
+  put(out, "broker_job_binding", receipt->job_binding);
 }
 
 Json relationship_of(const TraceInputs& inputs) {
@@ -53,7 +68,7 @@ Json relationship_of(const TraceInputs& inputs) {
   return out.json();
 }
 
-void put_context(const IntentContext& context, Json& out) {
+void put_context(const IntentContext& context, const CredentialReceipt* brokered, Json& out) {
   put(out, "agent_id", context.agent_id);
   if (context.agent_identity) out.set("agent_identity", context.agent_identity->json());
   put(out, "run_id", context.run_id);
@@ -70,6 +85,7 @@ void put_context(const IntentContext& context, Json& out) {
   put(out, "credential_run_binding", context.credential_run_binding);
   put(out, "credential_job_binding", context.credential_job_binding);
   put(out, "credential_ttl_seconds", context.credential_ttl_seconds);
+  put_credential(brokered, out);
   put(out, "approval_ref", context.approval_ref);
   put(out, "wrkr_inventory_ref", context.wrkr_inventory_ref);
   put(out, "agent_action_bom_ref", context.agent_action_bom_ref);
@@ -100,7 +116,7 @@ Json gait_members(const TraceInputs& inputs) {
   out.set("args_digest", Json(inputs.judged.intent.args_digest().hex()));
   out.set("intent_digest", Json(inputs.intent_digest.hex()));
   out.set("policy_digest", Json(inputs.policy_digest.hex()));
-  put_context(fields.context, out);
+  put_context(fields.context, inputs.credential, out);
   put(out, "policy_id", inputs.policy.schema_id());
   put(out, "policy_version", inputs.policy.schema_version());
   put(out, "matched_rule_ids", matched_rule_ids(inputs));
@@ -114,7 +130,7 @@ Json gait_members(const TraceInputs& inputs) {
   put(out, "violations", decision.violations);
   if (std::isfinite(inputs.latency_ms) && inputs.latency_ms > 0) out.set("latency_ms", Json(inputs.latency_ms));
   put(out, "approval_token_ref", inputs.approval_token_ref);
-  if (fields.delegation) out.set("delegation_ref", delegation_ref(*fields.delegation));
+  if (fields.delegation) out.set("delegation_ref", delegation_ref(*fields.delegation, inputs.delegation));
   put_member(out, "freeze_window", decision.freeze_window);
   put_member(out, "sandbox", decision.sandbox);
   put_member(out, "kill_switch", decision.kill_switch);
@@ -185,6 +201,49 @@ Json approval_audit_fields(const TraceInputs& inputs, const std::string& trace_i
   put(out, "approvers", approvers);
   out.set("relationship", relationship.json());
   // gait writes null where there is none, against its own schema.
+  out.set("entries", Json(std::move(entries)));
+  return out;
+}
+
+Json delegation_audit_fields(const TraceInputs& inputs, const std::string& trace_id,
+                             const DelegationJudgement& judgement) {
+  const IntentFields& fields = inputs.judged.intent.fields();
+  const Node tool{"tool", fields.tool_name};
+  const Node policy{"policy", inputs.policy_digest.hex()};
+  const Node trace{"trace", trace_id};
+  Relationship relationship;
+  relationship.parent = trace;
+  relationship.entities = {tool, policy, trace};
+  relationship.policy_ref = Json::object({{"policy_digest", policy.id}});
+  relationship.edges = {{"governed_by", tool, policy}};
+  relationship.parent_record_id = trace_id;
+  Json::Array entries;
+  for (const DelegationEntry& entry : judgement.entries) {
+    entries.push_back(entry.json());
+    const std::pair<std::string_view, const std::string&> agents[] = {{"delegator", entry.delegator_identity},
+                                                                      {"delegate", entry.delegate_identity}};
+    for (const auto& [role, identity] : agents) {
+      if (identity.empty()) continue;
+      relationship.entities.push_back({"agent", identity});
+      relationship.agents.push_back({std::string(role), identity});
+    }
+    if (entry.delegator_identity.empty() || entry.delegate_identity.empty()) continue;
+    relationship.edges.push_back(
+        {"delegates_to", {"agent", entry.delegator_identity}, {"agent", entry.delegate_identity}});
+  }
+
+  Json out{Json::Object{}};
+  out.set("created_at", Json(fields.created_at.rfc3339()));
+  out.set("trace_id", Json(trace_id));
+  out.set("tool_name", Json(fields.tool_name));
+  out.set("intent_digest", Json(inputs.intent_digest.hex()));
+  out.set("policy_digest", Json(inputs.policy_digest.hex()));
+  out.set("delegation_required", Json(true));
+  out.set("valid_delegations", Json(judgement.valid));
+  // gait says true with one link of several (gait-formats §19.19).
+  out.set("delegated", Json(judgement.complete));
+  put(out, "delegation_ref", judgement.delegation_ref);
+  out.set("relationship", relationship.json());
   out.set("entries", Json(std::move(entries)));
   return out;
 }

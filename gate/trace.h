@@ -10,6 +10,8 @@
 #include "common/digest.h"
 #include "common/json.h"
 #include "gate/approval.h"
+#include "gate/credential.h"
+#include "gate/delegation.h"
 #include "gate/evaluate.h"
 #include "signer/statement/statement.h"
 
@@ -24,6 +26,8 @@ struct TraceInputs {
   std::string approval_token_ref;  // --approval-token-ref, else the approval_ref of a granted approval
   std::string correlation_id;
   double latency_ms = 0;
+  const DelegationJudgement* delegation = nullptr;  // where the policy demands delegations
+  const CredentialReceipt* credential = nullptr;    // where one was issued
 };
 
 // gait's members in file order and the facts of the member `countersign`.
@@ -33,5 +37,9 @@ Json trace_statement(const statement::TraceFields& fields);
 
 // gait's unsigned audit record without schema_id, schema_version and producer_version, which the holder sets.
 Json approval_audit_fields(const TraceInputs& inputs, const std::string& trace_id, const ApprovalJudgement& judgement);
+
+// The same of gait's delegation audit (gait-formats §11), which says delegated only where every link has its token.
+Json delegation_audit_fields(const TraceInputs& inputs, const std::string& trace_id,
+                             const DelegationJudgement& judgement);
 
 }  // namespace countersign::gate

@@ -1,6 +1,6 @@
 #include "packs/pack_documents.h"
 
-#include "signer/statement/approval_audit_fields.h"
+#include "signer/statement/record_fields.h"
 
 namespace countersign::packs {
 namespace {
@@ -54,7 +54,8 @@ Result<Json> record(const Structure& structure, const Json& document, std::strin
 }  // namespace
 
 Result<Json> approval_audit_record(const Json& document) {
-  return record(statement::approval_audit_structure(), document, "gait.gate.approval_audit_record", "approval audit");
+  return record(statement::record_structure(statement::StatementType::ApprovalAudit), document,
+                "gait.gate.approval_audit_record", "approval audit");
 }
 
 Result<Json> credential_evidence_record(const Json& document) {

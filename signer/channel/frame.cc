@@ -1,5 +1,7 @@
 #include "signer/channel/frame.h"
 
+#include <algorithm>
+
 #include "signer/channel/packing.h"
 
 namespace countersign::channel {
@@ -29,14 +31,10 @@ bool is_kind(std::uint8_t value) {
 }
 
 bool is_type(std::uint8_t value) {
-  switch (static_cast<statement::StatementType>(value)) {
-    case statement::StatementType::ApprovalToken:
-    case statement::StatementType::Trace:
-    case statement::StatementType::ApprovalAudit:
-    case statement::StatementType::EvidencePack:
-      return true;
-  }
-  return false;
+  const auto rows = statement::statement_rows();
+  return std::any_of(rows.begin(), rows.end(), [value](const statement::StatementRow& row) {
+    return static_cast<std::uint8_t>(row.type) == value;
+  });
 }
 
 Error nonsense(std::string_view what) {

@@ -10,6 +10,17 @@ bool may_grant(const ApproverConfig& approver, std::string_view scope) {
   });
 }
 
+std::optional<std::string> refused_word(const ApproverConfig& delegator,
+                                        const statement::DelegationTokenFields& delegation) {
+  std::vector<std::string> words = delegation.scope;
+  if (!delegation.scope_class.empty()) words.push_back(delegation.scope_class);
+  for (const std::string& word : words) {
+    const std::string scope = std::string(kDelegateScope) + word;
+    if (std::find(delegator.scopes.begin(), delegator.scopes.end(), scope) == delegator.scopes.end()) return word;
+  }
+  return std::nullopt;
+}
+
 std::chrono::nanoseconds longest_ttl(const ApprovalsConfig& approvals, const ApproverConfig& approver,
                                      const std::vector<std::string>& scopes) {
   std::chrono::nanoseconds longest = approvals.max_ttl;

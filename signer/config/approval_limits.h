@@ -3,16 +3,26 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "signer/config/config.h"
+#include "signer/statement/statement.h"
 
 namespace countersign::config {
 
+// Before a word that an entry of the roster may delegate.
+inline constexpr std::string_view kDelegateScope = "delegate:";
+
 // `scope` is one of the approver's, or the approver has "tool:*" and it is a tool's.
 bool may_grant(const ApproverConfig& approver, std::string_view scope);
+
+// The first word of the delegation's scope and scope class that `delegator` may not pass on: the roster has to say
+// "delegate:<word>" of each, and no wildcard stands for it.
+std::optional<std::string> refused_word(const ApproverConfig& delegator,
+                                        const statement::DelegationTokenFields& delegation);
 
 // The least of approvals.max_ttl, the approver's max_ttl and the max_ttl of every high-risk scope in `scopes`;
 // destructive:apply is one even where the list does not say so, with 30 minutes.

@@ -7,6 +7,7 @@
 
 #include "common/durable_file.h"
 #include "common/text.h"
+#include "signer/config/approval_limits.h"
 #include "signer/config/operation.h"
 #include "signer/config/sections.h"
 
@@ -141,11 +142,14 @@ Status check_scope(std::string_view scope, bool wildcard_tool) {
     return Error{ErrorCode::Invalid, "holds a wildcard that is not permitted: " + std::string(scope)};
   }
   if (scope == "phase:plan" || scope == "phase:apply" || scope == "destructive:apply") return ok();
-  const std::string_view tool = scope.starts_with("tool:") ? scope.substr(5) : std::string_view();
-  if (tool.empty() || tool != trimmed(tool) || lowered(tool) != tool || tool.find(',') != std::string_view::npos) {
-    return Error{
-        ErrorCode::Invalid,
-        "holds no scope of the form tool:NAME (lower case), phase:apply or destructive:apply: " + std::string(scope)};
+  // An approver may also be given words to delegate.
+  std::string_view name;
+  if (scope.starts_with("tool:")) name = scope.substr(5);
+  if (wildcard_tool && scope.starts_with(kDelegateScope)) name = scope.substr(kDelegateScope.size());
+  if (name.empty() || name != trimmed(name) || lowered(name) != name || name.find(',') != std::string_view::npos) {
+    return Error{ErrorCode::Invalid, "holds no scope of the form tool:NAME (lower case), phase:apply" +
+                                         std::string(wildcard_tool ? ", delegate:WORD" : "") +
+                                         " or destructive:apply: " + std::string(scope)};
   }
   return ok();
 }

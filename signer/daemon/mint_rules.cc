@@ -1,6 +1,7 @@
 #include "signer/daemon/mint_rules.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "common/text.h"
 #include "signer/config/approval_limits.h"
@@ -20,6 +21,26 @@ constexpr std::string_view kContextReasons[] = {"context_evidence_missing", "con
 
 Refusal refused(std::string reason, std::string detail, std::string hint, std::optional<Event> event) {
   return Refusal{Error{ErrorCode::Refused, std::move(detail), std::move(reason), std::move(hint)}, {}, event};
+}
+
+std::optional<Refusal> used_up(Nonces& nonces, const ApprovalProof& proof, UtcTime now) {
+  if (proof.kind == ApprovalProof::Kind::UnixUser || nonces.use(proof.nonce, now)) return std::nullopt;
+  return refused("nonce_unknown", "the proof's nonce was used a moment ago", "Sign a new challenge (GET /v1/nonce).",
+                 Event::ApprovalProofInvalid);
+}
+
+// Who proved it, and how: for the record.
+Json proof_facts(std::string_view part, const config::ApproverConfig& person, const ApprovalProof& proof,
+                 const Caller& caller) {
+  const bool by_user = proof.kind == ApprovalProof::Kind::UnixUser;
+  Json facts{Json::Object{}};
+  facts.set(part, person.identity);
+  facts.set("kind", by_user ? "unix_user" : "ssh");
+  facts.set("peer_uid", std::int64_t{caller.uid});
+  if (by_user) return facts;
+  if (const Result<std::string> fingerprint = statement::ssh_fingerprint(person.ssh_key))
+    facts.set("key", *fingerprint);
+  return facts;
 }
 
 bool has_scope(const std::vector<std::string>& scopes, std::string_view scope) {
@@ -46,9 +67,15 @@ ApprovalTimes approval_times(const config::ApprovalsConfig& approvals, const con
   return times;
 }
 
-std::optional<Refusal> MintRules::unproven(const statement::ApprovalTokenFields& token,
-                                           const config::ApproverConfig& approver, const ApprovalProof& proof,
-                                           const Caller& caller, UtcTime now) const {
+struct MintRules::Subject {
+  const std::string& identity;
+  std::string_view unknown;  // the refusal's reason where the identity is not on the roster
+  std::string_view name_space;
+  std::function<std::string(std::string_view nonce, UtcTime expires_at)> message;
+};
+
+std::optional<Refusal> MintRules::unproven(const Subject& subject, const config::ApproverConfig& approver,
+                                           const ApprovalProof& proof, const Caller& caller, UtcTime now) const {
   if (proof.kind == ApprovalProof::Kind::UnixUser) {
     if (approver.unix_uid && *approver.unix_uid == caller.uid) return std::nullopt;
     return refused("approval_proof_invalid",
@@ -68,11 +95,10 @@ std::optional<Refusal> MintRules::unproven(const statement::ApprovalTokenFields&
                    "Sign a new challenge (GET /v1/nonce).", Event::ApprovalProofInvalid);
   }
   const Status verified = statement::verify_ssh_signature(
-      proof.signature, statement::approval_message(token, proof.nonce, proof.expires_at), statement::kApprovalNamespace,
-      approver.ssh_key);
+      proof.signature, subject.message(proof.nonce, proof.expires_at), subject.name_space, approver.ssh_key);
   if (verified) return std::nullopt;
   return refused("approval_proof_invalid",
-                 "the SSH signature is not by the key of " + approver.identity + " over this approval",
+                 "the SSH signature is not by the key of " + approver.identity + " over this request",
                  "Sign exactly what is asked for, with the key on the roster.", Event::ApprovalProofInvalid);
 }
 
@@ -99,34 +125,46 @@ std::optional<Refusal> MintRules::not_pending(const statement::ApprovalTokenFiel
                  "Ask for " + duration_text(times.most) + " or less.", Event::TtlOverLimit);
 }
 
-std::variant<MintGrant, Refusal> MintRules::judge(const statement::ApprovalTokenFields& token,
-                                                  const std::optional<Json>& proof, const Caller& caller,
-                                                  UtcTime now) const {
-  const Result<std::string> key = identity_key(token.approver_identity);
+std::variant<MintRules::Proven, Refusal> MintRules::proven(const Subject& subject, const std::optional<Json>& proof,
+                                                           const Caller& caller, UtcTime now) const {
+  Result<std::string> key = identity_key(subject.identity);
   const config::ApproverConfig* approver = key ? config_.approver(*key) : nullptr;
   if (approver == nullptr) {
-    return refused("approver_not_in_roster", token.approver_identity + " is not on the list of approvers",
+    return refused(std::string(subject.unknown), subject.identity + " is not on the list of approvers",
                    "Approvers stand under `approvers` in the configuration.", Event::ApproverUnknown);
   }
   if (!proof) {
-    return refused("approval_proof_missing", "an approval needs its approver's proof",
-                   "Sign the challenge of GET /v1/nonce with the approver's SSH key.", Event::ApprovalProofInvalid);
+    return refused("approval_proof_missing", "a token needs the proof of the person who gives it",
+                   "Sign the challenge of GET /v1/nonce with that person's SSH key.", Event::ApprovalProofInvalid);
   }
-  const Result<ApprovalProof> read = ApprovalProof::parse(*proof);
+  Result<ApprovalProof> read = ApprovalProof::parse(*proof);
   if (!read) return Refusal{read.error()};
-  if (std::optional<Refusal> refusal = unproven(token, *approver, *read, caller, now)) return *std::move(refusal);
+  if (std::optional<Refusal> refusal = unproven(subject, *approver, *read, caller, now)) return *std::move(refusal);
+  return Proven{*approver, *std::move(key), *std::move(read)};
+}
+
+std::variant<MintGrant, Refusal> MintRules::judge(const statement::ApprovalTokenFields& token,
+                                                  const std::optional<Json>& proof, const Caller& caller,
+                                                  UtcTime now) const {
+  const Subject subject{token.approver_identity, "approver_not_in_roster", statement::kApprovalNamespace,
+                        [&token](std::string_view nonce, UtcTime expires_at) {
+                          return statement::approval_message(token, nonce, expires_at);
+                        }};
+  std::variant<Proven, Refusal> known = proven(subject, proof, caller, now);
+  if (Refusal* refusal = std::get_if<Refusal>(&known)) return std::move(*refusal);
+  const auto& [approver, key, read] = std::get<Proven>(known);
 
   const Result<std::optional<ledger::Decision>> decision =
       store_.latest_decision(token.intent_digest, token.policy_digest);
   if (!decision) return Refusal{decision.error()};
-  if (std::optional<Refusal> refusal = not_pending(token, *approver, *decision, now)) return *std::move(refusal);
+  if (std::optional<Refusal> refusal = not_pending(token, approver, *decision, now)) return *std::move(refusal);
   const Result<std::string> requester = identity_key((*decision)->facts.requester);
-  if (!requester || *requester == *key) {
+  if (!requester || *requester == key) {
     return refused("requester_is_approver", "the requester cannot approve their own request",
                    "Another approver must approve it.", Event::RequesterIsApprover);
   }
   const bool same_uid = (*decision)->peer_uid == caller.uid;
-  const bool by_user = read->kind == ApprovalProof::Kind::UnixUser;
+  const bool by_user = read.kind == ApprovalProof::Kind::UnixUser;
   if (same_uid && (by_user || config_.approvals.distinct_uid)) {
     return refused("same_uid_refused",
                    "uid " + std::to_string(caller.uid) + " recorded the request and cannot approve it as well",
@@ -135,23 +173,40 @@ std::variant<MintGrant, Refusal> MintRules::judge(const statement::ApprovalToken
                    Event::RequesterIsApprover);
   }
   for (const std::string& scope : token.scope) {
-    if (config::may_grant(*approver, scope)) continue;
-    return refused("approver_scope_refused", approver->identity + " may not grant " + scope,
+    if (config::may_grant(approver, scope)) continue;
+    return refused("approver_scope_refused", approver.identity + " may not grant " + scope,
                    "Their scopes stand under `approvers` in the configuration.", Event::ApproverNotAuthorised);
   }
-  if (!by_user && !nonces_.use(read->nonce, now)) {
-    return refused("nonce_unknown", "the proof's nonce was used a moment ago", "Sign a new challenge (GET /v1/nonce).",
-                   Event::ApprovalProofInvalid);
+  if (std::optional<Refusal> refusal = used_up(nonces_, read, now)) return *std::move(refusal);
+  Json facts = proof_facts("approver", approver, read, caller);
+  facts.set("same_uid", same_uid);
+  return MintGrant{key, now - kRequirementLasts, std::move(facts)};
+}
+
+std::variant<MintGrant, Refusal> MintRules::judge(const statement::DelegationTokenFields& token,
+                                                  const std::optional<Json>& proof, const Caller& caller,
+                                                  UtcTime now) const {
+  const Subject subject{token.delegator_identity, "delegator_not_in_roster", statement::kDelegationNamespace,
+                        [&token](std::string_view nonce, UtcTime expires_at) {
+                          return statement::delegation_message(token, nonce, expires_at);
+                        }};
+  std::variant<Proven, Refusal> known = proven(subject, proof, caller, now);
+  if (Refusal* refusal = std::get_if<Refusal>(&known)) return std::move(*refusal);
+  const auto& [delegator, key, read] = std::get<Proven>(known);
+
+  if (const std::optional<std::string> word = config::refused_word(delegator, token)) {
+    return refused("delegation_scope_refused", delegator.identity + " may not delegate " + *word,
+                   "The roster entry needs the scope delegate:" + *word + ".", Event::ApproverNotAuthorised);
   }
-  Json facts = Json::object({{"approver", approver->identity},
-                             {"kind", by_user ? "unix_user" : "ssh"},
-                             {"peer_uid", std::int64_t{caller.uid}},
-                             {"same_uid", same_uid}});
-  if (!by_user) {
-    const Result<std::string> fingerprint = statement::ssh_fingerprint(approver->ssh_key);
-    if (fingerprint) facts.set("key", *fingerprint);
+  const std::chrono::nanoseconds longest = config::longest_ttl(config_.approvals, delegator, token.scope);
+  if (token.ttl > longest) {
+    return refused("ttl_over_limit",
+                   "a ttl of " + duration_text(token.ttl) + " exceeds " + duration_text(longest) +
+                       ", the limit of approvals.max_ttl and the delegator's max_ttl",
+                   "Ask for " + duration_text(longest) + " or less.", Event::TtlOverLimit);
   }
-  return MintGrant{*key, now - kRequirementLasts, std::move(facts)};
+  if (std::optional<Refusal> refusal = used_up(nonces_, read, now)) return *std::move(refusal);
+  return MintGrant{key, UtcTime(), proof_facts("delegator", delegator, read, caller)};
 }
 
 }  // namespace countersign::daemon

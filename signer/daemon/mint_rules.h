@@ -1,5 +1,6 @@
-// What an approval token needs before it is minted: a pending request, an approver who is proven, entitled and not the
-// requester, and times within every limit (docs/architecture.md, "Allow, approve, redeem, run").
+// What a token needs before it is minted. An approval: a pending request, an approver who is proven, entitled and not
+// the requester, and times within every limit (docs/architecture.md, "Allow, approve, redeem, run"). A delegation: a
+// delegator who is proven and entitled to pass those words on.
 #pragma once
 
 #include <chrono>
@@ -32,8 +33,8 @@ ApprovalTimes approval_times(const config::ApprovalsConfig& approvals, const con
 
 struct MintGrant {
   std::string approver_key;  // identity_key
-  UtcTime pending_since;     // for ledger::Item
-  // How the approver proved it: {"approver","kind","key"?,"peer_uid","same_uid"}, for the record.
+  UtcTime pending_since;     // for ledger::Item; zero of a delegation
+  // How it was proved: {"approver" or "delegator","kind","key"?,"peer_uid","same_uid"?}, for the record.
   Json proof;
 };
 
@@ -49,8 +50,22 @@ class MintRules {
   std::variant<MintGrant, Refusal> judge(const statement::ApprovalTokenFields& token, const std::optional<Json>& proof,
                                          const Caller& caller, UtcTime now) const;
 
+  // As above. Refusals by reason: delegator_not_in_roster · approval_proof_missing · approval_proof_invalid ·
+  //   approval_proof_expired · nonce_unknown · delegation_scope_refused · ttl_over_limit.
+  std::variant<MintGrant, Refusal> judge(const statement::DelegationTokenFields& token,
+                                         const std::optional<Json>& proof, const Caller& caller, UtcTime now) const;
+
  private:
-  std::optional<Refusal> unproven(const statement::ApprovalTokenFields& token, const config::ApproverConfig& approver,
+  struct Proven {
+    const config::ApproverConfig& approver;
+    std::string key;  // identity_key
+    statement::ApprovalProof proof;
+  };
+  // What the proof is about: the namespace, and what is signed under a nonce until a time.
+  struct Subject;
+  std::variant<Proven, Refusal> proven(const Subject& subject, const std::optional<Json>& proof, const Caller& caller,
+                                       UtcTime now) const;
+  std::optional<Refusal> unproven(const Subject& subject, const config::ApproverConfig& approver,
                                   const statement::ApprovalProof& proof, const Caller& caller, UtcTime now) const;
   std::optional<Refusal> not_pending(const statement::ApprovalTokenFields& token,
                                      const config::ApproverConfig& approver,

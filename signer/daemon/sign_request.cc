@@ -68,8 +68,10 @@ Result<SignRequest> SignRequest::parse(const JsonTree& body, std::string_view by
   const bool trace = request.type == statement::StatementType::Trace;
   if (!trace && !request.redeem.empty()) return wrong("redeem belongs to a trace");
   if (!trace && request.intent) return wrong("intent belongs to a trace");
-  if (request.type != statement::StatementType::ApprovalToken && request.proof) {
-    return wrong("proof belongs to an approval token");
+  const bool token = request.type == statement::StatementType::ApprovalToken ||
+                     request.type == statement::StatementType::DelegationToken;
+  if (!token && request.proof) {
+    return wrong("proof belongs to an approval or a delegation token");
   }
   if (!request.idempotency_key.empty()) request.digest = sha256(bytes);
   return request;

@@ -139,7 +139,10 @@ std::optional<Refusal> SignService::judge(Pending& pending, SignRequest& request
   if (const statement::ApprovalTokenFields* token = statement.approval_token()) {
     return judge_token(pending, request, *token);
   }
-  return std::nullopt;  // an audit states what was judged; it permits nothing
+  if (const statement::DelegationTokenFields* token = statement.delegation_token()) {
+    return judge_token(pending, request, *token);
+  }
+  return std::nullopt;  // a record states what was judged; it permits nothing
 }
 
 std::optional<Refusal> SignService::judge_trace(Pending& pending, const SignRequest& request,
@@ -188,6 +191,14 @@ std::optional<Refusal> SignService::judge_token(Pending& pending, const SignRequ
   return std::nullopt;
 }
 
+std::optional<Refusal> SignService::judge_token(Pending& pending, const SignRequest& request,
+                                                const statement::DelegationTokenFields& token) {
+  std::variant<MintGrant, Refusal> judged = mints_.judge(token, request.proof, pending.caller, clock_.now());
+  if (Refusal* refusal = std::get_if<Refusal>(&judged)) return std::move(*refusal);
+  pending.proof_record = std::move(std::get<MintGrant>(judged).proof);
+  return std::nullopt;
+}
+
 void SignService::signed_by_holder(const std::shared_ptr<Pending>& shared, Result<std::string> payload) {
   Pending& pending = *shared;
   if (!payload) return end(pending, {std::move(payload).error()});
@@ -229,10 +240,13 @@ Status SignService::complete(Pending& pending, channel::SignAnswer answer) {
   }
   if (item.minted) {
     ASSIGN_OR_RETURN(item.minted, minted_token(answer.statement_json, answer.signed_digest, *std::move(item.minted)));
+  }
+  if (pending.proof_record) {
     // Who proved it, and how, is recorded before what it permits.
+    ASSIGN_OR_RETURN(const Json token, Json::parse(answer.statement_json));
     ledger::Item proof;
-    pending.proof_record->set("token_id", item.minted->token_id);
-    proof.record.kind = "approval_proof";
+    pending.proof_record->set("token_id", token.text("token_id"));
+    proof.record.kind = pending.type == StatementType::ApprovalToken ? "approval_proof" : "delegation_proof";
     proof.record.at = answer.signed_at;
     proof.record.type = item.record.type;
     proof.record.role = item.record.role;

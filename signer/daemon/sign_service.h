@@ -49,6 +49,8 @@ class SignService {
   std::optional<Refusal> judge_trace(Pending& pending, const SignRequest& request, const statement::TraceClaims& trace);
   std::optional<Refusal> judge_token(Pending& pending, const SignRequest& request,
                                      const statement::ApprovalTokenFields& token);
+  std::optional<Refusal> judge_token(Pending& pending, const SignRequest& request,
+                                     const statement::DelegationTokenFields& token);
   void signed_by_holder(const std::shared_ptr<Pending>& pending, Result<std::string> payload);
   Status complete(Pending& pending, channel::SignAnswer answer);
   void recorded(Pending& pending, const Result<ledger::Committed>& outcome);

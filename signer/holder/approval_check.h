@@ -25,12 +25,23 @@ class ApprovalCheck {
   Status check(const statement::ApprovalTokenFields& token, std::string_view proof_json, std::uint32_t peer_uid,
                UtcTime now) const;
 
+  // As above, with delegator_not_in_roster and delegation_scope_refused.
+  Status check(const statement::DelegationTokenFields& token, std::string_view proof_json, std::uint32_t peer_uid,
+               UtcTime now) const;
+
   // After the token was signed: an SSH proof makes one token only.
   void use(std::string_view proof_json, UtcTime now);
 
  private:
-  Status check_proof(const config::ApproverConfig& approver, const statement::ApprovalTokenFields& token,
+  // What the proof is about: the namespace, and what is signed under a nonce until a time.
+  struct Subject;
+  // The roster's entry, proven.
+  Result<const config::ApproverConfig*> proven(const Subject& subject, std::string_view proof_json,
+                                               std::uint32_t peer_uid, UtcTime now) const;
+  Status check_proof(const Subject& subject, const config::ApproverConfig& approver,
                      const statement::ApprovalProof& proof, std::uint32_t peer_uid, UtcTime now) const;
+  Status check_ttl(const config::ApproverConfig& approver, const std::vector<std::string>& scope,
+                   std::chrono::nanoseconds ttl) const;
   const config::HolderSettings& settings_;
   std::map<std::string, UtcTime, std::less<>> used_;  // nonces, until they expire
 };

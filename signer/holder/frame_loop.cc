@@ -154,7 +154,7 @@ void FrameLoop::take(channel::Frame frame) {
     return end(HolderExit::PeerNonsense, std::move(job).error());
   }
   // A proof counts once: the next job is looked at after it was used up.
-  const bool alone = job->type == statement::StatementType::ApprovalToken;
+  const bool alone = statement::row_of(job->type).role == keymgmt::Role::Approval;
   if (alone) answer_jobs();
   jobs_.push_back({frame.id, std::move(frame.payload), *std::move(job), {}, {}});
   if (alone || jobs_.size() == kJobsAtOnce) answer_jobs();

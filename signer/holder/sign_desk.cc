@@ -34,8 +34,14 @@ Result<SignDesk::Draft> SignDesk::draft(const channel::SignJob& job) const {
   ASSIGN_OR_RETURN(const statement::Statement statement, statement::Statement::parse(job.type, std::move(fields)));
 
   statement::Stamp stamp{clock_.now(), job.sequence, {}};
-  if (const statement::ApprovalTokenFields* token = statement.approval_token()) {
-    RETURN_IF_ERROR(approvals_.check(*token, job.proof_json, job.peer_uid, stamp.now));
+  const bool is_token = statement.approval_token() != nullptr || statement.delegation_token() != nullptr;
+  if (const auto* approval = statement.approval_token()) {
+    RETURN_IF_ERROR(approvals_.check(*approval, job.proof_json, job.peer_uid, stamp.now));
+  }
+  if (const auto* delegation = statement.delegation_token()) {
+    RETURN_IF_ERROR(approvals_.check(*delegation, job.proof_json, job.peer_uid, stamp.now));
+  }
+  if (is_token) {
     stamp.token_id = to_hex(random_bytes(kTokenIdBytes));
   }
   ASSIGN_OR_RETURN(statement::UnsignedDocument document, statement.rebuild(stamp));
@@ -53,7 +59,9 @@ Result<channel::SignAnswer> SignDesk::finish(const channel::SignJob& job, Draft 
   const Digest signed_digest = draft.document.signed_digest();
   ASSIGN_OR_RETURN(const Digest of_signature, signature_digest(key, signature));
   ASSIGN_OR_RETURN(const JsonTree document, std::move(draft.document).seal(key, signature));
-  if (job.type == statement::StatementType::ApprovalToken) approvals_.use(job.proof_json, draft.now);
+  const bool is_token =
+      job.type == statement::StatementType::ApprovalToken || job.type == statement::StatementType::DelegationToken;
+  if (is_token) approvals_.use(job.proof_json, draft.now);
   return channel::SignAnswer{sha256(payload), key.kid(), signed_digest,
                              of_signature,    draft.now, document.root().compact()};
 }

@@ -34,6 +34,19 @@ std::string approval_message(const ApprovalTokenFields& fields, std::string_view
   return out.canonical();
 }
 
+std::string delegation_message(const DelegationTokenFields& fields, std::string_view nonce, UtcTime expires_at) {
+  Json out = Json::object({{"delegate_identity", fields.delegate_identity},
+                           {"delegator_identity", fields.delegator_identity},
+                           {"expires_at", expires_at.rfc3339()},
+                           {"nonce", nonce},
+                           {"scope", Json::array(fields.scope)},
+                           {"ttl_seconds", std::chrono::duration_cast<std::chrono::seconds>(fields.ttl).count()}});
+  if (!fields.scope_class.empty()) out.set("scope_class", fields.scope_class);
+  if (fields.intent_digest) out.set("intent_digest", fields.intent_digest->hex());
+  if (fields.policy_digest) out.set("policy_digest", fields.policy_digest->hex());
+  return out.canonical();
+}
+
 Result<ApprovalProof> ApprovalProof::parse(const Json& json) {
   const JsonTree proof(json);
   const JsonNode& given = proof.root();

@@ -1,5 +1,6 @@
-// How an approver proves who they are: an OpenSSH signature (PROTOCOL.sshsig, namespace "countersign-approval") over
-// the canonical JSON of what is approved, or the kernel's word for a unix user.
+// How an approver or a delegator proves who they are: an OpenSSH signature (PROTOCOL.sshsig) over the canonical JSON of
+// what is approved or delegated, or the kernel's word for a unix user. Each kind of token has its own namespace, so
+// that a proof for one is none for the other.
 #pragma once
 
 #include <string>
@@ -12,10 +13,15 @@
 namespace countersign::statement {
 
 inline constexpr std::string_view kApprovalNamespace = "countersign-approval";
+inline constexpr std::string_view kDelegationNamespace = "countersign-delegation";
 
 // The bytes an approver signs: RFC 8785 form of {approver_identity, delegation_binding_digest?, expires_at,
 // intent_digest, max_ops?, max_targets?, nonce, policy_digest, reason_code, scope, ttl_seconds}.
 std::string approval_message(const ApprovalTokenFields& fields, std::string_view nonce, UtcTime expires_at);
+
+// The bytes a delegator signs: RFC 8785 form of {delegate_identity, delegator_identity, expires_at, intent_digest?,
+// nonce, policy_digest?, scope, scope_class?, ttl_seconds}.
+std::string delegation_message(const DelegationTokenFields& fields, std::string_view nonce, UtcTime expires_at);
 
 // A request's `proof`: {"kind":"ssh","signature","nonce","expires_at"} or {"kind":"unix_user"}.
 struct ApprovalProof {

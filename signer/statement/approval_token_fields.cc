@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "common/text.h"
+#include "signer/statement/token_parts.h"
 
 namespace countersign::statement {
 namespace {
@@ -21,10 +21,6 @@ constexpr Field kRequest[] = {{"approver_identity", Text, Required},
                               {"ttl_seconds", Integer, Required}};
 constexpr Structure kRequestShape{kRequest};
 
-constexpr std::size_t kTokenIdDigits = 24;
-// No configuration allows more; beyond it, created_at + ttl could leave the years gait reads.
-constexpr std::int64_t kLongestTtl = std::int64_t{10} * 366 * 24 * 3600;
-
 Error invalid(std::string detail) {
   return Error{ErrorCode::Invalid, std::move(detail)};
 }
@@ -40,37 +36,18 @@ std::int64_t integer(const JsonNode& object, std::string_view name) {
 }
 
 Result<std::vector<std::string>> read_scope(const JsonNode& given) {
-  std::vector<std::string> words;
-  for (const JsonNode& word : given.children()) words.emplace_back(word.text);
-  std::vector<std::string> out;
-  for (std::string& word : text_set(words, true)) {
-    if (word.find('*') != std::string::npos) {
-      return Error{ErrorCode::Refused, "scope: \"" + word.substr(0, 64) + "\" holds a wildcard", "scope_wildcard",
-                   "name each tool, for instance tool:db.write"};
-    }
+  ASSIGN_OR_RETURN(std::vector<std::string> out, scope_words(given));
+  for (std::string& word : out) {
     if (word.find(':') == std::string::npos) word.insert(0, "tool:");
     const std::size_t colon = word.find(':');
     if (colon == 0 || colon + 1 == word.size()) {
       return invalid("scope: \"" + word.substr(0, 64) + "\" is not kind:name");
     }
-    // gait lists scopes joined by a comma.
-    if (word.find(',') != std::string::npos) return invalid("scope: a word holds a comma");
-    out.push_back(std::move(word));
   }
   std::sort(out.begin(), out.end());
   out.erase(std::unique(out.begin(), out.end()), out.end());
   if (out.empty()) return invalid("scope: must name at least one kind:name");
   return out;
-}
-
-Result<std::string> read_name(std::string_view given, std::string_view name) {
-  std::string out(trimmed(given));
-  if (out.empty()) return invalid(std::string(name) + ": must not be blank");
-  return out;
-}
-
-void set_text(Json& object, std::string_view name, std::string text) {
-  object.find(name)->as_string() = std::move(text);
 }
 
 }  // namespace
@@ -104,12 +81,10 @@ Result<ApprovalTokenFields> read_approval_token_fields(const JsonTree& fields) {
   if (const std::string_view binding = given.text_of("delegation_binding_digest"); !binding.empty()) {
     ASSIGN_OR_RETURN(out.delegation_binding_digest, Digest::parse(binding));
   }
-  ASSIGN_OR_RETURN(out.approver_identity, read_name(given.text_of("approver_identity"), "approver_identity"));
-  ASSIGN_OR_RETURN(out.reason_code, read_name(given.text_of("reason_code"), "reason_code"));
+  ASSIGN_OR_RETURN(out.approver_identity, required_name(given.text_of("approver_identity"), "approver_identity"));
+  ASSIGN_OR_RETURN(out.reason_code, required_name(given.text_of("reason_code"), "reason_code"));
   ASSIGN_OR_RETURN(out.scope, read_scope(*given.find("scope")));
-  const std::int64_t ttl = integer(given, "ttl_seconds");
-  if (ttl <= 0 || ttl > kLongestTtl) return invalid("ttl_seconds: must be positive and at most ten years");
-  out.ttl = std::chrono::seconds(ttl);
+  ASSIGN_OR_RETURN(out.ttl, read_ttl(given));
   out.max_targets = integer(given, "max_targets");
   out.max_ops = integer(given, "max_ops");
   if (out.max_targets < 0) return invalid("max_targets: must not be negative");
@@ -118,11 +93,7 @@ Result<ApprovalTokenFields> read_approval_token_fields(const JsonTree& fields) {
 }
 
 Result<StampedDocument> stamped(const ApprovalTokenFields& token, const Stamp& stamp) {
-  const bool is_hex = std::all_of(stamp.token_id.begin(), stamp.token_id.end(),
-                                  [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-  if (stamp.token_id.size() != kTokenIdDigits || !is_hex) {
-    return invalid("token_id: must be 24 lower-case hex digits");
-  }
+  RETURN_IF_ERROR(check_token_id(stamp));
   const UtcTime created_at = stamp.now.whole_seconds();
   Json::Object out;
   out.reserve(approval_token_structure().fields.size());
@@ -148,33 +119,14 @@ Result<StampedDocument> stamped(const ApprovalTokenFields& token, const Stamp& s
 }
 
 Status normalise_approval_token(Json& token) {
-  if (token.text("schema_version").empty()) set_text(token, "schema_version", std::string(kSchemaVersion));
-  if (token.text("schema_version") != kSchemaVersion) return invalid("schema_version: must be 1.0.0");
-  for (const std::string_view name : {"token_id", "approver_identity", "reason_code"}) {
-    ASSIGN_OR_RETURN(std::string text, read_name(token.text(name), name));
-    set_text(token, name, std::move(text));
-  }
-  for (const std::string_view name : {"intent_digest", "policy_digest", "delegation_binding_digest"}) {
-    if (token.find(name) == nullptr) continue;
-    const std::string text = lowered(trimmed(token.text(name)));
-    if (!Digest::parse(text)) return invalid(std::string(name) + ": must be 64 hex digits");
-    set_text(token, name, text);
-  }
-  Json& scope = *token.find("scope");
-  if (!scope.is_array()) return invalid("scope: must name at least one kind:name");
-  std::vector<std::string> words;
-  for (const Json& word : scope.as_array()) words.push_back(word.as_string());
-  words = text_set(words, true);
-  if (words.empty()) return invalid("scope: must name at least one kind:name");
-  scope = Json::array(words);
+  RETURN_IF_ERROR(normalise_schema_version(token));
+  RETURN_IF_ERROR(normalise_names(token, {"token_id", "approver_identity", "reason_code"}));
+  RETURN_IF_ERROR(normalise_digests(token, {"intent_digest", "policy_digest", "delegation_binding_digest"}));
+  RETURN_IF_ERROR(normalise_scope(token));
   for (const std::string_view name : {"max_targets", "max_ops"}) {
     if (integer(token, name) < 0) return invalid(std::string(name) + ": must not be negative");
   }
-  for (const std::string_view name : {"created_at", "expires_at"}) {
-    ASSIGN_OR_RETURN(const UtcTime moment, UtcTime::parse(token.text(name)));
-    if (moment.is_zero()) return invalid(std::string(name) + ": is missing");
-  }
-  return ok();
+  return require_times(token);
 }
 
 }  // namespace countersign::statement

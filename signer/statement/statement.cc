@@ -1,9 +1,10 @@
 #include "signer/statement/statement.h"
 
-#include "signer/statement/approval_audit_fields.h"
 #include "signer/statement/approval_token_fields.h"
+#include "signer/statement/delegation_token_fields.h"
 #include "signer/statement/envelope.h"
 #include "signer/statement/evidence_pack_fields.h"
+#include "signer/statement/record_fields.h"
 #include "signer/statement/trace_fields.h"
 
 namespace countersign::statement {
@@ -16,6 +17,12 @@ constexpr StatementRow kRows[] = {
     {StatementType::Trace, "trace", "gait.gate.trace", keymgmt::Role::Trace, true},
     {StatementType::ApprovalAudit, "approval_audit", "gait.gate.approval_audit_record", keymgmt::Role::Trace, true},
     {StatementType::EvidencePack, "evidence_pack", "gait.guard.pack_manifest", keymgmt::Role::Trace, true},
+    {StatementType::DelegationToken, "delegation_token", "gait.gate.delegation_token", keymgmt::Role::Approval, true},
+    {StatementType::DelegationAudit, "delegation_audit", "gait.gate.delegation_audit_record", keymgmt::Role::Trace,
+     true},
+    {StatementType::CredentialEvidence, "credential_evidence", "gait.gate.broker_credential_record",
+     keymgmt::Role::Trace, true},
+    {StatementType::StateAttestation, "state_attestation", "countersign.state_attestation", keymgmt::Role::Trace, true},
 };
 
 struct VerdictRow {
@@ -31,15 +38,15 @@ constexpr std::size_t kShortId = 24;
 
 }  // namespace
 
-std::span<const StatementRow> statement_rows() {
-  return kRows;
-}
-
 const StatementRow& row_of(StatementType type) {
   for (const StatementRow& row : kRows) {
     if (row.type == type) return row;
   }
   __builtin_unreachable();
+}
+
+std::span<const StatementRow> statement_rows() {
+  return kRows;
 }
 
 std::optional<StatementType> statement_type_named(std::string_view name) {
@@ -92,8 +99,15 @@ Result<Statement> Statement::parse(StatementType type, JsonTree fields) {
       ASSIGN_OR_RETURN(out.token_, read_approval_token_fields(out.fields_));
       break;
     }
+    case StatementType::DelegationToken: {
+      ASSIGN_OR_RETURN(out.delegation_, read_delegation_token_fields(out.fields_));
+      break;
+    }
     case StatementType::ApprovalAudit:
-      RETURN_IF_ERROR(check_approval_audit_fields(out.fields_));
+    case StatementType::DelegationAudit:
+    case StatementType::CredentialEvidence:
+    case StatementType::StateAttestation:
+      RETURN_IF_ERROR(check_record_fields(type, out.fields_));
       break;
     case StatementType::EvidencePack: {
       ASSIGN_OR_RETURN(out.pack_, read_evidence_pack_fields(out.fields_));
@@ -113,8 +127,15 @@ Result<UnsignedDocument> Statement::rebuild(const Stamp& stamp) const {
       ASSIGN_OR_RETURN(StampedDocument made, stamped(*token_, stamp));
       return UnsignedDocument(std::move(made.document), made.signed_digest, type_);
     }
-    case StatementType::ApprovalAudit: {
-      StampedDocument made = stamped_audit(fields_, stamp);
+    case StatementType::DelegationToken: {
+      ASSIGN_OR_RETURN(StampedDocument made, stamped(*delegation_, stamp));
+      return UnsignedDocument(std::move(made.document), made.signed_digest, type_);
+    }
+    case StatementType::ApprovalAudit:
+    case StatementType::DelegationAudit:
+    case StatementType::CredentialEvidence:
+    case StatementType::StateAttestation: {
+      StampedDocument made = stamped_record(type_, fields_, stamp);
       return UnsignedDocument(std::move(made.document), made.signed_digest, type_);
     }
     case StatementType::EvidencePack: {

@@ -19,7 +19,17 @@
 
 namespace countersign::statement {
 
-enum class StatementType { ApprovalToken, Trace, ApprovalAudit, EvidencePack };
+// The numbers travel between front and holder: new types go to the end.
+enum class StatementType {
+  ApprovalToken,
+  Trace,
+  ApprovalAudit,
+  EvidencePack,
+  DelegationToken,
+  DelegationAudit,
+  CredentialEvidence,
+  StateAttestation,
+};
 
 struct StatementRow {
   StatementType type;
@@ -29,8 +39,8 @@ struct StatementRow {
   bool p256;  // whether a P-256 key may sign it (gait itself verifies Ed25519 only)
 };
 // The table role → statement types → formats → algorithms; docs/statements.md is printed from it.
-std::span<const StatementRow> statement_rows();
 const StatementRow& row_of(StatementType type);
+std::span<const StatementRow> statement_rows();
 std::optional<StatementType> statement_type_named(std::string_view name);
 
 enum class Verdict { Allow, DryRun, RequireApproval, Block };  // in order of restriction
@@ -84,6 +94,16 @@ struct ApprovalTokenFields {
   std::int64_t max_ops = 0;
 };
 
+struct DelegationTokenFields {
+  std::string delegator_identity;
+  std::string delegate_identity;   // another one
+  std::vector<std::string> scope;  // lower-cased set, never a wildcard
+  std::string scope_class;         // "": none
+  std::optional<Digest> intent_digest;
+  std::optional<Digest> policy_digest;
+  std::chrono::nanoseconds ttl{};  // whole seconds, > 0
+};
+
 struct EvidencePackFields {
   // gait-formats §16.2 in file order without schema_id, schema_version, producer_version, pack_id and generated_at,
   // which the holder sets.
@@ -98,7 +118,7 @@ std::string evidence_pack_id(std::string_view run_id, const Json& contents);
 struct Stamp {
   UtcTime now;
   std::uint64_t sequence = 0;  // reserved by the front; goes into a trace's `countersign`
-  std::string token_id;        // 24 random hex digits; for an approval token
+  std::string token_id;        // 24 random hex digits; for a token
 };
 
 // A document ready to be signed: only Statement::rebuild makes one.
@@ -131,6 +151,7 @@ class Statement {
   // Null unless the type matches.
   const TraceClaims* trace() const { return facts_ == nullptr ? nullptr : &claims_; }
   const ApprovalTokenFields* approval_token() const { return token_ ? &*token_ : nullptr; }
+  const DelegationTokenFields* delegation_token() const { return delegation_ ? &*delegation_ : nullptr; }
 
   // Fails with Invalid only where the stamp does not fit (an empty token id for a token).
   Result<UnsignedDocument> rebuild(const Stamp& stamp) const;
@@ -142,6 +163,7 @@ class Statement {
   TraceClaims claims_;               // of a trace
   const JsonNode* facts_ = nullptr;  // of a trace: its member `countersign`, normalised, taken out of `fields_`
   std::optional<ApprovalTokenFields> token_;
+  std::optional<DelegationTokenFields> delegation_;
   std::optional<EvidencePackFields> pack_;
 };
 
@@ -153,7 +175,7 @@ class VerifiedDocument {
   const Json& document() const { return document_; }
   const keymgmt::PublishedKey& key() const { return key_; }
   const Digest& signed_digest() const { return signed_digest_; }
-  // The moment the signature claims: observed_at of a trace and an audit, created_at of a token, generated_at of a
+  // The moment the signature claims: created_at of a token, observed_at of all else, generated_at of a
   // pack.
   UtcTime signed_at() const { return signed_at_; }
 

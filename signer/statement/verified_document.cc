@@ -1,7 +1,8 @@
-#include "signer/statement/approval_audit_fields.h"
 #include "signer/statement/approval_token_fields.h"
+#include "signer/statement/delegation_token_fields.h"
 #include "signer/statement/envelope.h"
 #include "signer/statement/evidence_pack_fields.h"
+#include "signer/statement/record_fields.h"
 #include "signer/statement/statement.h"
 #include "signer/statement/trace_fields.h"
 
@@ -12,29 +13,29 @@ Error unverified(std::string_view reason, std::string detail) {
   return Error{ErrorCode::VerificationFailed, std::move(detail), std::string(reason)};
 }
 
-const Structure& structure_of(StatementType type) {
-  switch (type) {
-    case StatementType::ApprovalToken:
-      return approval_token_structure();
-    case StatementType::Trace:
-      return trace_structure();
-    case StatementType::ApprovalAudit:
-      return approval_audit_structure();
-    case StatementType::EvidencePack:
-      return evidence_pack_structure();
-  }
-  __builtin_unreachable();
-}
+// How a type is read back. Tokens have a normal form of gait, under which they were signed, and an absent schema id is
+// filled in.
+struct ReadingRow {
+  const Structure& structure;
+  std::string_view time_member;
+  Status (*normalise)(Json&) = nullptr;
+};
 
-std::string_view time_member(StatementType type) {
+ReadingRow reading_of(StatementType type) {
   switch (type) {
     case StatementType::ApprovalToken:
-      return "created_at";
+      return {approval_token_structure(), "created_at", normalise_approval_token};
+    case StatementType::DelegationToken:
+      return {delegation_token_structure(), "created_at", normalise_delegation_token};
     case StatementType::Trace:
-    case StatementType::ApprovalAudit:
-      return "observed_at";
+      return {trace_structure(), "observed_at"};
     case StatementType::EvidencePack:
-      return "generated_at";
+      return {evidence_pack_structure(), "generated_at"};
+    case StatementType::ApprovalAudit:
+    case StatementType::DelegationAudit:
+    case StatementType::CredentialEvidence:
+    case StatementType::StateAttestation:
+      return {record_structure(type), "observed_at"};
   }
   __builtin_unreachable();
 }
@@ -54,7 +55,8 @@ Json envelope_of(Json&& signatures, const keymgmt::KeySet* keys) {
 
 Result<ReadDocument> read_document(StatementType type, const Json& document, const keymgmt::KeySet* keys) {
   ReadDocument out;
-  ASSIGN_OR_RETURN(out.known, read(structure_of(type), document, Reading::Gait, row_of(type).name));
+  const ReadingRow reading = reading_of(type);
+  ASSIGN_OR_RETURN(out.known, read(reading.structure, document, Reading::Gait, row_of(type).name));
   Json::Object& members = out.known.as_object();
   if (!members.empty() && members.back().first == "signature") {
     out.signature = std::move(members.back().second);
@@ -63,13 +65,12 @@ Result<ReadDocument> read_document(StatementType type, const Json& document, con
     out.signature = envelope_of(std::move(members.back().second), keys);
     members.pop_back();
   }
-  // gait fills an absent schema id of a token in.
   const std::string_view schema = row_of(type).schema_id;
-  if (type == StatementType::ApprovalToken && out.known.text("schema_id").empty()) out.known.set("schema_id", schema);
+  if (reading.normalise != nullptr && out.known.text("schema_id").empty()) out.known.set("schema_id", schema);
   if (out.known.text("schema_id") != schema) {
     return Error{ErrorCode::Invalid, "schema_id: must be " + std::string(schema)};
   }
-  if (type == StatementType::ApprovalToken) RETURN_IF_ERROR(normalise_approval_token(out.known));
+  if (reading.normalise != nullptr) RETURN_IF_ERROR(reading.normalise(out.known));
   return out;
 }
 
@@ -119,7 +120,7 @@ Result<VerifiedDocument> VerifiedDocument::verify(StatementType type, const Json
   if (key->role != row_of(type).role) {
     return unverified("wrong_role", "the document is signed by a key of the role " + std::string(name_of(key->role)));
   }
-  ASSIGN_OR_RETURN(const UtcTime signed_at, UtcTime::parse(read.known.text(time_member(type))));
+  ASSIGN_OR_RETURN(const UtcTime signed_at, UtcTime::parse(read.known.text(reading_of(type).time_member)));
   if (!key->counts_at(signed_at)) {
     return unverified("key_not_valid_then", "the key does not count for a signature made at " + signed_at.rfc3339());
   }

@@ -174,6 +174,65 @@ TEST_F(MintRulesTest, RefusesAScopeTheApproverMayNotGrant) {
   EXPECT_EQ(judge(token, unix_user()), "granted");
 }
 
+class DelegationMintTest : public MintRulesTest {
+ protected:
+  DelegationMintTest() { config_.approvers[0].scopes = {"tool:*", "delegate:write", "delegate:deploy"}; }
+  static statement::DelegationTokenFields delegation(std::vector<std::string> scope = {"write"},
+                                                     std::chrono::seconds ttl = minutes(10)) {
+    statement::DelegationTokenFields fields;
+    fields.delegator_identity = "alice@approvers.example";
+    fields.delegate_identity = "agent-1";
+    fields.scope = std::move(scope);
+    fields.ttl = ttl;
+    return fields;
+  }
+  Json proof_of(const statement::DelegationTokenFields& token, const char* name_space = "countersign-delegation") {
+    const auto nonce = nonces_.issue(kAlice, clock_.now());
+    const UtcTime expires = clock_.now() + minutes(5);
+    const test::Outcome made =
+        test::run({.argv = {"ssh-keygen", "-Y", "sign", "-q", "-n", name_space, "-f", folder_ / "alice"},
+                   .input = statement::delegation_message(token, nonce->text, expires)});
+    return Json::object(
+        {{"kind", "ssh"}, {"signature", made.out}, {"nonce", nonce->text}, {"expires_at", expires.rfc3339()}});
+  }
+  std::string judge(const statement::DelegationTokenFields& token, const std::optional<Json>& proof,
+                    std::uint32_t uid = kAlice) {
+    const auto judged = MintRules(config_, *store_, nonces_).judge(token, proof, Caller{uid, "r"}, clock_.now());
+    const Refusal* refusal = std::get_if<Refusal>(&judged);
+    return refusal == nullptr ? "granted" : refusal->error.wire_code();
+  }
+};
+
+TEST_F(DelegationMintTest, AsksTheDelegatorForProofAndForNoPendingRequest) {
+  EXPECT_EQ(judge(delegation(), proof_of(delegation()), kGate), "granted");
+  EXPECT_EQ(judge(delegation(), unix_user()), "granted");
+  EXPECT_EQ(judge(delegation(), unix_user(), kGate), "approval_proof_invalid");
+  EXPECT_EQ(judge(delegation(), std::nullopt), "approval_proof_missing");
+  statement::DelegationTokenFields stranger = delegation();
+  stranger.delegator_identity = "eve@approvers.example";
+  EXPECT_EQ(judge(stranger, unix_user()), "delegator_not_in_roster");
+}
+
+TEST_F(DelegationMintTest, TakesAProofOnceAndForNothingElse) {
+  const Json good = proof_of(delegation());
+  EXPECT_EQ(judge(delegation({"deploy"}), good), "approval_proof_invalid");
+  EXPECT_EQ(judge(delegation(), proof_of(delegation(), "countersign-approval")), "approval_proof_invalid");
+  EXPECT_EQ(judge(delegation(), good), "granted");
+  EXPECT_EQ(judge(delegation(), good), "nonce_unknown");
+}
+
+TEST_F(DelegationMintTest, PassesOnOnlyWordsOfTheRoster) {
+  EXPECT_EQ(judge(delegation({"deploy", "write"}), unix_user()), "granted");
+  // tool:* lets them approve every tool, and delegate nothing.
+  EXPECT_EQ(judge(delegation({"tool:db.write"}), unix_user()), "delegation_scope_refused");
+  EXPECT_EQ(judge(delegation({"admin", "write"}), unix_user()), "delegation_scope_refused");
+  statement::DelegationTokenFields classed = delegation();
+  classed.scope_class = "admin";
+  EXPECT_EQ(judge(classed, unix_user()), "delegation_scope_refused");
+  EXPECT_EQ(judge(delegation({"write"}, hours(24)), unix_user()), "granted");
+  EXPECT_EQ(judge(delegation({"write"}, hours(25)), unix_user()), "ttl_over_limit");
+}
+
 TEST(ApprovalTimes, TakeTheLeastLimitAndAShorterDefaultForHighRisk) {
   config::ApprovalsConfig approvals;
   approvals.high_risk = {{"phase:apply", minutes(20)}};

@@ -23,7 +23,7 @@ class Approving : public OnToken {
     alice.identity = kAlice;
     alice.identity_key = *identity_key(kAlice);
     std::getline(std::ifstream(key_file("alice") + ".pub"), alice.ssh_key);
-    alice.scopes = {"tool:*", "phase:apply"};
+    alice.scopes = {"tool:*", "phase:apply", "delegate:write", "delegate:deploy"};
     alice.max_ttl = std::chrono::hours(2);
     config::ApproverConfig bob;
     bob.identity = bob.identity_key = "bob";
@@ -121,6 +121,43 @@ TEST_F(Approving, MintsOneTokenOnlyFromOneProofAlsoWhenBothRequestsArriveTogethe
     if (id == 1) continue;
     EXPECT_EQ(channel::decode_error(frame->payload).reason, "approval_proof_used");
   }
+}
+
+TEST_F(Approving, MintsADelegationOnlyOnItsOwnProofAndForWordsOfTheRoster) {
+  Json fields = statement::delegation_fields();
+  fields.set("delegator_identity", kAlice);
+  const auto wanted = [&](const Json& asked, const std::string& name_space) {
+    const auto parsed = statement::Statement::parse(StatementType::DelegationToken, asked);
+    const UtcTime expires_at = soon();
+    static int count = 0;
+    const std::string nonce = "d-" + std::to_string(++count);
+    const std::string message = key_file("message");
+    std::remove((message + ".sig").c_str());
+    std::ofstream(message) << statement::delegation_message(*parsed->delegation_token(), nonce, expires_at);
+    EXPECT_EQ(
+        test::run({{"ssh-keygen", "-q", "-Y", "sign", "-f", key_file("alice"), "-n", name_space, message}}).exit_code,
+        0);
+    std::ifstream file(message + ".sig");
+    const std::string armoured((std::istreambuf_iterator<char>(file)), {});
+    SignJob made = job_of(StatementType::DelegationToken, kid_of(ready_));
+    made.statement_json = asked.compact();
+    made.proof_json =
+        Json::object({{"kind", "ssh"}, {"signature", armoured}, {"nonce", nonce}, {"expires_at", expires_at.rfc3339()}})
+            .compact();
+    return made;
+  };
+  const std::string name_space(statement::kDelegationNamespace);
+  const Result<SignAnswer> answer = holder_->sign(wanted(fields, name_space));
+  ASSERT_TRUE(answer) << answer.error().detail;
+  const Json token = *Json::parse(answer->statement_json);
+  EXPECT_TRUE(statement::VerifiedDocument::verify(StatementType::DelegationToken, token, key_set_of(ready_)));
+  EXPECT_EQ(reason(wanted(fields, std::string(statement::kApprovalNamespace))), "approval_proof_invalid");
+  Json more = fields;
+  more.set("scope", Json::array({"admin"}));
+  EXPECT_EQ(reason(wanted(more, name_space)), "delegation_scope_refused");
+  SignJob unproven = job_of(StatementType::DelegationToken, kid_of(ready_));
+  unproven.statement_json = fields.compact();
+  EXPECT_EQ(reason(unproven), "approval_proof_missing");
 }
 
 TEST_F(Approving, RefusesAnyOtherProof) {

@@ -99,6 +99,62 @@ inline Json pack_fields() {
   })");
 }
 
+inline Json delegation_fields() {
+  return *Json::parse(R"({
+    "delegator_identity": "lead@team.example",
+    "delegate_identity": "agent-1",
+    "scope": ["write", "deploy"],
+    "scope_class": "write",
+    "intent_digest": "ba6e55d6b72308b34c24571bce1b2434ef7802df7def15a31826384bf3582e9c",
+    "policy_digest": "850f03880f107538e6ea675fe85706d4700249cd12596c483c3b1a93207e62e7",
+    "ttl_seconds": 3600
+  })");
+}
+
+inline Json delegation_audit_fields() {
+  return *Json::parse(R"({
+    "created_at": "2026-06-08T21:14:00Z",
+    "trace_id": "d2d3c76801c3449f111d9b91",
+    "tool_name": "db.drop_table",
+    "intent_digest": "ba6e55d6b72308b34c24571bce1b2434ef7802df7def15a31826384bf3582e9c",
+    "policy_digest": "850f03880f107538e6ea675fe85706d4700249cd12596c483c3b1a93207e62e7",
+    "delegation_required": true,
+    "valid_delegations": 1,
+    "delegated": false,
+    "entries": [{"token_id": "52615fffc7bae834c42bbfa7", "delegator_identity": "lead@team.example",
+      "delegate_identity": "agent-1", "scope": ["write"], "expires_at": "2076-11-09T04:22:57Z", "valid": true}]
+  })");
+}
+
+inline Json evidence_fields() {
+  return *Json::parse(R"({
+    "created_at": "2026-06-08T21:14:00Z",
+    "trace_id": "d2d3c76801c3449f111d9b91",
+    "tool_name": "db.drop_table",
+    "identity": "zoe@team.example",
+    "broker": "vault",
+    "reference": "write-cred",
+    "credential_source": "command",
+    "credential_access_type": "jit",
+    "credential_issuer": "vault",
+    "scope": ["export", "repo.write"],
+    "credential_ref": "vault:lease/1",
+    "target_binding": "7931610eb378db66c954b66e0f69043053a0ada733bfda16e7818844d1f0ab0e",
+    "request_digest": "19646ce6a54886d2f219fdd09a635b60ed5a6c5a253d81036f04eeb529fa6274",
+    "issued_at": "2026-01-01T00:00:00Z",
+    "expires_at": "2026-01-01T00:05:00Z",
+    "ttl_seconds": 300
+  })");
+}
+
+inline Json attestation_fields() {
+  return *Json::parse(R"({
+    "created_at": "2026-06-08T21:14:00Z",
+    "subject_schema_id": "gait.gate.kill_switch_state",
+    "subject_digest": "7931610eb378db66c954b66e0f69043053a0ada733bfda16e7818844d1f0ab0e"
+  })");
+}
+
 inline Json fields_of(StatementType type) {
   switch (type) {
     case StatementType::Trace:
@@ -109,12 +165,22 @@ inline Json fields_of(StatementType type) {
       return audit_fields();
     case StatementType::EvidencePack:
       return pack_fields();
+    case StatementType::DelegationToken:
+      return delegation_fields();
+    case StatementType::DelegationAudit:
+      return delegation_audit_fields();
+    case StatementType::CredentialEvidence:
+      return evidence_fields();
+    case StatementType::StateAttestation:
+      return attestation_fields();
   }
   __builtin_unreachable();
 }
 
 // Those with a member `signature`; evidence_pack_test.cc is about the one with a list.
-inline constexpr StatementType kTypes[] = {StatementType::Trace, StatementType::ApprovalToken,
-                                           StatementType::ApprovalAudit};
+inline constexpr StatementType kTypes[] = {StatementType::Trace,           StatementType::ApprovalToken,
+                                           StatementType::ApprovalAudit,   StatementType::DelegationToken,
+                                           StatementType::DelegationAudit, StatementType::CredentialEvidence,
+                                           StatementType::StateAttestation};
 
 }  // namespace countersign::statement

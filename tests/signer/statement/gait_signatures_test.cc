@@ -19,8 +19,10 @@ class GaitSignatures : public testing::Test {
     vectors_ = *Json::parse(*text, {.gait = true});
     std::vector<PublishedKey> keys;
     for (const Json::Member& key : vectors_.find("keys")->as_object()) {
+      // "role", or "role:which" where one has several.
+      const std::string role = key.first.substr(0, key.first.find(':'));
       keys.push_back({.key = *PublicKey::from_gait(key.second.as_string()),
-                      .role = *keymgmt::role_named(key.first),
+                      .role = *keymgmt::role_named(role),
                       .state = keymgmt::KeyState::Active});
     }
     keys_ = keymgmt::KeySet(1, UtcTime(), std::move(keys));

@@ -177,6 +177,10 @@ struct Change {
 };
 constexpr auto kTrace = StatementType::Trace;
 constexpr auto kToken = StatementType::ApprovalToken;
+constexpr auto kDelegation = StatementType::DelegationToken;
+constexpr auto kDelegationAudit = StatementType::DelegationAudit;
+constexpr auto kEvidence = StatementType::CredentialEvidence;
+constexpr auto kAttestation = StatementType::StateAttestation;
 constexpr auto kAudit = StatementType::ApprovalAudit;
 
 const Change kRefused[] = {
@@ -231,6 +235,22 @@ const Change kRefused[] = {
     {"scope without kind", kToken, [](Json& f) { f.set("scope", Json::Array{Json(":x")}); }},
     {"scope without name", kToken, [](Json& f) { f.set("scope", Json::Array{Json("tool:")}); }},
     {"scope with a comma", kToken, [](Json& f) { f.set("scope", Json::Array{Json("tool:a,tool:b")}); }},
+    {"no delegator", kDelegation, [](Json& f) { f.erase("delegator_identity"); }},
+    {"blank delegate", kDelegation, [](Json& f) { f.set("delegate_identity", " "); }},
+    {"delegation without scope", kDelegation, [](Json& f) { f.set("scope", Json::Array{Json(" ")}); }},
+    {"delegated comma", kDelegation, [](Json& f) { f.set("scope", Json::Array{Json("a,b")}); }},
+    {"delegated intent", kDelegation, [](Json& f) { f.set("intent_digest", "A0"); }},
+    {"delegation for ever", kDelegation, [](Json& f) { f.set("ttl_seconds", kLargestInteger); }},
+    {"delegation for no time", kDelegation, [](Json& f) { f.set("ttl_seconds", 0); }},
+    {"delegation id", kDelegation, [](Json& f) { f.set("token_id", std::string(kTokenId)); }},
+    {"negative delegations", kDelegationAudit, [](Json& f) { f.set("valid_delegations", -1); }},
+    {"unknown in an entry", kDelegationAudit, [](Json& f) { f.find("entries")->as_array()[0].set("x", 1); }},
+    {"no reference", kEvidence, [](Json& f) { f.erase("credential_ref"); }},
+    {"a secret's name", kEvidence, [](Json& f) { f.set("credential", "s3cr3t"); }},
+    {"negative ttl", kEvidence, [](Json& f) { f.set("ttl_seconds", -1); }},
+    {"attests a trace", kAttestation, [](Json& f) { f.set("subject_schema_id", "gait.gate.trace"); }},
+    {"attests nothing", kAttestation, [](Json& f) { f.erase("subject_digest"); }},
+    {"attests by its own time", kAttestation, [](Json& f) { f.set("observed_at", "2026-01-01T00:00:00Z"); }},
     {"no ttl", kToken, [](Json& f) { f.erase("ttl_seconds"); }},
     {"ttl of zero", kToken, [](Json& f) { f.set("ttl_seconds", 0); }},
     {"ttl as duration", kToken, [](Json& f) { f.set("ttl_seconds", "1h"); }},
@@ -242,6 +262,15 @@ const Change kRefused[] = {
     {"unknown member of an entry", kAudit, [](Json& f) { f.find("entries")->as_array()[0].set("x", 1); }},
     {"producer_version", kAudit, [](Json& f) { f.set("producer_version", "9"); }},
 };
+
+TEST(DelegationToken, IsNeverForEverythingNorToOneself) {
+  Json wildcard = delegation_fields();
+  wildcard.set("scope", Json::Array{Json("*")});
+  EXPECT_EQ(Statement::parse(kDelegation, wildcard).error().reason, "scope_wildcard");
+  Json own = delegation_fields();
+  own.set("delegate_identity", "Lead@Team.example ");
+  EXPECT_EQ(Statement::parse(kDelegation, own).error().reason, "delegation_to_self");
+}
 
 TEST(Statement, IsReadStrictly) {
   for (const Change& change : kRefused) {
@@ -308,7 +337,7 @@ TEST_F(Verification, AcceptsWhatWasSealed) {
       ASSERT_TRUE(verified) << row_of(type).name << " " << name_of(algorithm) << " " << verified.error().detail;
       EXPECT_EQ(verified->document(), document);
       EXPECT_EQ(verified->key().key.algorithm(), algorithm);
-      EXPECT_EQ(verified->signed_at(), type == kToken ? kNow.whole_seconds() : kNow);
+      EXPECT_EQ(verified->signed_at(), row_of(type).role == keymgmt::Role::Approval ? kNow.whole_seconds() : kNow);
       EXPECT_EQ(*gait_signed_digest(type, document), verified->signed_digest());
     }
   }

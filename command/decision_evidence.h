@@ -1,0 +1,80 @@
+// What a decision rests on beside policy and approvals: limits that are counted, delegations that are presented, a
+// credential that is brokered (reference: gait-formats §7 steps 7 to 10). Each step happens once for a decision, also
+// where approvals have to be judged again.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "command/arguments.h"
+#include "command/attestation.h"
+#include "command/credential_broker.h"
+#include "command/gate_inputs.h"
+#include "command/rate_limit_file.h"
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/result.h"
+#include "gate/delegation.h"
+#include "gate/rate_limit.h"
+#include "gate/trace.h"
+
+namespace countersign::command {
+
+inline constexpr Flag kEvidenceFlags[] = {
+    {"delegation-token", Flag::Kind::Text, "FILE", "a delegation"},
+    {"delegation-token-chain", Flag::Kind::Text, "FILES", "further delegations, separated by commas"},
+    {"delegation-audit-out", Flag::Kind::Text, "FILE",
+     "where the delegation audit goes (delegation_audit_<trace_id>.json)"},
+    kAttestedByFlag,
+    {"rate-limit-state", Flag::Kind::Text, "FILE", "where limits are counted (.gait-out/gate_rate_limits.json)"},
+};
+
+class DecisionEvidence {
+ public:
+  // Reads the delegations and chooses the broker. Fails with Invalid.
+  static Result<DecisionEvidence> prepare(const Arguments& arguments);
+
+  // Whether a broker is chosen that issues credentials.
+  bool brokers() const { return broker_.issues(); }
+
+  // Step 7. Counts, or looks only where `dry`; an exceeded limit blocks. `seal` vouches for the state that is written.
+  // Fails as change_rate_limits does.
+  Status count_limits(const GateInputs& inputs, gate::Decision& decision, UtcTime now, bool dry,
+                      const std::function<Status(Json& document)>& seal);
+  // Step 8. Blocks where the policy demands delegations and they do not cover the chain.
+  bool needs_delegation_keys(const gate::Decision& decision) const {
+    return decision.delegation_required && !delegation_tokens_.empty();
+  }
+  void judge_delegations(const GateInputs& inputs, gate::Decision& decision, const gate::DelegationRules& rules,
+                         UtcTime now);
+  // Step 10. An allow that demands a credential is a block without one. Nothing is issued where `dry`.
+  void broker_credential(const GateInputs& inputs, gate::Decision& decision, SecretTrace trace, UtcTime now, bool dry);
+
+  // What of it stands in the trace and in the answer.
+  void put_into(gate::TraceInputs& trace) const;
+  void put_into(Json& answer) const;
+
+  bool has_delegation_audit() const { return delegations_.has_value(); }
+  Json delegation_audit(const gate::TraceInputs& trace, const std::string& trace_id) const;
+  bool has_credential() const { return credential_.has_value(); }
+  Json credential_evidence(const GateInputs& inputs, const std::string& trace_id) const;
+
+ private:
+  explicit DecisionEvidence(CredentialBroker broker) : broker_(std::move(broker)) {}
+
+  CredentialBroker broker_;
+  std::string rate_limit_path_;
+  StateCheck check_state_;
+  std::vector<Json> delegation_tokens_;  // in the order of their paths, each path once
+  bool counted_ = false;
+  std::optional<gate::RateUse> rate_limit_;
+  std::optional<gate::RateUse> budget_;
+  std::optional<gate::DelegationJudgement> delegations_;
+  bool brokered_ = false;
+  std::optional<gate::CredentialRequest> credential_request_;
+  std::optional<gate::CredentialReceipt> credential_;
+};
+
+}  // namespace countersign::command
