@@ -6,12 +6,15 @@
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/input_file.h"
+#include "command/key_files.h"
 #include "command/recorded_intent.h"
 #include "command/recorded_request.h"
 #include "command/signer_address.h"
 #include "command/ssh_signature.h"
 #include "command/token_storage.h"
+#include "common/clock.h"
 #include "common/text.h"
+#include "gate/gait_record.h"
 #include "signer/client/signer_client.h"
 #include "signer/statement/approval_proof.h"
 
@@ -49,33 +52,40 @@ Result<Digest> digest_flag(const Arguments& arguments, std::string_view flag, st
   return digest;
 }
 
-// The lower-case set of scopes; a bare word names a tool. Wildcards are left for the signer to refuse and report.
-std::vector<std::string> scopes_of(std::string_view list) {
+// The lower-case set of scopes; a bare word names a tool, except for gait. Wildcards are left for the signer to refuse
+// and report.
+std::vector<std::string> scopes_of(std::string_view list, bool as_gait) {
   std::vector<std::string> scopes;
   while (!list.empty()) {
     const std::size_t comma = std::min(list.find(','), list.size());
     const std::string_view scope = trimmed(list.substr(0, comma));
     if (!scope.empty())
-      scopes.push_back(scope.find(':') == std::string_view::npos ? "tool:" + std::string(scope) : std::string(scope));
+      scopes.push_back(!as_gait && scope.find(':') == std::string_view::npos ? "tool:" + std::string(scope)
+                                                                             : std::string(scope));
     list.remove_prefix(std::min(comma + 1, list.size()));
   }
   return text_set(scopes, true);
 }
 
-Result<ApprovalTokenFields> fields_of(const Arguments& arguments) {
+// Nothing where none is given: the signer has a default for each scope, gait has none.
+Result<std::chrono::nanoseconds> ttl_of(const Arguments& arguments, bool as_gait) {
+  constexpr std::chrono::nanoseconds kNone(0);
+  const std::string_view text = trimmed(arguments.text("ttl"));
+  if (text.empty() && !as_gait) return kNone;
+  const Result<std::chrono::nanoseconds> ttl = parse_duration(text);
+  if (!ttl || *ttl <= kNone) return invalid("invalid --ttl, expected positive duration");
+  if (!as_gait && *ttl % std::chrono::seconds(1) != kNone) return invalid("invalid --ttl, expected whole seconds");
+  return ttl;
+}
+
+Result<ApprovalTokenFields> fields_of(const Arguments& arguments, bool as_gait) {
   ApprovalTokenFields fields;
-  if (const std::string_view text = trimmed(arguments.text("ttl")); !text.empty()) {
-    const Result<std::chrono::nanoseconds> ttl = parse_duration(text);
-    if (!ttl || *ttl <= std::chrono::nanoseconds(0)) return invalid("invalid --ttl, expected positive duration");
-    if (*ttl % std::chrono::seconds(1) != std::chrono::nanoseconds(0))
-      return invalid("invalid --ttl, expected whole seconds");
-    fields.ttl = *ttl;
-  }
+  ASSIGN_OR_RETURN(fields.ttl, ttl_of(arguments, as_gait));
   fields.max_targets = arguments.integer("max-targets").value_or(0);
   fields.max_ops = arguments.integer("max-ops").value_or(0);
   if (fields.max_targets < 0) return invalid("max_targets must be >= 0");
   if (fields.max_ops < 0) return invalid("max_ops must be >= 0");
-  fields.scope = scopes_of(arguments.text("scope"));
+  fields.scope = scopes_of(arguments.text("scope"), as_gait);
   if (fields.scope.empty()) return invalid("scope is required");
   fields.approver_identity = trimmed(arguments.text("approver"));
   if (fields.approver_identity.empty()) return invalid("approver identity is required");
@@ -154,9 +164,49 @@ void answer(Call& call, const Json& token, const std::string& path) {
   answer_as_gait(call, std::move(members));
 }
 
+// gait's summary; the token itself is in the file.
+void answer_as_gait_does(Call& call, const Json& token, const std::string& path, const FileSigner& signer) {
+  const std::string expires_at = UtcTime::parse(token.text("expires_at"))->whole_seconds().rfc3339();
+  call.console.tell(signer.notice());
+  if (const std::optional<std::string> warning = storage_warning(path)) call.console.tell("warning: " + *warning);
+  if (!call.json) {
+    call.console.answer("token         " + std::string(token.text("token_id")) + "\nexpires       " + expires_at +
+                        "\nfile          " + path + "\n");
+    return;
+  }
+  Json members = Json::object({{"ok", true},
+                               {"token_id", token.text("token_id")},
+                               {"token_path", path},
+                               {"expires_at", expires_at},
+                               {"reason_code", token.text("reason_code")},
+                               {"scope", *token.find("scope")},
+                               {"key_id", signer.public_key().gait_key_id()},
+                               {"description", "signed approval token created"}});
+  for (const std::string_view limit : {"max_targets", "max_ops"}) {
+    if (const Json* value = token.find(limit)) members.set(limit, *value);
+  }
+  if (!signer.warnings().empty()) members.set("warnings", Json::array(signer.warnings()));
+  answer_as_gait(call, std::move(members));
+}
+
+// gait-formats §9.2: whoever holds the key file approves, as whoever they say they are.
+Result<int> approve_with_key_file(Call& call, const Arguments& arguments) {
+  ASSIGN_OR_RETURN([[maybe_unused]] const std::chrono::nanoseconds ttl, ttl_of(arguments, true));
+  ASSIGN_OR_RETURN(const FileSigner signer, FileSigner::load(arguments));
+  ASSIGN_OR_RETURN(const ApprovalTokenFields fields, fields_of(arguments, true));
+  const Json token = signer.sealed(gate::gait_approval_token(fields, SystemClock().now()));
+  std::string path(trimmed(arguments.text("out")));
+  if (path.empty()) path = "approval_" + std::string(token.text("token_id")) + ".json";
+  RETURN_IF_ERROR(prepare_output("approval token", path));
+  RETURN_IF_ERROR(write_output(path, token.gait_file()));
+  answer_as_gait_does(call, token, path, signer);
+  return 0;
+}
+
 Result<int> approve(Call& call, const Arguments& arguments) {
   if (!arguments.positionals().empty()) return invalid("unexpected positional arguments");
-  ASSIGN_OR_RETURN(ApprovalTokenFields fields, fields_of(arguments));
+  if (in_key_file_mode(arguments)) return approve_with_key_file(call, arguments);
+  ASSIGN_OR_RETURN(ApprovalTokenFields fields, fields_of(arguments, false));
   const std::string out(trimmed(arguments.text("out")));
   // Before a token is minted that could not be kept.
   RETURN_IF_ERROR(prepare_output("approval token", out.empty() ? "approval" : out));

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "command/key_file_mode.h"
+#include "command/key_files.h"
 #include "command/padded.h"
 #include "gate/verdict.h"
 
@@ -57,6 +57,9 @@ std::string help_of(const Command& command) {
     text += padded("  --" + std::string(flag.name) + value + " ", 34) + std::string(flag.meaning) + "\n";
   };
   std::ranges::for_each(command.flags, add);
+  for (const Flag& flag : key_file_flags(command.words)) {
+    if (std::ranges::find(command.flags, flag.name, &Flag::name) == command.flags.end()) add(flag);
+  }
   std::ranges::for_each(kEveryFlag, add);
   return text + "\nExample:\n  " + std::string(command.example) + "\n";
 }
@@ -137,7 +140,8 @@ int dispatch(std::vector<std::string> argv, Console& console) {
   }
   std::vector<Flag> flags(command->flags.begin(), command->flags.end());
   flags.insert(flags.end(), std::begin(kEveryFlag), std::end(kEveryFlag));
-  if (command->shape == Shape::Gait) flags.insert(flags.end(), key_file_flags().begin(), key_file_flags().end());
+  const std::span<const Flag> key_flags = key_file_flags(command->words);
+  flags.insert(flags.end(), key_flags.begin(), key_flags.end());
   const Result<Arguments> arguments =
       Arguments::parse(flags, command->positionals, words.subspan(words_of(*command).size()));
   if (!arguments) return fail(call, command->shape, command->words, arguments.error());
@@ -147,9 +151,6 @@ int dispatch(std::vector<std::string> argv, Console& console) {
   }
   call.json = arguments->is_on("json");
 
-  if (const Status status = refuse_key_files(*arguments); !status) {
-    return fail(call, command->shape, command->words, status.error());
-  }
   const Result<int> exit_code = command->act(call, *arguments);
   if (!exit_code) return fail(call, command->shape, command->words, exit_code.error());
   if (!console.complete()) {

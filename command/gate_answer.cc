@@ -49,32 +49,29 @@ void advise(const std::vector<std::string>& codes, std::vector<std::string>& lin
   }
 }
 
-std::string_view shown_verdict(const GateAnswer& answer) {
-  return statement::name_of(answer.simulate ? Verdict::Allow : answer.decision.verdict);
-}
-
-std::vector<std::string> shown_reasons(const GateAnswer& answer) {
-  std::vector<std::string> reasons = answer.decision.reason_codes;
-  if (!answer.simulate) return reasons;
-  reasons.emplace_back("simulate_mode_non_enforcing");
-  const Verdict verdict = answer.decision.verdict;
-  if (verdict == Verdict::Block || verdict == Verdict::RequireApproval) {
-    reasons.push_back("simulated_" + std::string(statement::name_of(verdict)));
-  }
-  std::ranges::sort(reasons);
-  return reasons;
-}
-
 }  // namespace
+
+gate::Decision simulated(gate::Decision decision) {
+  const Verdict verdict = decision.verdict;
+  decision.reason_codes.emplace_back("simulate_mode_non_enforcing");
+  if (verdict == Verdict::Block || verdict == Verdict::RequireApproval) {
+    decision.reason_codes.push_back("simulated_" + std::string(statement::name_of(verdict)));
+    decision.verdict = Verdict::Allow;
+  }
+  std::ranges::sort(decision.reason_codes);
+  decision.violations.clear();
+  return decision;
+}
 
 Json gate_json(const GateAnswer& answer) {
   const gate::Decision& decision = answer.decision;
+  const gate::Decision shown = answer.simulate ? simulated(decision) : decision;
   const gate::ContextEvidence& context = answer.inputs.judged.context;
   Json members = Json::object({{"ok", true}});
   put(members, "profile", answer.profile);
-  put(members, "verdict", shown_verdict(answer));
-  put(members, "reason_codes", shown_reasons(answer));
-  if (!answer.simulate) put(members, "violations", decision.violations);
+  put(members, "verdict", statement::name_of(shown.verdict));
+  put(members, "reason_codes", shown.reason_codes);
+  put(members, "violations", shown.violations);
   put(members, "required_approvals", decision.required_approvals);
   if (answer.judgement) {
     put(members, "approval_ref", answer.judgement->approval_ref);
@@ -116,7 +113,8 @@ Json gate_json(const GateAnswer& answer) {
   }
   put_flag(members, "check", answer.check);
   // Ours: what an approval must cover, so that nobody has to guess.
-  if (decision.verdict == Verdict::RequireApproval) put(members, "required_scopes", decision.required_scopes);
+  if (!answer.as_gait && decision.verdict == Verdict::RequireApproval)
+    put(members, "required_scopes", decision.required_scopes);
   put(members, "warnings", answer.warnings);
   return members;
 }
@@ -138,10 +136,11 @@ std::string gate_text(const GateAnswer& answer) {
     if (value.empty()) return;
     text += padded(name, 14) + value + "\n";
   };
-  line("verdict", std::string(shown_verdict(answer)) + (answer.simulate ? " (simulated, nothing is signed)" : "") +
+  const gate::Decision shown = answer.simulate ? simulated(answer.decision) : answer.decision;
+  line("verdict", std::string(statement::name_of(shown.verdict)) + (answer.simulate ? " (simulated)" : "") +
                       (answer.check ? " (checked, nothing is signed or redeemed)" : ""));
-  line("reasons", joined(shown_reasons(answer), ", "));
-  line("violations", answer.simulate ? "" : joined(answer.decision.violations, ", "));
+  line("reasons", joined(shown.reason_codes, ", "));
+  line("violations", joined(shown.violations, ", "));
   line("rule", answer.decision.matched_rule);
   if (answer.decision.required_approvals > 0) {
     line("approvals", std::to_string(answer.judgement ? answer.judgement->valid : 0) + " of " +

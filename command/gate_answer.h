@@ -23,6 +23,7 @@ struct GateAnswer {
   bool check = false;
   bool simulate = false;
   std::vector<std::string> warnings;
+  bool as_gait = false;  // key-file mode: gait's members and none of ours
 };
 
 // All members but `ok` are left out when empty, 0 or false. With `simulate` the verdict is gait's `allow`, and the real
@@ -31,6 +32,9 @@ Json gate_json(const GateAnswer& answer);
 
 // gait's object gait.gate.policy_explain about the same.
 Json explain_json(const GateAnswer& answer);
+
+// What gait shows and signs of a simulated decision: an allow with the reasons why it is none.
+gate::Decision simulated(gate::Decision decision);
 
 std::string gate_text(const GateAnswer& answer);
 

@@ -1,4 +1,5 @@
-// gate eval: the verdict on an intent under a policy, signed by the signer's trace key; approvals are redeemed with it.
+// gate eval: the verdict on an intent under a policy, signed by the signer's trace key, with which approvals are
+// redeemed, or by a key file.
 #include <chrono>
 #include <cmath>
 #include <span>
@@ -7,6 +8,7 @@
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/decision_evidence.h"
+#include "command/decision_signer.h"
 #include "command/gate_answer.h"
 #include "command/gate_decision.h"
 #include "command/gate_inputs.h"
@@ -68,15 +70,15 @@ class Evaluation {
         inputs_(std::move(inputs)),
         presented_(inputs_),
         evidence_(std::move(evidence)),
-        signer_(signer_address(arguments).path),
         warnings_(inputs_.warnings) {}
 
   Result<int> conclude();
 
  private:
-  bool signs() const { return !arguments_.is_on("check") && !arguments_.is_on("simulate"); }
-  gate::TraceInputs trace_inputs() const;
-  Status fetch_keys();
+  bool simulates() const { return arguments_.is_on("simulate"); }
+  // Without a ledger a simulation is signed, as gait does, and marked as one.
+  bool signs() const { return !arguments_.is_on("check") && !(simulates() && signer_->has_ledger()); }
+  gate::TraceInputs trace_inputs(const gate::Decision& decision) const;
   Status judge();
   // Signs the decision as it stands; false where the signer turned tokens down and the decision has to be judged again.
   Result<bool> sign();
@@ -91,11 +93,10 @@ class Evaluation {
   GateInputs inputs_;
   PresentedApprovals presented_;
   DecisionEvidence evidence_;
-  client::SignerClient signer_;
+  std::unique_ptr<DecisionSigner> signer_;
   SystemClock clock_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   double latency_ms_ = 0;
-  std::optional<keymgmt::KeySet> keys_;
   gate::Decision decision_;
   std::optional<gate::ApprovalJudgement> judgement_;
   Json trace_;
@@ -107,12 +108,12 @@ class Evaluation {
   std::vector<std::string> warnings_;
 };
 
-gate::TraceInputs Evaluation::trace_inputs() const {
+gate::TraceInputs Evaluation::trace_inputs(const gate::Decision& decision) const {
   const std::string_view reference = arguments_.text("approval-token-ref");
   gate::TraceInputs trace{
       inputs_.policy,
       inputs_.judged,
-      decision_,
+      decision,
       inputs_.intent_digest,
       inputs_.policy_digest,
       !reference.empty() ? std::string(reference) : (judgement_ ? judgement_->approval_ref : std::string()),
@@ -122,25 +123,27 @@ gate::TraceInputs Evaluation::trace_inputs() const {
   return trace;
 }
 
-Status Evaluation::fetch_keys() {
-  if (keys_) return ok();
-  ASSIGN_OR_RETURN(keys_, signer_.keys());
-  return ok();
-}
-
 Status Evaluation::judge() {
+  if (!signer_) {
+    ASSIGN_OR_RETURN(signer_, decision_signer(arguments_));
+  }
   ASSIGN_OR_RETURN(decision_, decide(inputs_));
   RETURN_IF_ERROR(evidence_.count_limits(inputs_, decision_, clock_.now(), !signs(),
-                                         [this](Json& state) { return attest(signer_, state, clock_.now()); }));
-  if (evidence_.needs_delegation_keys(decision_)) RETURN_IF_ERROR(fetch_keys());
-  const keymgmt::KeySet nobody;
-  evidence_.judge_delegations(inputs_, decision_, gate::DelegationRules{keys_ ? *keys_ : nobody}, clock_.now());
+                                         [this](Json& state) { return signer_->attest(state, clock_.now()); }));
+  keymgmt::KeySet keys;
+  if (evidence_.needs_delegation_keys(decision_)) {
+    ASSIGN_OR_RETURN(keys, signer_->keys(TokenKind::Delegation));
+  }
+  evidence_.judge_delegations(inputs_, decision_, gate::DelegationRules{keys}, clock_.now());
   if (decision_.verdict == Verdict::RequireApproval) {
-    if (presented_.any()) RETURN_IF_ERROR(fetch_keys());
-    judgement_ = presented_.judge(decision_, keys_ ? *keys_ : nobody, clock_.now());
+    if (presented_.any()) {
+      ASSIGN_OR_RETURN(keys, signer_->keys(TokenKind::Approval));
+    }
+    judgement_ = presented_.judge(decision_, keys, clock_.now());
     decision_ = gate::after_approvals(std::move(decision_), *judgement_);
   }
-  evidence_.broker_credential(inputs_, decision_, SecretTrace::None, clock_.now(), !signs());
+  evidence_.broker_credential(inputs_, decision_, signer_->has_ledger() ? SecretTrace::None : SecretTrace::Hashed,
+                              clock_.now(), !signs());
   const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - started_;
   // Under an idempotency key the request has to have the same bytes each time.
   latency_ms_ = arguments_.given("idempotency-key") ? 0 : std::round(spent.count() * 1000) / 1000;
@@ -148,19 +151,20 @@ Status Evaluation::judge() {
 }
 
 Result<bool> Evaluation::sign() {
-  client::SignRequest request;
-  request.type = StatementType::Trace;
-  request.fields = gate::trace_statement(gate::trace_fields(trace_inputs()));
-  if (judgement_ && decision_.verdict == Verdict::Allow) request.redeem = judgement_->redeemable;
-  request.intent =
-      Json::object({{"digest_form", inputs_.judged.intent.digest_form()}, {"document", inputs_.intent_document}});
-  request.idempotency_key = std::string(arguments_.text("idempotency-key"));
-  ASSIGN_OR_RETURN(auto answer, signer_.sign(request));
+  const gate::Decision shown = simulates() ? simulated(decision_) : decision_;
+  DecisionToSign decision{trace_inputs(shown),
+                          decision_,
+                          simulates(),
+                          {},
+                          inputs_.intent_document,
+                          std::string(arguments_.text("idempotency-key"))};
+  if (judgement_ && decision_.verdict == Verdict::Allow) decision.redeem = judgement_->redeemable;
+  ASSIGN_OR_RETURN(auto answer, signer_->trace(decision));
   if (const auto* refusal = std::get_if<client::Refusal>(&answer)) {
-    if (!request.redeem.empty() && presented_.turn_down(refusal->tokens)) return false;
+    if (!decision.redeem.empty() && presented_.turn_down(refusal->tokens)) return false;
     return refusal->error;
   }
-  trace_ = std::move(std::get<client::Signed>(answer).statement);
+  trace_ = std::get<Json>(std::move(answer));
   trace_id_ = trace_.text("trace_id");
   return true;
 }
@@ -178,12 +182,8 @@ std::string Evaluation::write_record(StatementType type, Json fields, std::strin
   std::string path(trimmed(arguments_.text(out_flag)));
   if (path.empty()) path = kind + "_" + trace_id_ + ".json";
   const auto write = [&]() -> Status {
-    client::SignRequest request;
-    request.type = type;
-    request.fields = std::move(fields);
-    ASSIGN_OR_RETURN(const auto answer, signer_.sign(request));
-    if (const auto* refusal = std::get_if<client::Refusal>(&answer)) return refusal->error;
-    return write_output(path, std::get<client::Signed>(answer).statement.gait_file());
+    ASSIGN_OR_RETURN(const Json record, signer_->record(type, std::move(fields)));
+    return write_output(path, record.gait_file());
   };
   const Status written = write();
   if (written) return path;
@@ -192,7 +192,7 @@ std::string Evaluation::write_record(StatementType type, Json fields, std::strin
 }
 
 void Evaluation::write_records() {
-  const gate::TraceInputs trace = trace_inputs();
+  const gate::TraceInputs trace = trace_inputs(decision_);
   if (decision_.required_approvals > 0 || presented_.any()) {
     const gate::ApprovalJudgement nothing;
     audit_path_ = write_record(StatementType::ApprovalAudit,
@@ -231,20 +231,23 @@ int Evaluation::answer() {
                         trace_path_,
                         audit_path_,
                         arguments_.is_on("check"),
-                        arguments_.is_on("simulate"),
-                        warnings_};
+                        simulates(),
+                        warnings_,
+                        !signer_->has_ledger()};
   if (call_.json) {
     answer_as_gait(call_, arguments_.is_on("explain") ? explain_json(said) : members_of(said));
   } else {
     call_.console.answer(gate_text(said));
   }
   for (const std::string& warning : warnings_) call_.console.tell("warning: " + warning);
+  if (const std::string notice = signer_->notice(); !notice.empty()) call_.console.tell(notice);
   for (const std::string& line : next_steps(said)) call_.console.tell(line);
   return said.simulate ? 0 : gate::exit_code_of(decision_.verdict);
 }
 
 Result<int> Evaluation::conclude() {
   RETURN_IF_ERROR(judge());
+  for (const std::string& warning : signer_->warnings()) warnings_.push_back(warning);
   if (!signs()) return answer();
   for (;;) {
     ASSIGN_OR_RETURN(const bool is_signed, sign());

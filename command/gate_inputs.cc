@@ -5,6 +5,7 @@
 #include "command/attestation.h"
 #include "command/fail_closed_mode.h"
 #include "command/input_file.h"
+#include "command/key_files.h"
 #include "command/tool_inventory.h"
 #include "common/text.h"
 #include "gate/context_envelope.h"
@@ -94,7 +95,9 @@ Result<GateInputs> read_gate_inputs(const Arguments& arguments, UtcTime now) {
     ASSIGN_OR_RETURN(envelope, gate::ContextEnvelope::parse(std::string_view(text)));
   }
   ASSIGN_OR_RETURN(gate::JudgedIntent judged,
-                   gate::with_context(std::move(intent), envelope, trust, gate::AgeInDigest::Left, evaluated_at));
+                   gate::with_context(std::move(intent), envelope, trust,
+                                      in_key_file_mode(arguments) ? gate::AgeInDigest::Hashed : gate::AgeInDigest::Left,
+                                      evaluated_at));
   if (evidence.inventory) judged = gate::with_inventory(std::move(judged), *evidence.inventory);
   const Digest intent_digest = judged.intent.intent_digest();
 

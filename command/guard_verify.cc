@@ -56,7 +56,8 @@ Json answer_of(const std::string& path, const packs::EvidencePack& pack, const S
 
 // Whether some key was named; what is found otherwise is the default signer, where there is one.
 bool names_a_key(const Arguments& arguments) {
-  for (const std::string_view flag : {"public-key", "public-key-env", "trust", "signer"}) {
+  for (const std::string_view flag :
+       {"public-key", "public-key-env", "private-key", "private-key-env", "trust", "signer"}) {
     if (!trimmed(arguments.text(flag)).empty()) return true;
   }
   return false;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "command/command.h"
+#include "gate/keyfile/go_base64.h"
 
 namespace countersign::command {
 namespace {
@@ -24,15 +25,42 @@ struct GaitText {
 constexpr GaitText kGaitTexts[] = {
     {"signature_missing", "trace signature missing"},
     {"signed_digest_mismatch", "signed_digest mismatch"},
-    {"unknown_key", "key id mismatch"},
 };
 
-Json failed(Json members, const Error& error) {
-  members.set("signature_status", "failed");
-  const Json said = gait_error(error);
-  for (const auto& [name, value] : said.as_object()) members.set(name, value);
+// What gait finds wrong with the envelope itself, in its order (gait-formats §4); empty where it is another fault.
+std::string envelope_fault(const Json& trace, const keymgmt::KeySet& keys) {
+  const Json* envelope = trace.find("signature");
+  if (envelope == nullptr || !envelope->is_object()) return {};
+  if (envelope->text("alg") != "ed25519") return "unsupported alg: " + std::string(envelope->text("alg"));
+  const std::string_view key_id = envelope->text("key_id");
+  if (keys.find(key_id) == nullptr) return "key id mismatch";
+  const Result<Bytes> signature = keyfile::from_go_base64(envelope->text("sig"));
+  if (!signature) return "decode sig: " + signature.error().detail;
+  constexpr std::size_t kSignatureSize = 64;
+  if (signature->size() != kSignatureSize) return "invalid signature length: " + std::to_string(signature->size());
+  return {};
+}
+
+// The error text gait has for the failure; empty where it has none: a well-formed signature that does not verify.
+std::string gait_text_of(const Error& error, const Json& trace, const keymgmt::KeySet& keys) {
   const auto text = std::ranges::find(kGaitTexts, error.reason, &GaitText::reason);
-  if (text != std::end(kGaitTexts)) members.set("error", text->text);
+  if (text != std::end(kGaitTexts)) return std::string(text->text);
+  if (std::string fault = envelope_fault(trace, keys); !fault.empty()) return fault;
+  return error.reason == "signature_invalid" ? std::string() : error.detail;
+}
+
+Json failed(Json members, const Error& error, const Json& trace, const keymgmt::KeySet& keys) {
+  members.set("ok", false);
+  members.set("signature_status", "failed");
+  const std::string text = gait_text_of(error, trace, keys);
+  Json said = gait_error(error);
+  if (text.empty()) {
+    members.set("key_id", trace.find("signature")->text("key_id"));
+    members.set("error_detail", *said.find("error_detail"));
+    return members;
+  }
+  for (const auto& [name, value] : said.as_object()) members.set(name, value);
+  members.set("error", text);
   return members;
 }
 
@@ -46,7 +74,7 @@ TraceCheck check_trace(const std::string& path, const Json& trace, const keymgmt
     // gait: a trace that cannot be verified is a failed verification, whatever is wrong with it.
     Error failure{ErrorCode::VerificationFailed, verified.error().detail, verified.error().reason,
                   verified.error().hint};
-    return {failure, failed(std::move(members), failure)};
+    return {failure, failed(std::move(members), failure, trace, keys)};
   }
   members.set("ok", true);
   members.set("signature_status", "verified");

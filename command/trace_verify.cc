@@ -4,13 +4,26 @@
 #include "command/input_file.h"
 #include "command/trace_answer.h"
 #include "command/verifying_keys.h"
+#include "common/text.h"
 
 namespace countersign::command {
 namespace {
 
+constexpr Flag kFlags[] = {
+    {"path", Flag::Kind::Text, "FILE", "the trace, instead of the argument"},
+    kTrustFlag,
+    kSignerFlag,
+};
+
+Result<std::string> trace_path(const Arguments& arguments) {
+  const std::string path(trimmed(arguments.text("path")));
+  const std::vector<std::string>& words = arguments.positionals();
+  if (words.size() + (path.empty() ? 0 : 1) != 1) return Error{ErrorCode::Invalid, "expected trace path"};
+  return path.empty() ? words.front() : path;
+}
+
 Result<int> verify(Call& call, const Arguments& arguments) {
-  if (arguments.positionals().size() != 1) return Error{ErrorCode::Invalid, "expected trace path"};
-  const std::string& path = arguments.positionals().front();
+  ASSIGN_OR_RETURN(const std::string path, trace_path(arguments));
   ASSIGN_OR_RETURN(const keymgmt::KeySet keys, verifying_keys(arguments, keymgmt::Role::Trace));
   ASSIGN_OR_RETURN(const Json trace, read_document("trace record", path));
 
@@ -40,7 +53,7 @@ Command trace_verify_command() {
           "Checks a trace's signature, digests and key",
           "Without a key flag the signer's published keys are asked for. Exits 0 verified, 2 not, 6 unreadable.",
           "countersign trace verify ./gait-out/trace.json --json",
-          kVerifyingFlags,
+          kFlags,
           Positionals::Anywhere,
           Shape::Gait,
           verify};

@@ -1,0 +1,121 @@
+#include "command/decision_signer.h"
+
+#include "command/attestation.h"
+#include "command/key_files.h"
+#include "command/signer_address.h"
+#include "common/clock.h"
+#include "gate/gait_record.h"
+
+namespace countersign::command {
+namespace {
+
+using statement::StatementType;
+
+class SignerDecisions : public DecisionSigner {
+ public:
+  explicit SignerDecisions(std::string socket) : signer_(std::move(socket)) {}
+
+  Result<keymgmt::KeySet> keys(TokenKind) override {
+    if (!keys_) {
+      ASSIGN_OR_RETURN(keys_, signer_.keys());
+    }
+    return *keys_;
+  }
+
+  Result<std::variant<Json, client::Refusal>> trace(const DecisionToSign& decision) override {
+    client::SignRequest request;
+    request.type = StatementType::Trace;
+    request.fields = gate::trace_statement(gate::trace_fields(decision.trace));
+    request.redeem = decision.redeem;
+    request.intent = Json::object(
+        {{"digest_form", decision.trace.judged.intent.digest_form()}, {"document", decision.intent_document}});
+    request.idempotency_key = decision.idempotency_key;
+    return sign(request);
+  }
+
+  Result<Json> record(StatementType type, Json fields) override {
+    client::SignRequest request;
+    request.type = type;
+    request.fields = std::move(fields);
+    ASSIGN_OR_RETURN(auto answer, sign(request));
+    if (const auto* refusal = std::get_if<client::Refusal>(&answer)) return refusal->error;
+    return std::get<Json>(std::move(answer));
+  }
+
+  Status attest(Json& state, UtcTime now) override { return command::attest(signer_, state, now); }
+
+  bool has_ledger() const override { return true; }
+  std::vector<std::string> warnings() const override { return {}; }
+  std::string notice() const override { return {}; }
+
+ private:
+  Result<std::variant<Json, client::Refusal>> sign(const client::SignRequest& request) {
+    ASSIGN_OR_RETURN(auto answer, signer_.sign(request));
+    using Answer = std::variant<Json, client::Refusal>;
+    if (auto* refusal = std::get_if<client::Refusal>(&answer)) return Answer(std::move(*refusal));
+    return Answer(std::get<client::Signed>(std::move(answer)).statement);
+  }
+
+  client::SignerClient signer_;
+  std::optional<keymgmt::KeySet> keys_;
+};
+
+// Whose key verifies tokens of a kind; the first that is named counts (gait-formats §9.4, §11).
+struct Precedence {
+  TokenKind kind;
+  std::string_view prefix;
+};
+constexpr Precedence kPrecedence[] = {
+    {TokenKind::Approval, "approval-"},       {TokenKind::Delegation, "delegation-"},
+    {TokenKind::Delegation, "approval-"},     {TokenKind::ApprovedScript, "approved-script-"},
+    {TokenKind::ApprovedScript, "approval-"},
+};
+
+class KeyFileDecisions : public DecisionSigner {
+ public:
+  KeyFileDecisions(FileSigner signer, const Arguments& arguments) : signer_(std::move(signer)), arguments_(arguments) {}
+
+  // gait takes the trace key where none is named, so that whoever evaluates can approve; here no key is no key.
+  Result<keymgmt::KeySet> keys(TokenKind kind) override {
+    for (const Precedence& row : kPrecedence) {
+      if (row.kind != kind) continue;
+      ASSIGN_OR_RETURN(std::optional<SourcedPublicKey> key, verify_key(arguments_, row.prefix));
+      if (key) return only_key(std::move(key->key), keymgmt::Role::Approval);
+    }
+    return keymgmt::KeySet();
+  }
+
+  Result<std::variant<Json, client::Refusal>> trace(const DecisionToSign& decision) override {
+    Json document = gate::gait_trace(decision.trace, clock_.now());
+    if (!decision.simulated) return std::variant<Json, client::Refusal>(signer_.sealed(std::move(document)));
+    Json facts = gate::mark_simulated(document, decision.real);
+    Json sealed = signer_.sealed(std::move(document));
+    sealed.set("countersign", std::move(facts));
+    return std::variant<Json, client::Refusal>(std::move(sealed));
+  }
+
+  Result<Json> record(StatementType type, Json fields) override { return gate::gait_record(type, fields); }
+
+  Status attest(Json&, UtcTime) override { return ok(); }
+
+  bool has_ledger() const override { return false; }
+  std::vector<std::string> warnings() const override { return signer_.warnings(); }
+  std::string notice() const override { return signer_.notice(); }
+
+ private:
+  FileSigner signer_;
+  const Arguments& arguments_;
+  SystemClock clock_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<DecisionSigner>> decision_signer(const Arguments& arguments) {
+  if (!in_key_file_mode(arguments)) {
+    return std::unique_ptr<DecisionSigner>(std::make_unique<SignerDecisions>(signer_address(arguments).path));
+  }
+  ASSIGN_OR_RETURN(FileSigner signer, FileSigner::load(arguments));
+  return std::unique_ptr<DecisionSigner>(std::make_unique<KeyFileDecisions>(std::move(signer), arguments));
+}
+
+}  // namespace countersign::command

@@ -1,0 +1,57 @@
+// Who stands behind a decision of `gate eval`: the signer, which redeems the approvals with it, or key files, which do
+// as gait does.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "command/arguments.h"
+#include "common/json.h"
+#include "common/result.h"
+#include "gate/trace.h"
+#include "keymgmt/key_set.h"
+#include "signer/client/signer_client.h"
+
+namespace countersign::command {
+
+// A decision to be signed.
+struct DecisionToSign {
+  gate::TraceInputs trace;
+  const gate::Decision& real;  // the policy's; another than trace.decision where it is simulated
+  bool simulated = false;
+  std::vector<Json> redeem;     // the approvals it rests on
+  const Json& intent_document;  // as the file has it
+  std::string idempotency_key;
+};
+
+// What presented tokens may say. The approval role signs all of them; gait has a key for each.
+enum class TokenKind { Approval, Delegation, ApprovedScript };
+
+class DecisionSigner {
+ public:
+  virtual ~DecisionSigner() = default;
+
+  // The keys that verify tokens of this kind; empty where none is named.
+  virtual Result<keymgmt::KeySet> keys(TokenKind kind) = 0;
+  // The signed trace; a refusal names the approvals that are turned down.
+  virtual Result<std::variant<Json, client::Refusal>> trace(const DecisionToSign& decision) = 0;
+  // An audit or other record beside the trace, from the fields that statement::Statement takes. gait signs none.
+  virtual Result<Json> record(statement::StatementType type, Json fields) = 0;
+
+  // Vouches for a state file that is about to be written; key files do not.
+  virtual Status attest(Json& state, UtcTime now) = 0;
+
+  // Whether decisions are recorded: otherwise approvals are not single-use and simulations may be signed.
+  virtual bool has_ledger() const = 0;
+  // For the member `warnings`, and for people alone.
+  virtual std::vector<std::string> warnings() const = 0;
+  virtual std::string notice() const = 0;
+};
+
+// Key files where a key flag is given, otherwise the signer, which is not reached yet. Fails with Invalid where a key
+// file cannot be used.
+Result<std::unique_ptr<DecisionSigner>> decision_signer(const Arguments& arguments);
+
+}  // namespace countersign::command
