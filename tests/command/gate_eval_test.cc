@@ -84,13 +84,21 @@ TEST_F(GateEval, NeverAnswersWithoutASigner) {
   EXPECT_FALSE(std::ifstream(folder_ / "t.json").good());
 }
 
-TEST_F(GateEval, RefusesWhatItDoesNotCountInsteadOfIgnoringIt) {
-  const auto limited = eval(
+TEST_F(GateEval, LooksAtALimitUnderCheckWithoutCounting) {
+  const std::string limited =
       "default_verdict: block\nrules:\n  - name: w\n    effect: allow\n    match: {tool_names: [tool.write]}\n"
-      "    rate_limit: {requests: 1}\n",
-      {"--check"});
-  EXPECT_EQ(limited.exit_code, 6);
-  EXPECT_EQ(json(limited).find("error_detail")->text("code"), "rate_limit_unsupported");
+      "    rate_limit: {requests: 1}\n";
+  const std::string state = folder_ / "rates.json";
+  for (int i = 0; i < 2; ++i) {
+    const Json answer = json(eval(limited, {"--check", "--rate-limit-state", state}));
+    ASSERT_NE(answer.find("rate_limit_used"), nullptr) << answer.compact();
+    EXPECT_EQ(answer.find("rate_limit_used")->as_integer(), 1);
+  }
+  EXPECT_FALSE(std::ifstream(state).good());
+  write("rates.json", "{");
+  const auto unreadable = eval(limited, {"--check", "--rate-limit-state", state});
+  EXPECT_EQ(unreadable.exit_code, 6);
+  EXPECT_EQ(json(unreadable).find("error_detail")->text("code"), "rate_limit_state_invalid");
 }
 
 TEST_F(GateEval, BlocksWhereACredentialOrDelegationIsDemanded) {
