@@ -128,7 +128,7 @@ class Evaluation {
       : request_(request), inputs_(std::move(inputs)), presented_(inputs_), signer_(signer) {}
 
   Status judge() {
-    ASSIGN_OR_RETURN(decision_, decide(inputs_));
+    ASSIGN_OR_RETURN(decision_, decide_alone(inputs_));
     if (decision_.verdict == Verdict::RequireApproval) {
       if (presented_.any() && !keys_) {
         ASSIGN_OR_RETURN(keys_, signer_.keys());
@@ -219,7 +219,7 @@ Result<std::unique_ptr<DecisionService>> DecisionService::load(DecisionServiceOp
 
 Status DecisionService::reload() {
   ASSIGN_OR_RETURN(LoadedPolicies loaded, load_all(options_.policy_paths));
-  for (const LoadedPolicy& each : loaded) RETURN_IF_ERROR(check_profile(options_.profile, each.policy, false));
+  for (const LoadedPolicy& each : loaded) RETURN_IF_ERROR(check_profile(options_.profile, each.policy, false, false));
   const std::lock_guard lock(mutex_);
   loaded_ = std::make_shared<const LoadedPolicies>(std::move(loaded));
   return ok();
