@@ -8,7 +8,8 @@ namespace {
 const UtcTime kNow = *UtcTime::parse("2026-11-22T04:23:04.536030414Z");
 
 Intent intent() {
-  return *Intent::parse(R"({"tool_name":"db.save","context":{"identity":"zoe","workspace":"/w","risk_class":"low"}})");
+  return *Intent::parse(
+      std::string_view(R"({"tool_name":"db.save","context":{"identity":"zoe","workspace":"/w","risk_class":"low"}})"));
 }
 
 TEST(KillSwitch, StopsWhatItsNewEntryNamesUntilItIsSwitchedOff) {

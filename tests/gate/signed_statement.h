@@ -14,7 +14,8 @@ inline Json signed_statement(statement::StatementType type, Json fields, const S
   if (!parsed) std::abort();
   auto document = parsed->rebuild({.now = now, .sequence = 1, .token_id = token_id});
   const Bytes signature = key.sign(document->signed_digest().bytes());
-  return *std::move(*document).seal(key.public_key(), signature);
+  const auto sealed = std::move(*document).seal(key.public_key(), signature);
+  return sealed->root().json();
 }
 
 inline keymgmt::PublishedKey published(const SoftwareKey& key, keymgmt::Role role) {
