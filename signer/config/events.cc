@@ -42,7 +42,7 @@ constexpr EventRow kEvents[] = {
      "The ledger cannot be written or is not what it was, so nothing is signed."},
     {Event::ChainMismatch, "chain_mismatch", Severity::Critical, minutes(10),
      "A chain of approvals does not belong together or repeats a token."},
-    {Event::KeyHalted, "key_halted", Severity::Critical, minutes(0),
+    {Event::KeyHalted, "key_halted", Severity::Critical, minutes(1),
      "A custodian halted a key: it never signs again, and what it signed counts no more."},
     {Event::StandbyMissing, "standby_missing", Severity::Warning, minutes(1440),
      "A role has no standby key: after a halt it would sign nothing until verifiers know a new key."},
