@@ -27,13 +27,13 @@ class Writer {
     return *this;
   }
   Writer& operator+=(std::string_view part) {
-    std::memcpy(next(part.size()), part.data(), part.size());
+    part.copy(next(part.size()), part.size());
     return *this;
   }
   void quoted(std::string_view text) {
     char* at = next(text.size() + 2);
     *at = '"';
-    std::memcpy(at + 1, text.data(), text.size());
+    text.copy(at + 1, text.size());
     at[text.size() + 1] = '"';
   }
 
