@@ -20,7 +20,7 @@ T* allocate(std::pmr::memory_resource& memory) {
 std::string_view kept(std::pmr::memory_resource& memory, std::string_view text) {
   if (text.empty()) return {};
   char* copy = static_cast<char*>(memory.allocate(text.size(), 1));
-  std::memcpy(copy, text.data(), text.size());
+  text.copy(copy, text.size());
   return {copy, text.size()};
 }
 
