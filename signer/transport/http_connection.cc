@@ -413,8 +413,10 @@ void HttpConnection::close_when_idle() {
 void HttpConnection::close() {
   if (closed_) return;
   closed_ = true;
+  const int descriptor = descriptor_;
+  // May end this connection. The number must not be given to another one before it is forgotten.
   if (server_ != nullptr) server_->forget(*this);
-  ::close(descriptor_);
+  ::close(descriptor);
 }
 
 }  // namespace countersign::transport
