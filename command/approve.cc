@@ -10,7 +10,7 @@
 #include "command/recorded_intent.h"
 #include "command/recorded_request.h"
 #include "command/signer_address.h"
-#include "command/ssh_signature.h"
+#include "command/token_proof.h"
 #include "command/token_storage.h"
 #include "common/clock.h"
 #include "common/text.h"
@@ -34,9 +34,8 @@ constexpr Flag kFlags[] = {
     {"max-targets", Flag::Kind::Integer, "N", "most targets it covers (0: any)"},
     {"max-ops", Flag::Kind::Integer, "N", "most operations it covers (0: any)"},
     {"out", Flag::Kind::Text, "FILE", "where the token goes (approval_<token_id>.json)"},
-    {"ssh-key", Flag::Kind::Text, "FILE",
-     "the key that proves it ($COUNTERSIGN_APPROVER_KEY, else ssh-agent's only key)"},
-    {"proof", Flag::Kind::Text, "KIND", "ssh or unix_user; ssh where a key is found"},
+    kSshKeyFlag,
+    kProofFlag,
     {"show", Flag::Kind::Switch, "", "print the whole intent first"},
     kSignerFlag,
 };
@@ -111,28 +110,6 @@ Json statement_of(const ApprovalTokenFields& fields) {
   if (fields.max_targets > 0) json.set("max_targets", fields.max_targets);
   if (fields.max_ops > 0) json.set("max_ops", fields.max_ops);
   return json;
-}
-
-// The approver's proof over exactly these fields and a fresh nonce of the signer.
-Result<Json> proof_of(const Arguments& arguments, const ApprovalTokenFields& fields, client::SignerClient& signer) {
-  const std::string_view kind = arguments.text("proof");
-  const Json unix_user = Json::object({{"kind", "unix_user"}});
-  if (kind == "unix_user") return unix_user;
-  if (!kind.empty() && kind != "ssh")
-    return invalid("unsupported proof: \"" + std::string(kind) + "\", expected ssh or unix_user");
-  ASSIGN_OR_RETURN(const ApproverKey key, ApproverKey::find(arguments.text("ssh-key")));
-  if (key.none()) {
-    if (kind.empty()) return unix_user;
-    return Error{ErrorCode::Invalid, "there is no SSH key to prove the approver with", "approver_key_missing",
-                 "name one with --ssh-key or $COUNTERSIGN_APPROVER_KEY, or add it to ssh-agent"};
-  }
-  ASSIGN_OR_RETURN(const Json challenge, signer.nonce());
-  const std::string nonce(challenge.text("nonce"));
-  ASSIGN_OR_RETURN(const UtcTime expires_at, UtcTime::parse(challenge.text("expires_at")));
-  ASSIGN_OR_RETURN(const std::string signature,
-                   key.sign(statement::approval_message(fields, nonce, expires_at), statement::kApprovalNamespace));
-  return Json::object(
-      {{"kind", "ssh"}, {"signature", signature}, {"nonce", nonce}, {"expires_at", expires_at.rfc3339()}});
 }
 
 std::vector<std::string> storage_warnings(const std::string& token_path, bool token_on_stdout) {
@@ -227,7 +204,10 @@ Result<int> approve(Call& call, const Arguments& arguments) {
   client::SignRequest request;
   request.type = statement::StatementType::ApprovalToken;
   request.fields = statement_of(fields);
-  ASSIGN_OR_RETURN(request.proof, proof_of(arguments, fields, signer));
+  ASSIGN_OR_RETURN(request.proof, proof_of(arguments, signer, statement::kApprovalNamespace,
+                                           [&fields](std::string_view nonce, UtcTime expires_at) {
+                                             return statement::approval_message(fields, nonce, expires_at);
+                                           }));
   ASSIGN_OR_RETURN(const auto signed_or_refused, signer.sign(request));
   if (const auto* refusal = std::get_if<client::Refusal>(&signed_or_refused)) return refusal->error;
   const Json& token = std::get<client::Signed>(signed_or_refused).statement;
