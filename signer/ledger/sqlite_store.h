@@ -25,7 +25,7 @@ namespace countersign::ledger {
 struct SqliteOptions {
   std::chrono::nanoseconds clock_step = std::chrono::seconds(5);  // bound of the TimeGuard
   // How many of the newest records open() hashes again and compares with the tables; verify() does it with all.
-  std::uint64_t recheck = 2'000;
+  std::uint64_t recheck = 100'000;
   std::string boot_id = this_boot_id();
 };
 
