@@ -15,6 +15,7 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/json.h"
+#include "places.h"
 
 namespace countersign::gate {
 

@@ -6,6 +6,7 @@
 #include "common/durable_file.h"
 #include "keymgmt/key_set.h"
 #include "packs/controls.h"
+#include "places.h"
 #include "signer/statement/statement.h"
 
 namespace countersign::packs {

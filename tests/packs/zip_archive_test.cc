@@ -7,6 +7,7 @@
 
 #include "common/durable_file.h"
 #include "packs/deflate.h"
+#include "places.h"
 
 namespace countersign::packs {
 namespace {

@@ -8,6 +8,7 @@
 #include <random>
 #include <thread>
 
+#include "places.h"
 #include "tests/pkcs11/pkcs11_fixture.h"
 #include "tests/support/child_process.h"
 

@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <stdexcept>
 
+#include "places.h"
+
 extern char** environ;
 
 namespace countersign::test {

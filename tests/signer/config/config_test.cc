@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "common/durable_file.h"
+#include "places.h"
 #include "signer/config/events.h"
 #include "signer/config/operation.h"
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/durable_file.h"
+#include "places.h"
 #include "tests/signer/daemon/running_appliance.h"
 
 namespace countersign::daemon {

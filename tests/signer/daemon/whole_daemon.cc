@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/durable_file.h"
+#include "places.h"
 #include "signer/daemon/front.h"
 #include "signer/notifier/notifier.h"
 #include "signer/supervisor/supervisor.h"

@@ -4,6 +4,7 @@
 
 #include "common/durable_file.h"
 #include "common/json.h"
+#include "places.h"
 
 namespace countersign::log {
 namespace {

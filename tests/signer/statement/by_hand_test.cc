@@ -4,6 +4,7 @@
 #include <random>
 
 #include "common/durable_file.h"
+#include "places.h"
 #include "signer/statement/structure.h"
 #include "tests/signer/statement/examples.h"
 #include "tests/support/child_process.h"

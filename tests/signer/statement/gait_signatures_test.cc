@@ -3,6 +3,7 @@
 #include <map>
 
 #include "common/durable_file.h"
+#include "places.h"
 #include "signer/statement/statement.h"
 
 namespace countersign::statement {

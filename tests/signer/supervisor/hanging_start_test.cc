@@ -1,4 +1,5 @@
 // Holders that hang before they are ready: ended past their deadline, reported, and started again on a whole token.
+#include "places.h"
 #include "tests/signer/supervisor/supervised_appliance.h"
 
 namespace countersign::supervisor {

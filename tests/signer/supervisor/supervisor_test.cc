@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "places.h"
 #include "signer/supervisor/holder_slot.h"
 #include "tests/signer/supervisor/supervised_appliance.h"
 

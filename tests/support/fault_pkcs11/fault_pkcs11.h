@@ -24,6 +24,8 @@
 #include <map>
 #include <string>
 
+#include "places.h"
+
 namespace countersign::test {
 
 // The module of this build, and what to set for a program that loads it.
