@@ -40,13 +40,19 @@ Status require_attested(const Arguments& arguments, const std::string& path, con
     ASSIGN_OR_RETURN(beside, read_document("attestation", attestation_path(path)));
     attestation = &beside;
   }
-  client::SignerClient signer(signer_address(arguments).path);
+  return require_attested(arguments, path, *document, attestation);
+}
+
+Status require_attested(const Arguments& settings, std::string_view name, const Json& document,
+                        const Json* attestation) {
+  if (!settings.given(kAttestedByFlag.name)) return ok();
+  client::SignerClient signer(signer_address(settings).path);
   ASSIGN_OR_RETURN(const keymgmt::KeySet keys, signer.keys());
   const Status checked =
-      gate::check_attestation(*document, attestation, keys, comma_list(arguments.text(kAttestedByFlag.name)));
+      gate::check_attestation(document, attestation, keys, comma_list(settings.text(kAttestedByFlag.name)));
   if (checked) return ok();
   const Error& error = checked.error();
-  return Error{ErrorCode::Invalid, path + ": " + error.detail, error.wire_code(), error.hint};
+  return Error{ErrorCode::Invalid, std::string(name) + ": " + error.detail, error.wire_code(), error.hint};
 }
 
 }  // namespace countersign::command

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "command/arguments.h"
 #include "common/clock.h"
@@ -28,5 +29,9 @@ inline constexpr Flag kAttestedByFlag = {
 // signer's published set. An envelope's attestation lies beside it, a state's in it. Fails with Invalid (exit 6), the
 // reason of gate::check_attestation, and with Unavailable where the signer cannot be asked.
 Status require_attested(const Arguments& arguments, const std::string& path, const std::string& text);
+
+// The same for a document that came in a request as `name`, with its attestation, or null.
+Status require_attested(const Arguments& settings, std::string_view name, const Json& document,
+                        const Json* attestation);
 
 }  // namespace countersign::command

@@ -32,7 +32,4 @@ struct Confinement {
 Result<Finished> run_confined(const std::vector<std::string>& argv, std::string_view input,
                               const Confinement& confinement);
 
-// The file that execvp would start for `name`. Fails with NotFound.
-Result<std::string> program_path(const std::string& name);
-
 }  // namespace countersign::command

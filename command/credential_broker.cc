@@ -7,6 +7,7 @@
 #include "command/child_program.h"
 #include "command/comma_list.h"
 #include "common/text.h"
+#include "gate/client/program_path.h"
 
 namespace countersign::command {
 namespace {
@@ -156,7 +157,7 @@ Result<gate::CredentialReceipt> CredentialBroker::from_environment(const gate::C
 
 Result<gate::CredentialReceipt> CredentialBroker::from_command(const gate::CredentialRequest& request) const {
   std::vector<std::string> argv = argv_;
-  ASSIGN_OR_RETURN(argv.front(), program_path(argv.front()));
+  ASSIGN_OR_RETURN(argv.front(), gate::client::program_path(argv.front()));
   ASSIGN_OR_RETURN(const Finished finished,
                    run_confined(argv, request.json().compact(), {environment_, kCommandTime, kMostOutput}));
   if (finished.exit_code != 0) {

@@ -30,23 +30,28 @@ void put_use(Json& answer, const std::string& prefix, const std::optional<gate::
 
 }  // namespace
 
-Result<DecisionEvidence> DecisionEvidence::prepare(const Arguments& arguments) {
-  ASSIGN_OR_RETURN(CredentialBroker broker, CredentialBroker::chosen(arguments));
+Result<DecisionEvidence> DecisionEvidence::prepare(const Arguments& settings) {
+  ASSIGN_OR_RETURN(CredentialBroker broker, CredentialBroker::chosen(settings));
   DecisionEvidence out(std::move(broker));
-  out.rate_limit_path_ = trimmed(arguments.text("rate-limit-state"));
+  out.rate_limit_path_ = trimmed(settings.text("rate-limit-state"));
   if (out.rate_limit_path_.empty()) out.rate_limit_path_ = kDefaultRateLimitState;
-  out.check_state_ = [&arguments](const std::string& path, const std::string& text) {
-    return require_attested(arguments, path, text);
+  out.check_state_ = [&settings](const std::string& path, const std::string& text) {
+    return require_attested(settings, path, text);
   };
+  return out;
+}
+
+Result<std::vector<Json>> read_delegation_tokens(const Arguments& arguments) {
   std::set<std::string> paths;
   for (const std::string_view flag : {"delegation-token", "delegation-token-chain"}) {
     for (std::string& path : comma_list(arguments.text(flag))) paths.insert(std::move(path));
   }
+  std::vector<Json> tokens;
   for (const std::string& path : paths) {
     ASSIGN_OR_RETURN(Json token, read_document("delegation token", path));
-    out.delegation_tokens_.push_back(std::move(token));
+    tokens.push_back(std::move(token));
   }
-  return out;
+  return tokens;
 }
 
 Status DecisionEvidence::count_limits(const GateInputs& inputs, gate::Decision& decision, UtcTime now, bool dry,

@@ -22,19 +22,19 @@
 
 namespace countersign::command {
 
-inline constexpr Flag kEvidenceFlags[] = {
+inline constexpr Flag kDelegationFlags[] = {
     {"delegation-token", Flag::Kind::Text, "FILE", "a delegation"},
     {"delegation-token-chain", Flag::Kind::Text, "FILES", "further delegations, separated by commas"},
     {"delegation-audit-out", Flag::Kind::Text, "FILE",
      "where the delegation audit goes (delegation_audit_<trace_id>.json)"},
-    kAttestedByFlag,
-    {"rate-limit-state", Flag::Kind::Text, "FILE", "where limits are counted (.gait-out/gate_rate_limits.json)"},
 };
 
 class DecisionEvidence {
  public:
-  // Reads the delegations and chooses the broker. Fails with Invalid.
-  static Result<DecisionEvidence> prepare(const Arguments& arguments);
+  // Chooses the broker and the file of limits. Fails with Invalid. `settings` outlives it.
+  static Result<DecisionEvidence> prepare(const Arguments& settings);
+  // The delegations that are presented, in the order in which they are judged.
+  void present(std::vector<Json> delegation_tokens) { delegation_tokens_ = std::move(delegation_tokens); }
 
   // Whether a broker is chosen that issues credentials.
   bool brokers() const { return broker_.issues(); }
@@ -67,7 +67,7 @@ class DecisionEvidence {
   CredentialBroker broker_;
   std::string rate_limit_path_;
   StateCheck check_state_;
-  std::vector<Json> delegation_tokens_;  // in the order of their paths, each path once
+  std::vector<Json> delegation_tokens_;
   bool counted_ = false;
   std::optional<gate::RateUse> rate_limit_;
   std::optional<gate::RateUse> budget_;
@@ -76,5 +76,8 @@ class DecisionEvidence {
   std::optional<gate::CredentialRequest> credential_request_;
   std::optional<gate::CredentialReceipt> credential_;
 };
+
+// The delegations that a command line names, in the order of their paths, each path once. Fails with Invalid.
+Result<std::vector<Json>> read_delegation_tokens(const Arguments& arguments);
 
 }  // namespace countersign::command

@@ -7,6 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "command/arguments.h"
+#include "command/evaluation_request.h"
+#include "command/recorded_answers.h"
 #include "common/digest.h"
 #include "common/json.h"
 #include "common/result.h"
@@ -22,22 +25,16 @@ struct LoadedPolicy {
 };
 using LoadedPolicies = std::vector<LoadedPolicy>;
 
-struct DecisionServiceOptions {
-  std::vector<std::string> policy_paths;
-  std::string kill_switch_path;  // read anew for every evaluation: a stop must take effect at once
-  std::string profile = "standard";
-};
-
 class DecisionService {
  public:
-  // Fails with Invalid where a policy cannot be read, or two files hold the same one.
-  static Result<std::unique_ptr<DecisionService>> load(DecisionServiceOptions options);
+  // `settings` are gate_settings.h's flags with `policy` (files, separated by commas) and `policy-in-request`; they
+  // outlive it. Fails with Invalid where a setting or a policy cannot be used, or two files hold the same policy.
+  static Result<std::unique_ptr<DecisionService>> load(const Arguments& settings);
 
-  // One element of POST /v1/evaluate (docs/gate-service.md), strictly: {"intent", "approval_tokens"?,
-  // "context_envelope"?, "policy"? (a digest, needed where several are loaded), "idempotency_key"?, "correlation_id"?}.
-  // Answers gait's members of `gate eval` with `trace` and, where approvals were needed, `approval_audit` as documents.
+  // One element of POST /v1/evaluate (docs/gate-service.md), asked by `uid`. Answers the members of `gate eval --json`
+  // with the signed documents in place of their files: trace, approval_audit, delegation_audit, credential_evidence.
   // Signed by the signer, or an error: Unavailable without one. From any thread, each with a signer of its own.
-  Result<Json> evaluate(const Json& request, client::SignerClient& signer) const;
+  Result<Json> evaluate(const Json& request, std::uint32_t uid, client::SignerClient& signer);
 
   // Reads every policy again; on any failure the old ones stay. From any thread.
   Status reload();
@@ -45,10 +42,16 @@ class DecisionService {
   Json policies() const;
 
  private:
-  explicit DecisionService(DecisionServiceOptions options) : options_(std::move(options)) {}
+  explicit DecisionService(const Arguments& settings) : settings_(settings) {}
+  Result<LoadedPolicies> read_policies() const;
+  Status check_policy(const gate::Policy& policy, bool simulate) const;
   std::shared_ptr<const LoadedPolicies> current() const;
+  // The served policy of that digest, or the one in the request.
+  Result<LoadedPolicy> chosen(const std::string& wanted, bool simulate) const;
+  Result<Json> decide(const EvaluationRequest& request, client::SignerClient& signer) const;
 
-  DecisionServiceOptions options_;
+  const Arguments& settings_;
+  RecordedAnswers recorded_;
   mutable std::mutex mutex_;
   std::shared_ptr<const LoadedPolicies> loaded_;  // guarded by mutex_
 };

@@ -13,7 +13,8 @@ using statement::StatementType;
 
 class SignerDecisions : public DecisionSigner {
  public:
-  explicit SignerDecisions(std::string socket) : signer_(std::move(socket)) {}
+  explicit SignerDecisions(client::SignerClient& signer) : signer_(signer) {}
+  explicit SignerDecisions(std::unique_ptr<client::SignerClient> signer) : own_(std::move(signer)), signer_(*own_) {}
 
   Result<keymgmt::KeySet> keys(TokenKind) override {
     if (!keys_) {
@@ -56,7 +57,8 @@ class SignerDecisions : public DecisionSigner {
     return Answer(std::get<client::Signed>(std::move(answer)).statement);
   }
 
-  client::SignerClient signer_;
+  std::unique_ptr<client::SignerClient> own_;
+  client::SignerClient& signer_;
   std::optional<keymgmt::KeySet> keys_;
 };
 
@@ -112,10 +114,15 @@ class KeyFileDecisions : public DecisionSigner {
 
 Result<std::unique_ptr<DecisionSigner>> decision_signer(const Arguments& arguments) {
   if (!in_key_file_mode(arguments)) {
-    return std::unique_ptr<DecisionSigner>(std::make_unique<SignerDecisions>(signer_address(arguments).path));
+    auto signer = std::make_unique<client::SignerClient>(signer_address(arguments).path);
+    return std::unique_ptr<DecisionSigner>(std::make_unique<SignerDecisions>(std::move(signer)));
   }
   ASSIGN_OR_RETURN(FileSigner signer, FileSigner::load(arguments));
   return std::unique_ptr<DecisionSigner>(std::make_unique<KeyFileDecisions>(std::move(signer), arguments));
+}
+
+std::unique_ptr<DecisionSigner> decision_signer(client::SignerClient& signer) {
+  return std::make_unique<SignerDecisions>(signer);
 }
 
 }  // namespace countersign::command

@@ -54,4 +54,7 @@ class DecisionSigner {
 // file cannot be used.
 Result<std::unique_ptr<DecisionSigner>> decision_signer(const Arguments& arguments);
 
+// The signer at the other end of `signer`, which outlives it: a service has one connection for many decisions.
+std::unique_ptr<DecisionSigner> decision_signer(client::SignerClient& signer);
+
 }  // namespace countersign::command

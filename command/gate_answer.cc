@@ -5,6 +5,7 @@
 
 #include "command/padded.h"
 #include "common/joined.h"
+#include "gate/explanation.h"
 #include "gate/optional_members.h"
 #include "gate/policy_explain.h"
 
@@ -16,35 +17,56 @@ using gate::put_flag;
 using gate::put_member;
 using statement::Verdict;
 
-// What to do about a reason, for people. The first row whose code begins with `prefix` counts.
-struct Advice {
-  std::string_view prefix;
-  std::string_view text;
-};
-constexpr Advice kAdvice[] = {
-    {"context_evidence_missing", "the rule wants evidence of what the agent read: pass --context-envelope FILE"},
-    {"context_evidence_mode_mismatch", "the context envelope must say evidence_mode \"required\""},
-    {"context_freshness_exceeded", "the context is too old: gather it again and pass the new --context-envelope"},
-    {"approval_token_consumed", "an approval is redeemed once: ask its approver for a new one"},
-    {"approval_token_expired", "an approval has expired: ask its approver for a new one"},
-    {"approval_token_intent_mismatch", "an approval is for another intent: it does not carry over"},
-    {"approval_token_policy_mismatch", "an approval was given under another policy: it does not carry over"},
-    {"approval_token_scope_mismatch", "an approval does not cover every scope this intent needs"},
-    {"approval_token_signature", "an approval is not signed by a published approval key: it was edited or is foreign"},
-    {"approval_token_invalid", "an approval file is no approval token"},
-    {"approval_distinct_approvers_required", "the approvals must come from different people"},
-    {"kill_switch", "a kill switch stops this: see the member kill_switch"},
-    {"freeze_window", "a freeze window is in force: see the member freeze_window"},
-    {"delegation_token_missing", "the rule wants a delegation, which this command does not take yet"},
-    {"broker_credential_required", "the rule wants a brokered credential, which this command does not take yet"},
-};
+// Ours: what an approval must cover, so that nobody has to guess, and why it is as it is.
+constexpr std::string_view kOurs[] = {"required_scopes", "distinct_approvers", "approve", "policy", "explanation"};
 
-void advise(const std::vector<std::string>& codes, std::vector<std::string>& lines) {
-  for (const std::string& code : codes) {
-    const auto advice =
-        std::ranges::find_if(kAdvice, [&code](const Advice& row) { return code.starts_with(row.prefix); });
-    if (advice == std::end(kAdvice)) continue;
-    std::string line = code + ": " + std::string(advice->text);
+void put_ours(Json& members, const GateAnswer& answer) {
+  const gate::Decision& decision = answer.decision;
+  const GateInputs& inputs = answer.inputs;
+  if (decision.verdict == Verdict::RequireApproval) {
+    put(members, "required_scopes", decision.required_scopes);
+    put_flag(members, "distinct_approvers", decision.distinct_approvers);
+    put(members, "approve", approve_line(inputs.intent_digest, inputs.policy_digest, decision.required_scopes));
+  }
+  Json policy = Json::object({{"digest", inputs.policy_digest.hex()}});
+  put(policy, "path", answer.policy_path);
+  members.set("policy", std::move(policy));
+  members.set("explanation",
+              gate::explained(inputs.policy, inputs.judged, inputs.evidence, decision, inputs.evaluated_at).json());
+}
+
+std::int64_t number(const Json& members, std::string_view name) {
+  const Json* member = members.find(name);
+  return member != nullptr && member->is_integer() ? member->as_integer() : 0;
+}
+
+bool flag(const Json& members, std::string_view name) {
+  const Json* member = members.find(name);
+  return member != nullptr && member->is_bool() && member->as_bool();
+}
+
+// "policy.yaml:12, rule writes", as much of it as is known.
+std::string place_of(const Json& reason, std::string_view path) {
+  const std::int64_t line = number(reason, "line");
+  std::string out(line > 0 ? (path.empty() ? std::string_view("policy") : path) : std::string_view());
+  if (line > 0) out += ":" + std::to_string(line);
+  if (const std::string_view rule = reason.text("rule"); !rule.empty()) {
+    out += (out.empty() ? "rule " : ", rule ") + std::string(rule);
+  }
+  return out;
+}
+
+void explain(const Json& members, std::vector<std::string>& lines) {
+  const Json* explanation = members.find("explanation");
+  const Json* reasons = explanation == nullptr ? nullptr : explanation->find("reasons");
+  if (reasons == nullptr || !reasons->is_array()) return;
+  const Json* policy = members.find("policy");
+  const std::string_view path = policy == nullptr ? std::string_view() : policy->text("path");
+  for (const Json& reason : reasons->as_array()) {
+    const std::string place = place_of(reason, path);
+    std::string line = std::string(reason.text("code")) + (place.empty() ? "" : " (" + place + ")") + ": looked at " +
+                       std::string(reason.text("evidence")) +
+                       "; what would change it: " + std::string(reason.text("would_change"));
     if (std::ranges::find(lines, line) == lines.end()) lines.push_back(std::move(line));
   }
 }
@@ -77,10 +99,8 @@ Json gate_json(const GateAnswer& answer) {
     put(members, "approval_ref", answer.judgement->approval_ref);
     put(members, "valid_approvals", answer.judgement->valid);
   }
-  put(members, "approval_audit_path", answer.audit_path);
   put_flag(members, "delegation_required", decision.delegation_required);
   put(members, "trace_id", answer.trace_id);
-  put(members, "trace_path", answer.trace_path);
   put(members, "policy_digest", answer.inputs.policy_digest.hex());
   put(members, "intent_digest", answer.inputs.intent_digest.hex());
   put(members, "context_set_digest", context.set_digest);
@@ -112,9 +132,7 @@ Json gate_json(const GateAnswer& answer) {
     put(members, "simulated_reason_codes", decision.reason_codes);
   }
   put_flag(members, "check", answer.check);
-  // Ours: what an approval must cover, so that nobody has to guess.
-  if (!answer.as_gait && decision.verdict == Verdict::RequireApproval)
-    put(members, "required_scopes", decision.required_scopes);
+  if (!answer.simulate) put_ours(members, answer);
   put(members, "warnings", answer.warnings);
   return members;
 }
@@ -125,56 +143,59 @@ Json explain_json(const GateAnswer& answer) {
   inputs.valid_approvals = answer.judgement ? answer.judgement->valid : 0;
   inputs.created_at = answer.decision.decided_at.value_or(answer.inputs.judged.intent.fields().created_at);
   inputs.trace_id = answer.trace_id;
-  inputs.trace_path = answer.trace_path;
-  inputs.approval_audit_path = answer.audit_path;
   return gate::policy_explain(inputs);
 }
 
-std::string gate_text(const GateAnswer& answer) {
+Json without_ours(Json members) {
+  for (const std::string_view name : kOurs) members.erase(name);
+  return members;
+}
+
+std::string gate_text(const Json& members) {
   std::string text;
   const auto line = [&text](std::string_view name, const std::string& value) {
     if (value.empty()) return;
     text += padded(name, 14) + value + "\n";
   };
-  const gate::Decision shown = answer.simulate ? simulated(answer.decision) : answer.decision;
-  line("verdict", std::string(statement::name_of(shown.verdict)) + (answer.simulate ? " (simulated)" : "") +
-                      (answer.check ? " (checked, nothing is signed or redeemed)" : ""));
-  line("reasons", joined(shown.reason_codes, ", "));
-  line("violations", joined(shown.violations, ", "));
-  line("rule", answer.decision.matched_rule);
-  if (answer.decision.required_approvals > 0) {
-    line("approvals", std::to_string(answer.judgement ? answer.judgement->valid : 0) + " of " +
-                          std::to_string(answer.decision.required_approvals));
+  const auto listed = [&members](std::string_view name) { return joined(gate::texts_of(members.find(name)), ", "); };
+  line("verdict", std::string(members.text("verdict")) + (flag(members, "simulate_mode") ? " (simulated)" : "") +
+                      (flag(members, "check") ? " (checked, nothing is signed or redeemed)" : ""));
+  line("reasons", listed("reason_codes"));
+  line("violations", listed("violations"));
+  line("rule", std::string(members.text("matched_rule")));
+  if (const std::int64_t required = number(members, "required_approvals"); required > 0) {
+    line("approvals", std::to_string(number(members, "valid_approvals")) + " of " + std::to_string(required));
   }
-  line("intent_digest", answer.inputs.intent_digest.hex());
-  line("policy_digest", answer.inputs.policy_digest.hex());
-  line("trace", answer.trace_path);
-  line("audit", answer.audit_path);
+  line("intent_digest", std::string(members.text("intent_digest")));
+  line("policy_digest", std::string(members.text("policy_digest")));
+  line("trace", std::string(members.text("trace_path")));
+  line("audit", std::string(members.text("approval_audit_path")));
   return text;
 }
 
-std::string approve_line(const GateAnswer& answer) {
-  return "countersign approve --intent-digest " + answer.inputs.intent_digest.hex() + " --policy-digest " +
-         answer.inputs.policy_digest.hex() + " --scope " + joined(answer.decision.required_scopes, ",") +
-         " --approver \"$APPROVER\" --reason-code \"$TICKET\" --json > token.json";
+std::string approve_line(const Digest& intent, const Digest& policy, const std::vector<std::string>& scopes) {
+  return "countersign approve --intent-digest " + intent.hex() + " --policy-digest " + policy.hex() + " --scope " +
+         joined(scopes, ",") + " --approver \"$APPROVER\" --reason-code \"$TICKET\" --json > token.json";
 }
 
-std::vector<std::string> next_steps(const GateAnswer& answer) {
+std::vector<std::string> next_steps(const Json& members) {
   std::vector<std::string> lines;
-  if (answer.simulate) return lines;
-  const gate::Decision& decision = answer.decision;
-  if (decision.verdict != Verdict::Block && decision.verdict != Verdict::RequireApproval) return lines;
-  advise(decision.reason_codes, lines);
-  if (decision.verdict == Verdict::Block) {
+  const std::string_view verdict = members.text("verdict");
+  const bool blocked = verdict == statement::name_of(Verdict::Block);
+  if (flag(members, "simulate_mode") || (!blocked && verdict != statement::name_of(Verdict::RequireApproval))) {
+    return lines;
+  }
+  explain(members, lines);
+  if (blocked) {
     lines.emplace_back("blocked: nothing may run; change the intent, its evidence or the policy, and evaluate again");
     return lines;
   }
-  const std::int64_t valid = answer.judgement ? answer.judgement->valid : 0;
-  const std::int64_t missing = std::max<std::int64_t>(decision.required_approvals - valid, 1);
+  const std::int64_t missing =
+      std::max<std::int64_t>(number(members, "required_approvals") - number(members, "valid_approvals"), 1);
   lines.push_back("approval required: " + std::to_string(missing) + " more " +
                   (missing == 1 ? "approver" : "approvers") +
-                  (decision.distinct_approvers ? ", each another person" : "") + ". Each of them runs:");
-  lines.push_back("  " + approve_line(answer));
+                  (flag(members, "distinct_approvers") ? ", each another person" : "") + ". Each of them runs:");
+  lines.push_back("  " + std::string(members.text("approve")));
   lines.emplace_back("then evaluate again with --approval-token and --approval-token-chain");
   return lines;
 }

@@ -13,37 +13,10 @@ void add(std::vector<std::string>& codes, std::string code) {
   if (place == codes.end() || *place != code) codes.insert(place, std::move(code));
 }
 
-void block(gate::Decision& decision, std::string reason, std::string violation) {
-  decision.verdict = gate::Verdict::Block;
-  decision.required_approvals = 0;
-  decision.distinct_approvers = false;
-  add(decision.reason_codes, std::move(reason));
-  add(decision.violations, std::move(violation));
-}
-
 }  // namespace
 
 Result<gate::Decision> decide(const GateInputs& inputs) {
   return gate::evaluate(inputs.policy, inputs.judged, inputs.evidence, inputs.evaluated_at);
-}
-
-Result<gate::Decision> decide_alone(const GateInputs& inputs) {
-  ASSIGN_OR_RETURN(gate::Decision decision, decide(inputs));
-  if (decision.rate_limit || decision.destructive_budget) {
-    return Error{ErrorCode::Invalid,
-                 "the policy's rule " + decision.matched_rule + " limits rates, which are not counted here",
-                 "rate_limit_unsupported", "evaluate with `countersign gate eval`, which counts them"};
-  }
-  if (decision.delegation_required && decision.verdict != gate::Verdict::Block) {
-    block(decision, "delegation_token_missing", "delegation_not_granted");
-  }
-  return decision;
-}
-
-void block_without_credential(gate::Decision& decision) {
-  if (decision.broker.required && decision.verdict == gate::Verdict::Allow) {
-    block(decision, "broker_credential_required", "broker_credential_missing");
-  }
 }
 
 gate::ApprovalJudgement PresentedApprovals::judge(const gate::Decision& decision, const keymgmt::KeySet& keys,

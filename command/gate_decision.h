@@ -16,12 +16,6 @@ namespace countersign::command {
 // The policy's verdict, before limits, delegations, approvals and credentials (decision_evidence.h).
 Result<gate::Decision> decide(const GateInputs& inputs);
 
-// The same for a caller that takes no delegations and counts no limits: a decision that demands a delegation is a
-// block. Fails with Invalid, reason rate_limit_unsupported, where the policy limits rates: nothing is ignored.
-Result<gate::Decision> decide_alone(const GateInputs& inputs);
-// For a caller that brokers no credentials, the last step, after approvals: an allow that demands one is a block.
-void block_without_credential(gate::Decision& decision);
-
 // Tokens presented for a decision, minus those the signer turned down.
 class PresentedApprovals {
  public:

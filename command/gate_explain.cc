@@ -87,13 +87,11 @@ Result<int> explain(Call& call, const Arguments& arguments) {
   if (!inputs) return inputs.error();
   ASSIGN_OR_RETURN(const gate::Decision decision,
                    gate::evaluate(inputs->policy, inputs->judged, inputs->evidence, inputs->evaluated_at));
-  const std::optional<gate::ApprovalJudgement> none;
-  const GateAnswer answer{.inputs = *inputs, .decision = decision, .judgement = none};
   const bool asks = decision.verdict == statement::Verdict::RequireApproval;
   const Explained said{
       *inputs, policy_path, decision,
       gate::explained(inputs->policy, inputs->judged, inputs->evidence, decision, inputs->evaluated_at),
-      asks ? approve_line(answer) : std::string()};
+      asks ? approve_line(inputs->intent_digest, inputs->policy_digest, decision.required_scopes) : std::string()};
   call.console.answer(call.json ? json_of(said).compact() + "\n" : text_of(said));
   for (const std::string& warning : inputs->warnings) call.console.tell("warning: " + warning);
   return gate::exit_code_of(decision.verdict);

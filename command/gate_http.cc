@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "common/json_fields.h"
@@ -17,6 +18,20 @@ using Clock = std::chrono::steady_clock;
 Error busy() {
   return Error{ErrorCode::Unavailable, "more evaluations wait than the gate takes on", "gate_busy",
                "ask again in a moment"};
+}
+
+Error expired() {
+  return Error{ErrorCode::Unavailable, "the request waited too long for its turn; nothing was decided", "gate_busy",
+               "ask again in a moment"};
+}
+
+// Upper bounds of the histogram, in seconds.
+constexpr double kSeconds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
+
+transport::HttpLimits limits_of(const GateHttpOptions& options) {
+  transport::HttpLimits limits;
+  limits.connections = options.connections;
+  return limits;
 }
 
 Json batch_row(Result<Json> answer) {
@@ -56,8 +71,10 @@ GateHttp::GateHttp(transport::EventLoop& loop, DecisionService& service, GateHtt
       service_(service),
       options_(std::move(options)),
       limiter_(options_.requests_per_second, options_.burst, options_.in_flight),
-      server_(loop, transport::HttpLimits()),
-      workers_(options_.workers, options_.waiting, signer) {}
+      server_(loop, limits_of(options_)),
+      durations_(std::size(kSeconds) + 1),
+      workers_(options_.workers, options_.waiting,
+               [signer, within = options_.answer_within] { return client::SignerClient(signer, within); }) {}
 
 Status GateHttp::serve(transport::Listener listener) {
   return server_.serve(std::move(listener), [this](const HttpRequest& request, transport::Responder responder) {
@@ -113,9 +130,14 @@ void GateHttp::answer(const Shared& exchange, HttpResponse response) {
 
 void GateHttp::on_worker(const Shared& exchange, std::function<HttpResponse(client::SignerClient&)> job) {
   const bool taken = workers_.take([this, exchange, job = std::move(job)](client::SignerClient& signer) {
-    auto response = std::make_shared<HttpResponse>(job(signer));
-    loop_.post([this, exchange, response] {
-      seconds_ += std::chrono::duration<double>(Clock::now() - exchange->began).count();
+    // A caller that gave up would not learn of an allow, and its approvals would be spent for nothing.
+    const bool late = Clock::now() - exchange->began > options_.answer_within;
+    auto response = std::make_shared<HttpResponse>(late ? HttpResponse::error(expired()) : job(signer));
+    loop_.post([this, exchange, response, late] {
+      const double seconds = std::chrono::duration<double>(Clock::now() - exchange->began).count();
+      ++durations_[static_cast<std::size_t>(std::ranges::lower_bound(kSeconds, seconds) - std::begin(kSeconds))];
+      seconds_ += seconds;
+      if (late) ++expired_;
       answer(exchange, std::move(*response));
     });
   });
@@ -125,12 +147,13 @@ void GateHttp::on_worker(const Shared& exchange, std::function<HttpResponse(clie
 void GateHttp::evaluate(const HttpRequest& request, const Shared& exchange) {
   Result<Json> body = object_of(request.body);
   if (!body) return answer(exchange, HttpResponse::error(body.error()));
-  on_worker(exchange, [this, body = std::make_shared<Json>(*std::move(body))](client::SignerClient& signer) {
-    const Result<Json> said = service_.evaluate(*body, signer);
-    if (!said) return HttpResponse::error(said.error());
-    loop_.post([this, verdict = std::string(said->text("verdict"))] { ++verdicts_[verdict]; });
-    return HttpResponse::json(*said);
-  });
+  on_worker(exchange,
+            [this, uid = exchange->uid, body = std::make_shared<Json>(*std::move(body))](client::SignerClient& signer) {
+              const Result<Json> said = service_.evaluate(*body, uid, signer);
+              if (!said) return HttpResponse::error(said.error());
+              loop_.post([this, verdict = std::string(said->text("verdict"))] { ++verdicts_[verdict]; });
+              return HttpResponse::json(*said);
+            });
 }
 
 void GateHttp::evaluate_batch(const HttpRequest& request, const Shared& exchange) {
@@ -145,11 +168,12 @@ void GateHttp::evaluate_batch(const HttpRequest& request, const Shared& exchange
                   HttpResponse::error(Error{ErrorCode::TooLarge,
                                             "a batch may have " + std::to_string(options_.batch_items) + " requests"}));
   }
-  on_worker(exchange, [this, items = std::make_shared<Json::Array>(**rows)](client::SignerClient& signer) {
-    Json::Array results;
-    for (const Json& item : *items) results.push_back(batch_row(service_.evaluate(item, signer)));
-    return HttpResponse::json(Json::object({{"results", std::move(results)}}));
-  });
+  on_worker(exchange,
+            [this, uid = exchange->uid, items = std::make_shared<Json::Array>(**rows)](client::SignerClient& signer) {
+              Json::Array results;
+              for (const Json& item : *items) results.push_back(batch_row(service_.evaluate(item, uid, signer)));
+              return HttpResponse::json(Json::object({{"results", std::move(results)}}));
+            });
 }
 
 void GateHttp::policies(const HttpRequest&, const Shared& exchange) {
@@ -195,12 +219,22 @@ void GateHttp::metrics(const HttpRequest&, const Shared& exchange) {
   for (const auto& [verdict, count] : verdicts_) {
     text += "countersign_gate_verdicts_total{verdict=\"" + verdict + "\"} " + std::to_string(count) + "\n";
   }
+  text += "# TYPE countersign_gate_request_seconds histogram\n";
+  std::uint64_t count = 0;
+  for (std::size_t i = 0; i < durations_.size(); ++i) {
+    count += durations_[i];
+    const std::string bound = i < std::size(kSeconds) ? ecmascript_number(kSeconds[i]) : "+Inf";
+    text += "countersign_gate_request_seconds_bucket{le=\"" + bound + "\"} " + std::to_string(count) + "\n";
+  }
   const transport::HttpCounts http = server_.counts();
   struct Value {
     const char* name;
     double value;
   };
-  const Value values[] = {{"countersign_gate_evaluation_seconds_total", seconds_},
+  const Value values[] = {{"countersign_gate_request_seconds_sum", seconds_},
+                          {"countersign_gate_request_seconds_count", static_cast<double>(count)},
+                          {"countersign_gate_requests_expired_total", static_cast<double>(expired_)},
+                          {"countersign_gate_connections_refused_total", static_cast<double>(http.refused)},
                           {"countersign_gate_reloads_total", static_cast<double>(reloads_)},
                           {"countersign_gate_reloads_failed_total", static_cast<double>(failed_reloads_)},
                           {"countersign_gate_connections", static_cast<double>(http.connections)},

@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "command/decision_service.h"
 #include "command/worker_pool.h"
@@ -24,6 +25,8 @@ struct GateHttpOptions {
   std::size_t workers = 4;
   std::size_t waiting = 256;
   std::size_t batch_items = 64;
+  std::size_t connections = 2048;
+  std::chrono::seconds answer_within{10};  // the signer's answer too
 };
 
 class GateHttp {
@@ -54,7 +57,7 @@ class GateHttp {
   void readyz(const transport::HttpRequest& request, const Shared& exchange);
   void metrics(const transport::HttpRequest& request, const Shared& exchange);
 
-  // Runs `job` on a worker and answers with what it gives.
+  // Runs `job` on a worker and answers with what it gives; with 503 what waited too long for one.
   void on_worker(const Shared& exchange, std::function<transport::HttpResponse(client::SignerClient&)> job);
   void answer(const Shared& exchange, transport::HttpResponse response);
 
@@ -65,7 +68,10 @@ class GateHttp {
   transport::HttpServer server_;
   std::map<std::pair<std::string, int>, std::uint64_t> answers_;  // by route and status
   std::map<std::string, std::uint64_t> verdicts_;
-  double seconds_ = 0;  // spent on evaluations, all together
+  // Seconds from the request to its answer, by the bounds of kSeconds; the last one counts the slower ones.
+  std::vector<std::uint64_t> durations_;
+  double seconds_ = 0;
+  std::uint64_t expired_ = 0;  // waited too long for a worker
   std::uint64_t reloads_ = 0;
   std::uint64_t failed_reloads_ = 0;
   WorkerPool workers_;  // last: its jobs post to what stands above

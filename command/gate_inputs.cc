@@ -3,6 +3,7 @@
 #include <set>
 
 #include "command/attestation.h"
+#include "command/comma_list.h"
 #include "command/fail_closed_mode.h"
 #include "command/input_file.h"
 #include "command/key_files.h"
@@ -16,23 +17,6 @@ namespace {
 
 Error invalid(std::string detail) {
   return Error{ErrorCode::Invalid, std::move(detail)};
-}
-
-// gait-formats §9.4: the sorted set of path texts.
-std::set<std::string> token_paths(const Arguments& arguments) {
-  std::set<std::string> paths;
-  const auto add = [&paths](std::string_view text) {
-    const std::string_view path = trimmed(text);
-    if (!path.empty()) paths.emplace(path);
-  };
-  add(arguments.text("approval-token"));
-  std::string_view chain = arguments.text("approval-token-chain");
-  while (!chain.empty()) {
-    const std::size_t comma = std::min(chain.find(','), chain.size());
-    add(chain.substr(0, comma));
-    chain.remove_prefix(std::min(comma + 1, chain.size()));
-  }
-  return paths;
 }
 
 Result<gate::ContextTrust> context_trust(const Arguments& arguments) {
@@ -72,42 +56,69 @@ Result<gate::Evidence> kill_switch(const Arguments& arguments, const gate::Inten
 
 }  // namespace
 
+Result<GateInputs> gate_inputs(const Arguments& settings, GateQuestion question) {
+  ASSIGN_OR_RETURN(const gate::ContextTrust trust, context_trust(settings));
+  ASSIGN_OR_RETURN(gate::Intent intent, gate::Intent::parse(question.intent_document));
+  ASSIGN_OR_RETURN(gate::Evidence evidence, kill_switch(settings, intent));
+  std::vector<std::string> warnings;
+  ASSIGN_OR_RETURN(evidence.inventory, read_tool_inventory(settings, intent, warnings));
+  std::optional<gate::ContextEnvelope> envelope;
+  if (question.envelope) {
+    ASSIGN_OR_RETURN(envelope, question.envelope());
+  }
+  ASSIGN_OR_RETURN(gate::JudgedIntent judged,
+                   gate::with_context(std::move(intent), envelope, trust,
+                                      in_key_file_mode(settings) ? gate::AgeInDigest::Hashed : gate::AgeInDigest::Left,
+                                      question.evaluated_at));
+  if (evidence.inventory) judged = gate::with_inventory(std::move(judged), *evidence.inventory);
+  const Digest intent_digest = judged.intent.intent_digest();
+  return GateInputs{std::move(question.policy),
+                    question.policy_digest,
+                    std::move(judged),
+                    intent_digest,
+                    std::move(question.intent_document),
+                    {},
+                    std::move(evidence),
+                    question.evaluated_at,
+                    std::move(warnings)};
+}
+
 Result<GateInputs> read_gate_inputs(const Arguments& arguments, UtcTime now) {
   const std::string policy_path(trimmed(arguments.text("policy")));
   const std::string intent_path(trimmed(arguments.text("intent")));
   if (policy_path.empty() || intent_path.empty()) return invalid("both --policy and --intent are required");
-  ASSIGN_OR_RETURN(const gate::ContextTrust trust, context_trust(arguments));
+  RETURN_IF_ERROR(context_trust(arguments));
   ASSIGN_OR_RETURN(const UtcTime evaluated_at, evaluation_time(arguments, now));
 
   ASSIGN_OR_RETURN(const std::string policy_text, read_input("policy", policy_path));
   ASSIGN_OR_RETURN(gate::Policy policy, gate::Policy::parse(policy_text));
   const Digest policy_digest = policy.policy_digest();
   ASSIGN_OR_RETURN(Json document, read_document("intent", intent_path));
-  ASSIGN_OR_RETURN(gate::Intent intent, gate::Intent::parse(document));
-  ASSIGN_OR_RETURN(gate::Evidence evidence, kill_switch(arguments, intent));
-  std::vector<std::string> warnings;
-  ASSIGN_OR_RETURN(evidence.inventory, read_tool_inventory(arguments, intent, warnings));
-
-  std::optional<gate::ContextEnvelope> envelope;
+  GateQuestion question{std::move(policy), policy_digest, std::move(document), {}, evaluated_at};
   if (const std::string path(trimmed(arguments.text("context-envelope"))); !path.empty()) {
-    ASSIGN_OR_RETURN(const std::string text, read_input("context envelope", path));
-    RETURN_IF_ERROR(require_attested(arguments, path, text));
-    ASSIGN_OR_RETURN(envelope, gate::ContextEnvelope::parse(std::string_view(text)));
+    question.envelope = [&arguments, path]() -> Result<std::optional<gate::ContextEnvelope>> {
+      ASSIGN_OR_RETURN(const std::string text, read_input("context envelope", path));
+      RETURN_IF_ERROR(require_attested(arguments, path, text));
+      ASSIGN_OR_RETURN(gate::ContextEnvelope envelope, gate::ContextEnvelope::parse(std::string_view(text)));
+      return std::optional(std::move(envelope));
+    };
   }
-  ASSIGN_OR_RETURN(gate::JudgedIntent judged,
-                   gate::with_context(std::move(intent), envelope, trust,
-                                      in_key_file_mode(arguments) ? gate::AgeInDigest::Hashed : gate::AgeInDigest::Left,
-                                      evaluated_at));
-  if (evidence.inventory) judged = gate::with_inventory(std::move(judged), *evidence.inventory);
-  const Digest intent_digest = judged.intent.intent_digest();
+  ASSIGN_OR_RETURN(GateInputs inputs, gate_inputs(arguments, std::move(question)));
+  ASSIGN_OR_RETURN(inputs.tokens, read_approval_tokens(arguments));
+  return inputs;
+}
 
+Result<std::vector<Json>> read_approval_tokens(const Arguments& arguments) {
+  // gait-formats §9.4: the sorted set of path texts.
+  std::set<std::string> paths;
+  if (const std::string_view path = trimmed(arguments.text("approval-token")); !path.empty()) paths.emplace(path);
+  for (std::string& path : comma_list(arguments.text("approval-token-chain"))) paths.insert(std::move(path));
   std::vector<Json> tokens;
-  for (const std::string& path : token_paths(arguments)) {
+  for (const std::string& path : paths) {
     ASSIGN_OR_RETURN(Json token, read_document("approval token", path));
     tokens.push_back(std::move(token));
   }
-  return GateInputs{std::move(policy), policy_digest,       std::move(judged), intent_digest,      std::move(document),
-                    std::move(tokens), std::move(evidence), evaluated_at,      std::move(warnings)};
+  return tokens;
 }
 
 }  // namespace countersign::command

@@ -10,11 +10,12 @@
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/input_file.h"
-#include "command/permit.h"
 #include "command/recorded_intent.h"
 #include "command/signer_address.h"
 #include "command/verifying_keys.h"
 #include "common/text.h"
+#include "gate/client/permit.h"
+#include "gate/client/program_path.h"
 #include "gate/context_evidence.h"
 #include "signer/client/signer_client.h"
 
@@ -70,9 +71,10 @@ Status obtain_permit(const Arguments& arguments, const std::vector<std::string>*
   ASSIGN_OR_RETURN(const keymgmt::KeySet keys,
                    arguments.given("trust") ? verifying_keys(arguments, keymgmt::Role::Trace) : signer.keys());
   ASSIGN_OR_RETURN(const gate::Intent intent, hashed_intent(arguments, trace, signer));
-  const PermitRules rules{keys, policy_digest, kExecuteWithin, SystemClock().now()};
-  ASSIGN_OR_RETURN(const Permit permit, argv == nullptr ? Permit::check_call(trace, intent, rules)
-                                                        : Permit::check(trace, intent, *argv, rules));
+  const gate::client::PermitRules rules{keys, policy_digest, kExecuteWithin, SystemClock().now()};
+  ASSIGN_OR_RETURN(const gate::client::Permit permit, argv == nullptr
+                                                          ? gate::client::Permit::check_call(trace, intent, rules)
+                                                          : gate::client::Permit::check(trace, intent, *argv, rules));
   return signer.executed(permit.trace());
 }
 
@@ -82,7 +84,7 @@ Result<int> run(Call&, const Arguments& arguments) {
     return not_run(Error{ErrorCode::Invalid, "--trace, --intent and, after --, the command to run are required"});
   }
   // Before the permit is spent: a misspelt program must not cost an approval.
-  const Result<std::string> program = program_path(argv.front());
+  const Result<std::string> program = gate::client::program_path(argv.front());
   if (!program) return not_run(program.error());
   if (Status permitted = obtain_permit(arguments, &argv); !permitted) return not_run(std::move(permitted).error());
 

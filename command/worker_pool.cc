@@ -2,10 +2,11 @@
 
 namespace countersign::command {
 
-WorkerPool::WorkerPool(std::size_t threads, std::size_t most_waiting, const std::string& signer)
+WorkerPool::WorkerPool(std::size_t threads, std::size_t most_waiting,
+                       const std::function<client::SignerClient()>& connect)
     : most_waiting_(most_waiting) {
   for (std::size_t i = 0; i < threads; ++i) {
-    threads_.emplace_back([this, signer] { work(client::SignerClient(signer)); });
+    threads_.emplace_back([this, connect] { work(connect()); });
   }
 }
 

@@ -5,7 +5,6 @@
 #include <deque>
 #include <functional>
 #include <mutex>
-#include <string>
 #include <thread>
 #include <vector>
 
@@ -17,7 +16,8 @@ class WorkerPool {
  public:
   using Job = std::function<void(client::SignerClient&)>;
 
-  WorkerPool(std::size_t threads, std::size_t most_waiting, const std::string& signer);
+  // `connect` makes a worker's signer.
+  WorkerPool(std::size_t threads, std::size_t most_waiting, const std::function<client::SignerClient()>& connect);
   // Finishes what was taken.
   ~WorkerPool();
 

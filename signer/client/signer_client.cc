@@ -8,45 +8,19 @@ namespace {
 using transport::HttpAnswer;
 using transport::HttpClient;
 
-// The class of an answer whose `code` is a precise reason, by its status (common/result.cc has the table).
-ErrorCode code_for(int status) {
-  switch (status) {
-    case 403:
-      return ErrorCode::Refused;
-    case 404:
-      return ErrorCode::NotFound;
-    case 409:
-      return ErrorCode::Conflict;
-    case 413:
-      return ErrorCode::TooLarge;
-    case 429:
-      return ErrorCode::OverLimit;
-    case 503:
-      return ErrorCode::Unavailable;
-    default:
-      return status >= 500 ? ErrorCode::Internal : ErrorCode::Invalid;
-  }
-}
-
 Error nonsense(const std::string& detail) {
   return Error{ErrorCode::Unavailable, "the signer's answer cannot be used: " + detail, "bad_answer"};
 }
 
 // The refusal in an answer that is not 200.
 Refusal refusal_of(const HttpAnswer& answer) {
+  Refusal refusal{transport::error_of(answer, "the signer"), {}};
   const Result<Json> body = Json::parse(answer.body);
   const Json* object = body ? body->find("error") : nullptr;
-  if (object == nullptr) {
-    return {Error{code_for(answer.status), "the signer answered with status " + std::to_string(answer.status)}, {}};
-  }
-  const std::string code(object->text("code"));
-  Refusal refusal{Error{error_code_named(code).value_or(code_for(answer.status)), std::string(object->text("message")),
-                        code, std::string(object->text("hint"))},
-                  {}};
-  if (const Json* tokens = object->find("tokens"); tokens != nullptr && tokens->is_array()) {
-    for (const Json& token : tokens->as_array()) {
-      refusal.tokens.push_back({std::string(token.text("token_id")), std::string(token.text("code"))});
-    }
+  const Json* tokens = object == nullptr ? nullptr : object->find("tokens");
+  if (tokens == nullptr || !tokens->is_array()) return refusal;
+  for (const Json& token : tokens->as_array()) {
+    refusal.tokens.push_back({std::string(token.text("token_id")), std::string(token.text("code"))});
   }
   return refusal;
 }
@@ -87,12 +61,12 @@ Result<Signed> signed_of(const Json& body) {
 }  // namespace
 
 struct SignerClient::Connection {
-  explicit Connection(std::string path) : http(std::move(path)) {}
   HttpClient http;
 };
 
-SignerClient::SignerClient(std::string socket_path)
-    : connection_(std::make_unique<Connection>(std::move(socket_path))) {}
+SignerClient::SignerClient(std::string socket_path) : connection_(new Connection{HttpClient(std::move(socket_path))}) {}
+SignerClient::SignerClient(std::string socket_path, std::chrono::nanoseconds timeout)
+    : connection_(new Connection{HttpClient(std::move(socket_path), HttpClient::Timeouts{timeout, timeout})}) {}
 SignerClient::SignerClient(SignerClient&&) noexcept = default;
 SignerClient& SignerClient::operator=(SignerClient&&) noexcept = default;
 SignerClient::~SignerClient() = default;

@@ -1,6 +1,7 @@
 // The signer as its users see it: typed calls over sign.sock.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -52,6 +53,8 @@ class SignerClient {
   // may have been carried out is sent again only where that changes nothing: reading, and signing with an idempotency
   // key. Paths over 107 bytes work.
   explicit SignerClient(std::string socket_path);
+  // With a time limit for each whole exchange instead of 30 s.
+  SignerClient(std::string socket_path, std::chrono::nanoseconds timeout);
   SignerClient(SignerClient&&) noexcept;
   SignerClient& operator=(SignerClient&&) noexcept;
   ~SignerClient();

@@ -154,4 +154,40 @@ Result<HttpAnswer> HttpClient::exchange(const std::string& request, Repeat repea
   }
 }
 
+namespace {
+
+// The class of an answer whose `code` is a precise reason, by its status (common/result.cc has the table).
+ErrorCode code_for(int status) {
+  switch (status) {
+    case 403:
+      return ErrorCode::Refused;
+    case 404:
+      return ErrorCode::NotFound;
+    case 409:
+      return ErrorCode::Conflict;
+    case 413:
+      return ErrorCode::TooLarge;
+    case 429:
+      return ErrorCode::OverLimit;
+    case 503:
+      return ErrorCode::Unavailable;
+    default:
+      return status >= 500 ? ErrorCode::Internal : ErrorCode::Invalid;
+  }
+}
+
+}  // namespace
+
+Error error_of(const HttpAnswer& answer, std::string_view who) {
+  const Result<Json> body = Json::parse(answer.body);
+  const Json* object = body ? body->find("error") : nullptr;
+  if (object == nullptr) {
+    return Error{code_for(answer.status), std::string(who) + " answered with status " + std::to_string(answer.status)};
+  }
+  const std::string code(object->text("code"));
+  const std::optional<ErrorCode> named = error_code_named(code);
+  return Error{named.value_or(code_for(answer.status)), std::string(object->text("message")),
+               named ? std::string() : code, std::string(object->text("hint"))};
+}
+
 }  // namespace countersign::transport

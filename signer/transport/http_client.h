@@ -21,6 +21,9 @@ struct HttpAnswer {
   std::string retry_after;
 };
 
+// The error in an answer that is not 200, of the class that its code or else its status names; `who` answered.
+Error error_of(const HttpAnswer& answer, std::string_view who);
+
 class HttpClient {
  public:
   struct Timeouts {

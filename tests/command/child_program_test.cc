@@ -1,4 +1,5 @@
 #include "command/child_program.h"
+#include "gate/client/program_path.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -41,10 +42,10 @@ TEST(ChildProgram, TellsTheSignalThatEndedIt) {
 }
 
 TEST(ChildProgram, IsFoundAlongPathOnlyWhereItCanRun) {
-  EXPECT_TRUE(program_path("sh"));
-  EXPECT_TRUE(program_path("/bin/sh"));
+  EXPECT_TRUE(gate::client::program_path("sh"));
+  EXPECT_TRUE(gate::client::program_path("/bin/sh"));
   for (const char* absent : {"no-such-program", "/no/such/program", "/etc/passwd", "/etc", ""}) {
-    EXPECT_FALSE(program_path(absent)) << absent;
+    EXPECT_FALSE(gate::client::program_path(absent)) << absent;
   }
 }
 

@@ -13,7 +13,7 @@
 #include "gate/intent.h"
 #include "keymgmt/key_set.h"
 
-namespace countersign::command {
+namespace countersign::gate::client {
 
 // What must hold for a tool call (architecture, "Allow, approve, redeem, run").
 struct PermitRules {
@@ -30,11 +30,11 @@ class Permit {
   // Fails with VerificationFailed where the trace does not verify, with Refused otherwise; `reason` one of
   // verdict_not_allow, intent_mismatch, policy_mismatch, permit_expired, permit_from_the_future, argv_missing,
   // argv_mismatch.
-  static Result<Permit> check(const Json& trace, const gate::Intent& intent, const std::vector<std::string>& argv,
+  static Result<Permit> check(const Json& trace, const Intent& intent, const std::vector<std::string>& argv,
                               const PermitRules& rules);
 
   // The same for a call that is no command line: everything but argv.
-  static Result<Permit> check_call(const Json& trace, const gate::Intent& intent, const PermitRules& rules);
+  static Result<Permit> check_call(const Json& trace, const Intent& intent, const PermitRules& rules);
 
   const Json& trace() const { return trace_; }
 
@@ -43,4 +43,4 @@ class Permit {
   Json trace_;
 };
 
-}  // namespace countersign::command
+}  // namespace countersign::gate::client

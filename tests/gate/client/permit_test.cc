@@ -1,4 +1,4 @@
-#include "command/permit.h"
+#include "gate/client/permit.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include "tests/support/fake_clock.h"
 #include "tests/support/software_key.h"
 
-namespace countersign::command {
+namespace countersign::gate::client {
 namespace {
 
 using keymgmt::Role;
@@ -18,8 +18,8 @@ constexpr std::string_view kIntent = R"({
   "context": {"identity": "agent@company", "workspace": "/srv", "risk_class": "low"}
 })";
 
-gate::Intent intent_of(std::string_view text) {
-  Result<gate::Intent> intent = gate::Intent::parse(text);
+Intent intent_of(std::string_view text) {
+  Result<Intent> intent = Intent::parse(text);
   EXPECT_TRUE(intent.has_value());
   return *std::move(intent);
 }
@@ -30,7 +30,7 @@ keymgmt::PublishedKey published(const test::SoftwareKey& key, Role role) {
 
 class PermitTest : public testing::Test {
  protected:
-  const gate::Intent intent_ = intent_of(kIntent);
+  const Intent intent_ = intent_of(kIntent);
   const Words argv_ = {"touch", "a file"};
   const Digest policy_ = sha256(std::string_view("policy"));
   const test::SoftwareKey trace_key_{std::uint8_t{1}};
@@ -38,7 +38,7 @@ class PermitTest : public testing::Test {
   const keymgmt::KeySet keys_{1, {}, {published(trace_key_, Role::Trace), published(release_key_, Role::Release)}};
   test::FakeClock clock_;
 
-  Json trace(const gate::Intent& intent, Verdict verdict, const test::SoftwareKey& key) const {
+  Json trace(const Intent& intent, Verdict verdict, const test::SoftwareKey& key) const {
     Json fields = Json::object({{"created_at", "2026-06-08T21:14:00Z"},
                                 {"tool_name", intent.fields().tool_name},
                                 {"args_digest", intent.args_digest().hex()},
@@ -63,10 +63,10 @@ class PermitTest : public testing::Test {
   }
   Json allow() const { return trace(intent_, Verdict::Allow, trace_key_); }
 
-  Result<Permit> check(const Json& trace, const gate::Intent& intent, const Words& argv) const {
+  Result<Permit> check(const Json& trace, const Intent& intent, const Words& argv) const {
     return Permit::check(trace, intent, argv, PermitRules{keys_, policy_, std::chrono::minutes(5), clock_.now()});
   }
-  std::string reason(const Json& trace, const gate::Intent& intent, const Words& argv) const {
+  std::string reason(const Json& trace, const Intent& intent, const Words& argv) const {
     const Result<Permit> permit = check(trace, intent, argv);
     return permit ? "permitted" : permit.error().reason;
   }
@@ -93,7 +93,7 @@ TEST_F(PermitTest, IsRefusedForAnotherCommandLine) {
 }
 
 TEST_F(PermitTest, IsRefusedForAnotherIntent) {
-  const gate::Intent other = intent_of(R"({
+  const Intent other = intent_of(R"({
     "tool_name": "file.touch", "args": {"argv": ["touch", "b file"]}, "targets": [],
     "context": {"identity": "agent@company", "workspace": "/srv", "risk_class": "low"}})");
   EXPECT_EQ(reason(allow(), other, {"touch", "b file"}), "intent_mismatch");
@@ -101,7 +101,7 @@ TEST_F(PermitTest, IsRefusedForAnotherIntent) {
 
 TEST_F(PermitTest, IsRefusedWithoutACommandLineInTheIntent) {
   for (const char* args : {R"({})", R"({"argv": "touch"})", R"({"argv": ["touch", 1]})"}) {
-    const gate::Intent bare = intent_of(std::string(R"({"tool_name": "file.touch", "targets": [], "args": )") + args +
+    const Intent bare = intent_of(std::string(R"({"tool_name": "file.touch", "targets": [], "args": )") + args +
                                         R"(, "context": {"identity": "a", "workspace": "/", "risk_class": "low"}})");
     EXPECT_EQ(reason(trace(bare, Verdict::Allow, trace_key_), bare, {"touch"}), "argv_missing") << args;
   }
@@ -109,7 +109,7 @@ TEST_F(PermitTest, IsRefusedWithoutACommandLineInTheIntent) {
 
 // The digest covers the trimmed words only, so a word with outer white space was never what people approved.
 TEST_F(PermitTest, IsRefusedWhereTrimmingChangedAWord) {
-  const gate::Intent spaced = intent_of(R"({
+  const Intent spaced = intent_of(R"({
     "tool_name": "file.touch", "args": {"argv": ["touch", " a file"]}, "targets": [],
     "context": {"identity": "agent@company", "workspace": "/srv", "risk_class": "low"}})");
   ASSERT_EQ(spaced.intent_digest(), intent_.intent_digest());
@@ -153,4 +153,4 @@ TEST_F(PermitTest, IsRefusedWhenTheTraceDoesNotVerify) {
 }
 
 }  // namespace
-}  // namespace countersign::command
+}  // namespace countersign::gate::client

@@ -1,8 +1,8 @@
-#include "command/permit.h"
+#include "gate/client/permit.h"
 
 #include "signer/statement/statement.h"
 
-namespace countersign::command {
+namespace countersign::gate::client {
 namespace {
 
 // Clocks of one machine read at nearly the same moment; more than this is a trace of the future.
@@ -13,7 +13,7 @@ Error refused(std::string detail, std::string reason, std::string hint = {}) {
 }
 
 // args.argv as it was hashed; nothing where it is no list of texts.
-std::optional<std::vector<std::string>> approved_argv(const gate::Intent& intent) {
+std::optional<std::vector<std::string>> approved_argv(const Intent& intent) {
   const Json* list = intent.fields().args.find("argv");
   if (list == nullptr || !list->is_array()) return std::nullopt;
   std::vector<std::string> argv;
@@ -26,7 +26,7 @@ std::optional<std::vector<std::string>> approved_argv(const gate::Intent& intent
 
 }  // namespace
 
-Result<Permit> Permit::check_call(const Json& trace, const gate::Intent& intent, const PermitRules& rules) {
+Result<Permit> Permit::check_call(const Json& trace, const Intent& intent, const PermitRules& rules) {
   ASSIGN_OR_RETURN(const statement::VerifiedDocument verified,
                    statement::VerifiedDocument::verify(statement::StatementType::Trace, trace, rules.keys));
   const Json& document = verified.document();
@@ -56,7 +56,7 @@ Result<Permit> Permit::check_call(const Json& trace, const gate::Intent& intent,
   return Permit(trace);
 }
 
-Result<Permit> Permit::check(const Json& trace, const gate::Intent& intent, const std::vector<std::string>& argv,
+Result<Permit> Permit::check(const Json& trace, const Intent& intent, const std::vector<std::string>& argv,
                              const PermitRules& rules) {
   ASSIGN_OR_RETURN(Permit permit, check_call(trace, intent, rules));
   if (!intent.argv()) {
@@ -70,4 +70,4 @@ Result<Permit> Permit::check(const Json& trace, const gate::Intent& intent, cons
   return permit;
 }
 
-}  // namespace countersign::command
+}  // namespace countersign::gate::client

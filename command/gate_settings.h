@@ -1,0 +1,34 @@
+// What whoever runs a gate decides for all who ask it: of `gate eval` that is its caller, of `gate serve` its operator.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "command/arguments.h"
+#include "command/attestation.h"
+#include "command/credential_broker.h"
+
+namespace countersign::command {
+
+inline constexpr Flag kSettingFlags[] = {
+    {"profile", Flag::Kind::Text, "NAME", "standard (default) or oss-prod"},
+    {"kill-switch-state", Flag::Kind::Text, "FILE", "who is stopped; read for every evaluation"},
+    {"wrkr-inventory", Flag::Kind::Text, "FILE", "what is known of tools: rules may ask for it"},
+    {"context-evidence", Flag::Kind::Text, "KIND", "envelope (default), or intent: the intent's own claims count"},
+    kAttestedByFlag,
+    {"rate-limit-state", Flag::Kind::Text, "FILE", "where limits are counted (.gait-out/gate_rate_limits.json)"},
+};
+
+// Those, and the choice of a credential broker.
+inline std::span<const Flag> setting_flags() {
+  static const std::vector<Flag> flags = [] {
+    std::vector<Flag> out(std::begin(kSettingFlags), std::end(kSettingFlags));
+    for (const Flag& flag : kCredentialFlags) {
+      if (!flag.name.ends_with("-out")) out.push_back(flag);
+    }
+    return out;
+  }();
+  return flags;
+}
+
+}  // namespace countersign::command
