@@ -64,9 +64,9 @@ void explain(const Json& members, std::vector<std::string>& lines) {
   const std::string_view path = policy == nullptr ? std::string_view() : policy->text("path");
   for (const Json& reason : reasons->as_array()) {
     const std::string place = place_of(reason, path);
-    std::string line = std::string(reason.text("code")) + (place.empty() ? "" : " (" + place + ")") + ": looked at " +
-                       std::string(reason.text("evidence")) +
-                       "; what would change it: " + std::string(reason.text("would_change"));
+    std::string line = std::string(reason.text("code")) + (place.empty() ? "" : " (" + place + ")") + ": " +
+                       std::string(reason.text("evidence")) + "; would change with " +
+                       std::string(reason.text("would_change"));
     if (std::ranges::find(lines, line) == lines.end()) lines.push_back(std::move(line));
   }
 }

@@ -72,8 +72,7 @@ Result<Question> question_of(const Request& request, const std::string& policy_d
     ASSIGN_OR_RETURN(const gate::ContextEnvelope envelope,
                      gate::ContextEnvelope::parse(std::string_view(request.context_envelope)));
     body.set("context_envelope", std::move(written_envelope));
-    ASSIGN_OR_RETURN(intent,
-                     intent.with_envelope_facts(envelope.set_digest(), envelope.mode(), envelope.refs(), std::nullopt));
+    intent = intent.with_envelope_facts(envelope.set_digest(), envelope.mode(), envelope.refs(), std::nullopt);
   }
   return Question{std::move(body), std::move(intent)};
 }

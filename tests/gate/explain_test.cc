@@ -2,6 +2,7 @@
 
 #include "gate/explanation.h"
 #include "gate/policy_explain.h"
+#include "gate/reason_code.h"
 
 namespace countersign::gate {
 namespace {
@@ -108,6 +109,167 @@ TEST(PolicyExplain, HasGaitsMembers) {
   EXPECT_EQ(json.text("context_evidence_status"), "not_required");
   EXPECT_EQ(*json.find("credential_posture"), Json::object({{"present", false}}));
   EXPECT_EQ(*json.find("proof_refs"), Json::object({{"trace_id", "id"}, {"trace_path", "t.json"}}));
+}
+
+// gait-formats §7 and §8, and ours. Each must say what was looked at and what would change the answer.
+constexpr std::string_view kEveryCode[] = {"agent_expired",
+                                           "agent_lifecycle_state_invalid",
+                                           "agent_manifest_mismatch",
+                                           "agent_owner_missing",
+                                           "agent_revoked",
+                                           "agent_unknown",
+                                           "approval_chain_insufficient",
+                                           "approval_distinct_approvers_required",
+                                           "approval_granted",
+                                           "approval_token_consumed",
+                                           "approval_token_delegation_binding_mismatch",
+                                           "approval_token_duplicate",
+                                           "approval_token_expired",
+                                           "approval_token_foreign",
+                                           "approval_token_future",
+                                           "approval_token_intent_mismatch",
+                                           "approval_token_invalid",
+                                           "approval_token_max_ops_exceeded",
+                                           "approval_token_max_targets_exceeded",
+                                           "approval_token_missing",
+                                           "approval_token_policy_mismatch",
+                                           "approval_token_repeated",
+                                           "approval_token_scope_mismatch",
+                                           "approval_token_signature_invalid",
+                                           "approval_token_signature_missing",
+                                           "approved_script_match",
+                                           "approved_script_not_found",
+                                           "broker_credential_missing",
+                                           "broker_credential_present",
+                                           "broker_credential_ref_mismatch",
+                                           "broker_credential_required",
+                                           "broker_job_binding_mismatch",
+                                           "broker_request_digest_mismatch",
+                                           "broker_request_digest_missing",
+                                           "broker_run_binding_mismatch",
+                                           "broker_scope_mismatch",
+                                           "broker_target_binding_mismatch",
+                                           "broker_ttl_exceeded",
+                                           "context_evidence_missing",
+                                           "context_evidence_mode_mismatch",
+                                           "context_freshness_exceeded",
+                                           "context_set_digest_missing",
+                                           "credential_access_type_disallowed",
+                                           "credential_access_type_unknown",
+                                           "credential_evidence_missing",
+                                           "credential_issuer_disallowed",
+                                           "credential_job_binding_mismatch",
+                                           "credential_not_jit",
+                                           "credential_run_binding_mismatch",
+                                           "credential_source_disallowed",
+                                           "credential_source_unknown",
+                                           "credential_target_binding_mismatch",
+                                           "credential_ttl_exceeded",
+                                           "dataflow_tainted_destination",
+                                           "default_allow",
+                                           "default_block",
+                                           "default_dry_run",
+                                           "default_require_approval",
+                                           "delegation_chain_insufficient",
+                                           "delegation_granted",
+                                           "delegation_token_chain_mismatch",
+                                           "delegation_token_delegate_mismatch",
+                                           "delegation_token_delegator_mismatch",
+                                           "delegation_token_expired",
+                                           "delegation_token_intent_mismatch",
+                                           "delegation_token_invalid",
+                                           "delegation_token_missing",
+                                           "delegation_token_policy_mismatch",
+                                           "delegation_token_scope_mismatch",
+                                           "delegation_token_signature_invalid",
+                                           "delegation_token_signature_missing",
+                                           "destructive_apply_requires_approval",
+                                           "destructive_budget_exceeded",
+                                           "endpoint_destructive_operation",
+                                           "endpoint_domain_denied",
+                                           "endpoint_domain_not_allowlisted",
+                                           "endpoint_egress_class_not_allowed",
+                                           "endpoint_path_denied",
+                                           "endpoint_path_not_allowlisted",
+                                           "fail_closed_endpoint_class_unknown",
+                                           "fail_closed_intent_invalid",
+                                           "fail_closed_missing_targets",
+                                           "freeze_window_active_block",
+                                           "freeze_window_active_require_approval",
+                                           "freeze_window_invalid_timezone",
+                                           "freeze_window_invalid_window",
+                                           "kill_switch_active",
+                                           "kill_switch_agent_id_active",
+                                           "kill_switch_environment_active",
+                                           "kill_switch_identity_active",
+                                           "kill_switch_path_active",
+                                           "kill_switch_state_unavailable",
+                                           "kill_switch_target_active",
+                                           "kill_switch_tool_name_active",
+                                           "kill_switch_workspace_active",
+                                           "matched_rule_x",
+                                           "not_script",
+                                           "plan_phase_non_destructive",
+                                           "rate_limit_exceeded",
+                                           "sandbox_env_exposure_mode_disallowed",
+                                           "sandbox_env_exposure_mode_missing",
+                                           "sandbox_evidence_missing",
+                                           "sandbox_filesystem_isolation_missing",
+                                           "sandbox_metadata_missing",
+                                           "sandbox_network_mode_disallowed",
+                                           "sandbox_read_only_root_missing",
+                                           "sandbox_timeout_exceeded",
+                                           "sandbox_timeout_missing",
+                                           "sandbox_user_mode_disallowed",
+                                           "sandbox_writable_path_disallowed",
+                                           "script_max_steps_exceeded",
+                                           "script_mixed_risk_blocked",
+                                           "script_step_threshold_approval",
+                                           "simulate_mode_non_enforcing",
+                                           "simulated_block",
+                                           "standing_credential_disallowed"};
+
+TEST(ReasonCode, HasARowForEveryCodeThereIs) {
+  for (const std::string_view code : kEveryCode) {
+    const ReasonCode* row = reason_code(code);
+    ASSERT_NE(row, nullptr) << code;
+    EXPECT_FALSE(row->evidence.empty()) << code;
+    EXPECT_FALSE(row->would_change.empty()) << code;
+  }
+  EXPECT_EQ(reason_code("change_ticket_missing"), nullptr);
+}
+
+TEST(ReasonCode, HasNoRowThatAnEarlierOneHides) {
+  const std::span<const ReasonCode> rows = reason_codes();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (std::size_t j = i + 1; j < rows.size(); ++j) {
+      EXPECT_FALSE(rows[j].prefix.starts_with(rows[i].prefix)) << rows[j].prefix << " is behind " << rows[i].prefix;
+    }
+  }
+}
+
+TEST(Explanation, NamesTheRuleThatDemandsApprovals) {
+  const Policy policy = *Policy::parse(kPolicy);
+  const JudgedIntent judged{*Intent::parse(intent("/etc/passwd")), {}};
+  Decision decision = *evaluate(policy, judged, {}, UtcTime());
+  decision.reason_codes.emplace_back("approval_token_missing");
+  const Explanation out = explained(policy, judged, {}, decision, UtcTime());
+  const ExplainedReason* said = reason(out, "approval_token_missing");
+  ASSERT_NE(said, nullptr);
+  EXPECT_EQ(said->rule, "writes");
+  EXPECT_EQ(said->line, 19);
+}
+
+TEST(Explanation, TakesAPolicysOwnWordForNothingElse) {
+  const Policy policy = *Policy::parse(
+      "default_verdict: allow\nrules:\n  - name: r\n    effect: block\n    reason_codes: [approval_needed]\n");
+  const JudgedIntent judged{*Intent::parse(intent("/srv/x")), {}};
+  const Decision decision = *evaluate(policy, judged, {}, UtcTime());
+  const Explanation out = explained(policy, judged, {}, decision, UtcTime());
+  const ExplainedReason* said = reason(out, "approval_needed");
+  ASSERT_NE(said, nullptr);
+  EXPECT_EQ(said->member, "reason_codes");
+  EXPECT_EQ(said->line, 5);
 }
 
 }  // namespace

@@ -140,7 +140,10 @@ class Service(unittest.TestCase):
     def test_a_kill_switch_that_cannot_be_read_stops_everything(self):
         (self.folder / "kill.json").rename(self.folder / "away.json")
         try:
-            self.assertEqual(self.gate.decide(self.intent())["verdict"], "block")
+            # As the command: what is risky is blocked, for the rest there is no decision.
+            risky = {**self.intent(), "context": {**CONTEXT, "risk_class": "high"}}
+            self.assertEqual(self.gate.decide(risky)["verdict"], "block")
+            self.refused("invalid", self.gate.decide, self.intent())
         finally:
             (self.folder / "away.json").rename(self.folder / "kill.json")
 
