@@ -102,7 +102,7 @@ TEST_F(PermitTest, IsRefusedForAnotherIntent) {
 TEST_F(PermitTest, IsRefusedWithoutACommandLineInTheIntent) {
   for (const char* args : {R"({})", R"({"argv": "touch"})", R"({"argv": ["touch", 1]})"}) {
     const Intent bare = intent_of(std::string(R"({"tool_name": "file.touch", "targets": [], "args": )") + args +
-                                        R"(, "context": {"identity": "a", "workspace": "/", "risk_class": "low"}})");
+                                  R"(, "context": {"identity": "a", "workspace": "/", "risk_class": "low"}})");
     EXPECT_EQ(reason(trace(bare, Verdict::Allow, trace_key_), bare, {"touch"}), "argv_missing") << args;
   }
 }
