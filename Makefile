@@ -1,5 +1,5 @@
-# Seven words; the presets do the work.
-.PHONY: all test run asan tsan format tidy
+# Eight words; the presets do the work.
+.PHONY: all test run asan tsan format tidy bench-budgets
 all:
 	cmake --preset dev && cmake --build build/dev
 test:
@@ -14,3 +14,5 @@ format:
 	git ls-files '*.cc' '*.h' '*.c' | xargs clang-format -i
 tidy:
 	cmake --preset dev && git ls-files '*.cc' | grep -v '^tests/' | xargs clang-tidy -p build/dev --quiet
+bench-budgets:
+	cmake --preset release && cmake --build build/release && build/release/bin/countersign bench-budgets --out build/bench_budgets.json

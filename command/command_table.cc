@@ -41,6 +41,7 @@ std::span<const Command> all_commands() {
       status_command(),
       doctor_command(),
       config_check_command(),
+      bench_budgets_command(),
       version_command(),
   };
   return kCommands;

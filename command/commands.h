@@ -42,6 +42,7 @@ Command keys_verify_command();
 Command status_command();
 Command doctor_command();
 Command config_check_command();
+Command bench_budgets_command();
 Command version_command();
 
 }  // namespace countersign::command

@@ -102,7 +102,9 @@ Result<LoadedPolicy> DecisionService::chosen(const std::string& wanted, bool sim
     if (loaded->size() != 1) {
       return invalid("not exactly one policy is served: `policy` must name the digest of one", "policy_not_named");
     }
-    if (simulate) RETURN_IF_ERROR(check_policy(loaded->front().policy, simulate));
+    if (simulate) {
+      RETURN_IF_ERROR(check_policy(loaded->front().policy, simulate));
+    }
     return loaded->front();
   }
   if (const Result<Digest> digest = Digest::parse(wanted)) {
@@ -111,7 +113,9 @@ Result<LoadedPolicy> DecisionService::chosen(const std::string& wanted, bool sim
       return Error{ErrorCode::NotFound, "no policy " + digest->hex() + " is served", "policy_not_served",
                    "GET /v1/policies lists them; a changed file counts after a reload"};
     }
-    if (simulate) RETURN_IF_ERROR(check_policy(found->policy, simulate));
+    if (simulate) {
+      RETURN_IF_ERROR(check_policy(found->policy, simulate));
+    }
     return *found;
   }
   if (!settings_.is_on("policy-in-request")) {

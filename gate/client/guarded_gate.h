@@ -20,29 +20,30 @@
 namespace countersign::guard {
 
 struct Options {
-  std::string gate;    // the gate's socket; else $COUNTERSIGN_GATE, else /run/countersign/gate.sock
-  std::string signer;  // the signer's; else $COUNTERSIGN_SIGNER, else /run/countersign/sign.sock
+  std::string gate = {};    // the gate's socket; else $COUNTERSIGN_GATE, else /run/countersign/gate.sock
+  std::string signer = {};  // the signer's; else $COUNTERSIGN_SIGNER, else /run/countersign/sign.sock
   // A synced copy of the published key set: the folder of its keyset.json, whose trace keys alone are believed. Empty:
   // the keys that the signer publishes on its socket.
-  std::string trust;
-  std::string policy_digest;  // 64 hex digits: the only policy that may decide. Empty: the gate's, if it has one alone
+  std::string trust = {};
+  std::string policy_digest =
+      {};  // 64 hex digits: the only policy that may decide. Empty: the gate's, if it has one alone
   std::chrono::milliseconds timeout{10000};  // from the question to the moment the tool may start
 };
 
 struct Request {
-  std::string intent;  // the call, whole: tool_name, args, targets, context
-  std::vector<std::string> approvals;
-  std::vector<std::string> delegations;
-  std::string context_envelope;
-  std::string idempotency_key;  // for decide(); a tool call never repeats
+  std::string intent = {};  // the call, whole: tool_name, args, targets, context
+  std::vector<std::string> approvals = {};
+  std::vector<std::string> delegations = {};
+  std::string context_envelope = {};
+  std::string idempotency_key = {};  // for decide(); a tool call never repeats
 };
 
 struct Answer {
-  std::string verdict;  // "allow", "dry_run", "require_approval", "block"; empty where there is none
-  std::string code;     // the verdict, or why there is none: "no_answer", "gate_busy", "bad_answer", …
-  std::string message;  // one sentence
-  std::string approve;  // at require_approval: the line with which an approver approves
-  std::string json;     // the gate's whole answer
+  std::string verdict = {};  // "allow", "dry_run", "require_approval", "block"; empty where there is none
+  std::string code = {};     // the verdict, or why there is none: "no_answer", "gate_busy", "bad_answer", …
+  std::string message = {};  // one sentence
+  std::string approve = {};  // at require_approval: the line with which an approver approves
+  std::string json = {};     // the gate's whole answer
 };
 
 struct Outcome : Answer {
@@ -79,5 +80,9 @@ class Gate {
 // where the call is not of that shape: nothing is guessed.
 std::string intent_of_call(const std::string& adapter, const std::string& call, const std::string& context,
                            const std::string& targets = {});
+
+// The intent of a command line, for run(): args.argv are its words.
+std::string intent_of_command(const std::string& tool_name, const std::vector<std::string>& argv,
+                              const std::string& context, const std::string& targets = {});
 
 }  // namespace countersign::guard

@@ -1,4 +1,6 @@
 // Calls as frameworks shape them (reference: gait-formats §17), as intents.
+#include <algorithm>
+
 #include "common/json.h"
 #include "common/text.h"
 #include "gate/client/guarded_gate.h"
@@ -31,35 +33,38 @@ Json arguments_of(const Json& call, const Shape& shape) {
   return read ? *read : Json();
 }
 
+std::string intent_of(std::string_view name, Json arguments, const std::string& context, const std::string& targets) {
+  const Result<Json> whose = Json::parse(context, {.gait = true});
+  Result<Json> aims = Json::parse(targets.empty() ? "[]" : targets, {.gait = true});
+  if (!whose || !whose->is_object() || !aims || !aims->is_array()) return {};
+  if (trimmed(name).empty() || !arguments.is_object()) return {};
+  return Json::object({{"schema_id", "gait.gate.intent_request"},
+                       {"schema_version", "1.0.0"},
+                       {"tool_name", name},
+                       {"args", std::move(arguments)},
+                       {"targets", *std::move(aims)},
+                       {"context", *whose}})
+      .compact();
+}
+
 }  // namespace
 
 std::string intent_of_call(const std::string& adapter, const std::string& call, const std::string& context,
                            const std::string& targets) {
   const Result<Json> written = Json::parse(call, {.gait = true});
-  const Result<Json> whose = Json::parse(context, {.gait = true});
-  if (!written || !written->is_object() || !whose || !whose->is_object()) return {};
-  for (const Shape& shape : kShapes) {
-    if (shape.adapter != adapter) continue;
-    const Json* inner = shape.within.empty() ? &*written : written->find(shape.within);
-    if (inner == nullptr) return {};
-    Json arguments = arguments_of(*inner, shape);
-    const std::string_view name = inner->text(shape.name);
-    if (!arguments.is_object() || trimmed(name).empty()) return {};
-    Json::Array aims;
-    const Json* own = adapter == "mcp" ? written->find("targets") : nullptr;
-    const Result<Json> given = Json::parse(targets.empty() ? "[]" : targets, {.gait = true});
-    if (!given || !given->is_array()) return {};
-    if (own != nullptr && !own->is_array()) return {};
-    aims = given->as_array().empty() && own != nullptr ? own->as_array() : given->as_array();
-    return Json::object({{"schema_id", "gait.gate.intent_request"},
-                         {"schema_version", "1.0.0"},
-                         {"tool_name", name},
-                         {"args", std::move(arguments)},
-                         {"targets", std::move(aims)},
-                         {"context", *whose}})
-        .compact();
-  }
-  return {};
+  const auto shape = std::ranges::find(kShapes, adapter, &Shape::adapter);
+  if (!written || !written->is_object() || shape == std::end(kShapes)) return {};
+  const Json* inner = shape->within.empty() ? &*written : written->find(shape->within);
+  if (inner == nullptr) return {};
+  // Only this shape names targets itself.
+  const Json* own = adapter == "mcp" && targets.empty() ? written->find("targets") : nullptr;
+  return intent_of(inner->text(shape->name), arguments_of(*inner, *shape), context,
+                   own != nullptr ? own->compact() : targets);
+}
+
+std::string intent_of_command(const std::string& tool_name, const std::vector<std::string>& argv,
+                              const std::string& context, const std::string& targets) {
+  return intent_of(tool_name, Json::object({{"argv", Json::array(argv)}}), context, targets);
 }
 
 }  // namespace countersign::guard
