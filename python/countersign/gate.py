@@ -44,11 +44,13 @@ class Gate:
         self.program = program
         self.timeout = timeout
 
-    def decide(self, intent, approvals=(), context_envelope=None, deadline=None):
+    def decide(self, intent, approvals=(), context_envelope=None, deadline=None, delegations=()):
         """The gate's answer to one intent. Raises NotAllowed where there is none; any verdict may be in it."""
         request = {"intent": intent}
         if approvals:
             request["approval_tokens"] = list(approvals)
+        if delegations:
+            request["delegation_tokens"] = list(delegations)
         if context_envelope is not None:
             request["context_envelope"] = context_envelope
         if self.policy_digest:
@@ -73,7 +75,7 @@ class Gate:
             raise NotAllowed(str(error.get("code", response.status)), str(error.get("message", "refused")), answer)
         return answer
 
-    def run(self, argv, *, tool_name, context, targets=(), args=None, approvals=(), context_envelope=None, **options):
+    def run(self, argv, *, tool_name, context, targets=(), args=None, approvals=(), delegations=(), context_envelope=None, **options):
         """subprocess.run(argv, **options), once, after the permit for exactly `argv` was spent. Never through a shell."""
         argv = [os.fspath(word) for word in argv]
         if options.get("shell") or not argv:
@@ -81,11 +83,12 @@ class Gate:
         if shutil.which(argv[0]) is None:  # a misspelt program must not cost an approval
             raise NotAllowed("not_found", f"there is no program {argv[0]}")
         intent = self._intent(tool_name, {**(args or {}), "argv": argv}, targets, context)
-        return self.call(subprocess.run, argv, intent=intent, approvals=approvals, context_envelope=context_envelope, **options)
+        return self.call(subprocess.run, argv, intent=intent, approvals=approvals, delegations=delegations,
+                         context_envelope=context_envelope, **options)
 
-    def call(self, function, /, *args, intent, approvals=(), context_envelope=None, **named):
+    def call(self, function, /, *args, intent, approvals=(), delegations=(), context_envelope=None, **named):
         """function(*args, **named), once, after the permit for `intent` was spent. The intent must describe that call."""
-        with self._allowed(intent, approvals, context_envelope) as (trace, document, deadline):
+        with self._allowed(intent, approvals, context_envelope, delegations) as (trace, document, deadline):
             self._spend(["permit", "--trace", trace, "--intent", document, *self._trust(), "--json"], deadline)
         return function(*args, **named)
 
@@ -122,8 +125,8 @@ class Gate:
         words += ["--trust", os.fspath(self.trust)] if self.trust else []
         return words + (["--policy-digest", self.policy_digest] if self.policy_digest else [])
 
-    def _allowed(self, intent, approvals, context_envelope):
-        return _Allowed(self, intent, approvals, context_envelope)
+    def _allowed(self, intent, approvals, context_envelope, delegations):
+        return _Allowed(self, intent, approvals, context_envelope, delegations)
 
     def _spend(self, words, deadline):
         try:
@@ -143,14 +146,14 @@ class Gate:
 class _Allowed:
     """An allow, written down for `countersign` to verify; the files are gone at the end."""
 
-    def __init__(self, gate, intent, approvals, context_envelope):
-        self._asked = (gate, intent, approvals, context_envelope)
+    def __init__(self, gate, intent, approvals, context_envelope, delegations):
+        self._asked = (gate, intent, approvals, context_envelope, delegations)
         self._folder = None
 
     def __enter__(self):
-        gate, intent, approvals, context_envelope = self._asked
+        gate, intent, approvals, context_envelope, delegations = self._asked
         deadline = time.monotonic() + gate.timeout
-        answer = gate.decide(intent, approvals, context_envelope, deadline)
+        answer = gate.decide(intent, approvals, context_envelope, deadline, delegations)
         if answer.get("verdict") != "allow" or not isinstance(answer.get("trace"), dict):
             reasons = ", ".join(map(str, answer.get("reason_codes") or []))
             raise NotAllowed(str(answer.get("verdict", "no_verdict")), f"the gate does not allow it ({reasons})", answer)

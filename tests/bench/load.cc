@@ -1,7 +1,7 @@
 // A client that costs little: one thread, epoll, requests prepared in advance. Prints one JSON object.
-//   bench_load http SOCKET REQUEST_FILE CONNECTIONS SECONDS   POST /v1/sign or /v1/sign-batch; "@@@@@@@@@@@@@@@@" in
-//   the body
-//                                                             is replaced by 16 hex digits that never repeat
+//   bench_load http SOCKET REQUEST_FILE CONNECTIONS SECONDS   POST /v1/sign, /v1/sign-batch, or of a gate
+//                                                             /v1/evaluate; "@@@@@@@@@@@@@@@@" in the body is replaced
+//                                                             by 16 hex digits that never repeat
 //   bench_load agent SOCKET CONNECTIONS SECONDS               ssh-agent: SSH_AGENTC_SIGN_REQUEST with its first key
 //   bench_load idle SOCKET CONNECTIONS                        opens connections, prints a line, waits for end of input
 #include <sys/epoll.h>
@@ -58,7 +58,11 @@ class Http : public Protocol {
  public:
   explicit Http(const std::string& body) {
     const bool batch = body.starts_with("{\"requests\"");
-    request_ = std::string("POST ") + (batch ? "/v1/sign-batch" : "/v1/sign") +
+    const bool question = body.starts_with("{\"intent\"");
+    request_ = std::string("POST ") +
+               (question ? "/v1/evaluate"
+                : batch  ? "/v1/sign-batch"
+                         : "/v1/sign") +
                " HTTP/1.1\r\nHost: signer\r\nContent-Type: application/json\r\nContent-Length: " +
                std::to_string(body.size()) + "\r\n\r\n";
     const std::size_t head = request_.size();

@@ -230,6 +230,38 @@ def measure_gate_eval(build, folder, options, figures):
     appliance.stop()
 
 
+def measure_gate_serve(build, folder, options, figures):
+    """A gate beside the signer's own sign requests: what deciding, and one more process, costs."""
+    appliance = MeasuredAppliance(build, folder / "serve", "ed25519", 1)
+    source = pathlib.Path(__file__).resolve().parent
+    signing, asking = appliance.folder / "sign.json", appliance.folder / "ask.json"
+    signing.write_text(json.dumps(trace_request("1f8affbdf255cf2596e8b9857c07f02fa8d0300b3cf4d5bf" + "@" * 16), separators=(",", ":")))
+    intent = json.loads((source / "intent.json").read_text())
+    intent["args"] = {**intent.get("args", {}), "n": "@" * 16}
+    asking.write_text(json.dumps({"intent": intent}, separators=(",", ":")))
+    appliance.start()
+    gate = appliance.folder / "run" / "gate.sock"
+    server = subprocess.Popen([build / "bin/countersign", "gate", "serve", "--socket", gate, "--policy", source / "policy.yaml", "--signer",
+                               appliance.socket, "--workers", "16", "--requests-per-second", "65536", "--in-flight", "4096", "--json"],
+                              stdout=subprocess.PIPE, text=True)
+    server.stdout.readline()
+    for _ in range(options.rounds):
+        for connections in (1, 16):
+            signed = run([build / "bin/bench_load", "http", appliance.socket, signing, connections, options.seconds])
+            before = pathlib.Path(f"/proc/{server.pid}/stat").read_text().rsplit(")", 1)[1].split()
+            asked = run([build / "bin/bench_load", "http", gate, asking, connections, options.seconds])
+            after = pathlib.Path(f"/proc/{server.pid}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks = sum(int(after[i]) - int(before[i]) for i in (11, 12))
+            figures.add(f"gate serve, {connections} connections /s", asked["per_second"])
+            figures.add(f"gate serve, {connections} connections / the signer's own", asked["per_second"] / signed["per_second"])
+            figures.add(f"gate serve, {connections} connections: p50 µs", asked["p50_us"])
+            figures.add(f"gate serve, {connections} connections: p99 µs", asked["p99_us"])
+            figures.add(f"gate serve, {connections} connections: CPU of the gate, µs", ticks * 1e6 / os.sysconf("SC_CLK_TCK") / asked["everything"])
+    server.terminate()
+    server.wait(30)
+    appliance.stop()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build/bench", type=pathlib.Path)
@@ -248,6 +280,7 @@ def main():
         "p256-1": lambda: measure_throughput(build, folder, options, figures, "p256", 1),
         "p256-2": lambda: measure_throughput(build, folder, options, figures, "p256", 2),
         "gate-eval": lambda: measure_gate_eval(build, folder, options, figures),
+        "gate-serve": lambda: measure_gate_serve(build, folder, options, figures),
     }
     try:
         for name, measure in parts.items():

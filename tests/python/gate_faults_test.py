@@ -30,6 +30,7 @@ default_verdict: block
 rules:
   - {name: reads, effect: allow, match: {tool_names: [kb.read]}}
   - {name: saves, effect: require_approval, match: {tool_names: [db.save]}}
+  - {name: delegated, effect: allow, match: {tool_names: [db.read], require_delegation: true}}
   - {name: counted, effect: allow, match: {tool_names: [kb.count]}, rate_limit: {requests: 3, window: hour, scope: tool}}
 """
 CONTEXT = {"identity": "agent@company.example", "workspace": "/srv", "risk_class": "low"}
@@ -79,7 +80,7 @@ class Faults(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="countersign-faults-"))
-        cls.appliance = Appliance(PROGRAMS, cls.folder / "appliance", approvers=["alice"], scopes=("tool:db.save",))
+        cls.appliance = Appliance(PROGRAMS, cls.folder / "appliance", approvers=["alice"], scopes=("tool:db.save", "delegate:write"))
         cls.appliance.init()
         cls.environment = {**os.environ, "COUNTERSIGN_SIGNER": str(cls.appliance.socket)}
         cls.start_appliance()
@@ -301,6 +302,26 @@ class Faults(unittest.TestCase):
         self.assertEqual(gate.verdict(question), "allow")
         self.assertEqual(gate.ask({**question, "policy": "default_verdict: maybe\n"})[0], 400)
         self.assertEqual(gate.verdict({"intent": intent("any.tool")}), "block")
+
+    def test_delegations_are_judged_here_too(self):
+        gate = self.serving()
+        question = {"tool_name": "db.read", "context": CONTEXT, "delegation": {
+            "requester_identity": "agent-1", "scope_class": "write", "chain": [
+                {"delegator_identity": "alice@company.example", "delegate_identity": "agent-1", "scope_class": "write"}]}}
+        done = subprocess.run([PROGRAM, "delegate", "mint", "--delegator", "alice@company.example", "--delegate", "agent-1", "--scope",
+                               "write", "--ttl", "10m", "--ssh-key", str(self.appliance.folder / "keys" / "alice"), "--out",
+                               str(self.folder / "delegation.json"), "--json"], env=self.environment, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        token = json.loads((self.folder / "delegation.json").read_text())
+        ran = []
+        with self.assertRaises(NotAllowed) as caught:
+            self.wrapped(gate).call(ran.append, 1, intent=question)
+        self.assertEqual((caught.exception.code, ran), ("block", []))
+        self.assertIn("delegation_token_missing", caught.exception.answer["reason_codes"])
+        self.wrapped(gate).call(ran.append, 2, intent=question, delegations=[token])
+        self.assertEqual(ran, [2])
+        answer = json.loads(gate.ask({"intent": question, "delegation_tokens": [token]})[1])
+        self.assertEqual(answer["delegation_audit"]["schema_id"], "gait.gate.delegation_audit_record")
 
     def test_the_approve_line_leads_to_allow(self):
         gate = self.serving()
