@@ -27,7 +27,7 @@ if(COUNTERSIGN_SANITIZE)
     add_compile_options(-fno-sanitize=vptr)
   endif()
   if(COUNTERSIGN_SANITIZE MATCHES "thread")
-    # Asio fences around each handler; what it shares between threads it hands over under a mutex, which TSan does see.
+    # Headers of Boost fence; what we share between threads is handed over under a mutex, which TSan does see.
     add_compile_options(-Wno-tsan)
   endif()
   # Sanitizers need system calls and /proc access that the confinement forbids; `status` says so.

@@ -1,114 +1,67 @@
 #include "signer/transport/event_loop.h"
 
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/post.hpp>
 #include <cerrno>
 
 #include "signer/transport/reactor.h"
 
 namespace countersign::transport {
-namespace {
-
-namespace asio = boost::asio;
-using Descriptor = asio::posix::stream_descriptor;
-
-void arm(asio::steady_timer& timer, std::chrono::nanoseconds period,
-         const std::shared_ptr<std::function<void()>>& work) {
-  timer.async_wait([&timer, period, work](const boost::system::error_code& error) {
-    if (error) return;
-    (*work)();
-    timer.expires_after(period);
-    arm(timer, period, work);
-  });
-}
-
-}  // namespace
 
 EventLoop::EventLoop() : reactor_(std::make_unique<Reactor>()) {}
 EventLoop::~EventLoop() = default;
 
 void EventLoop::run() {
-  auto guard = asio::make_work_guard(reactor_->context);
-  reactor_->context.run();
+  reactor_->run();
 }
 
 void EventLoop::stop() {
-  reactor_->context.stop();
+  reactor_->stop();
 }
 
 void EventLoop::post(std::function<void()> work) {
-  asio::post(reactor_->context, std::move(work));
+  reactor_->post(std::move(work));
 }
 
 void EventLoop::after_this_turn(std::function<void()> work) {
-  Reactor& reactor = *reactor_;
-  reactor.turn_end.push_back(std::move(work));
-  if (reactor.turn_end_posted) return;
-  reactor.turn_end_posted = true;
-  // A posted handler runs behind those whose descriptors were ready in the same turn.
-  asio::post(reactor.context, [&reactor] {
-    reactor.turn_end_posted = false;
-    reactor.turn_end_running.swap(reactor.turn_end);
-    for (std::function<void()>& each : reactor.turn_end_running) each();
-    reactor.turn_end_running.clear();
-  });
+  reactor_->after_this_turn(std::move(work));
 }
 
 void EventLoop::every(std::chrono::nanoseconds period, std::function<void()> work) {
-  reactor_->periodic.push_back(std::make_unique<asio::steady_timer>(reactor_->context, period));
-  arm(*reactor_->periodic.back(), period, std::make_shared<std::function<void()>>(std::move(work)));
+  reactor_->in(period, period, std::move(work));
 }
 
 void EventLoop::after(std::chrono::nanoseconds delay, std::function<void()> work) {
-  auto timer = std::make_shared<asio::steady_timer>(reactor_->context, delay);
-  timer->async_wait([timer, work = std::move(work)](const boost::system::error_code& error) {
-    if (!error) work();
-  });
+  reactor_->in(delay, std::chrono::nanoseconds(0), std::move(work));
 }
 
-struct ReadWatch::State : std::enable_shared_from_this<ReadWatch::State> {
-  State(EventLoop& loop, int fd, std::function<void()> readable)
-      : descriptor(loop.reactor().context, fd), on_readable(std::move(readable)) {}
-  Descriptor descriptor;
+struct ReadWatch::State {
+  EventLoop& loop;
+  int descriptor;
   std::function<void()> on_readable;
-  bool closed = false;
-
-  void wait() {
-    descriptor.async_wait(Descriptor::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
-      if (error || self->closed) return;
-      self->on_readable();
-      if (!self->closed) self->wait();
-    });
-  }
 };
 
 ReadWatch::ReadWatch(EventLoop& loop, int descriptor, std::function<void()> on_readable)
-    : state_(std::make_shared<State>(loop, descriptor, std::move(on_readable))) {
-  state_->wait();
+    : state_(std::make_shared<State>(State{loop, descriptor, std::move(on_readable)})) {
+  loop.reactor().watch(descriptor, EPOLLIN, [state = state_](std::uint32_t) { state->on_readable(); });
 }
 
 ReadWatch::~ReadWatch() {
-  state_->closed = true;
-  boost::system::error_code ignored;
-  state_->descriptor.close(ignored);
+  state_->loop.reactor().forget(state_->descriptor);
+  ::close(state_->descriptor);
 }
 
 int ReadWatch::descriptor() const {
-  return state_->descriptor.native_handle();
+  return state_->descriptor;
 }
 
 struct Stream::State : std::enable_shared_from_this<Stream::State> {
   State(EventLoop& where, int fd, OnData data, OnClosed gone, std::size_t unsent)
-      : loop(where),
-        descriptor(where.reactor().context, fd),
-        on_data(std::move(data)),
-        on_closed(std::move(gone)),
-        most_unsent(unsent) {}
+      : loop(where), descriptor(fd), on_data(std::move(data)), on_closed(std::move(gone)), most_unsent(unsent) {}
   EventLoop& loop;
-  Descriptor descriptor;
+  const int descriptor;
   OnData on_data;
   OnClosed on_closed;
   std::size_t most_unsent;
@@ -120,23 +73,28 @@ struct Stream::State : std::enable_shared_from_this<Stream::State> {
   void close(bool tell) {
     if (closed) return;
     closed = true;
-    boost::system::error_code ignored;
-    descriptor.close(ignored);
+    loop.reactor().forget(descriptor);
+    ::close(descriptor);
     if (tell) on_closed();
   }
 
-  void wait_to_read() {
-    descriptor.async_wait(Descriptor::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
-      if (self->closed) return;
-      if (error) return self->close(true);
-      self->read();
-      if (!self->closed) self->wait_to_read();
+  void watch() {
+    loop.reactor().watch(descriptor, EPOLLIN, [self = shared_from_this()](std::uint32_t events) {
+      if ((events & EPOLLOUT) != 0) self->became_writable();
+      // An end or an error is read like bytes.
+      if (!self->closed && (events & ~std::uint32_t{EPOLLOUT}) != 0) self->read();
     });
   }
 
+  void became_writable() {
+    waiting_to_write = false;
+    loop.reactor().change(descriptor, EPOLLIN);
+    flush();
+  }
+
   void read() {
-    char* buffer = loop.reactor().read_buffer.get();
-    const ssize_t got = ::recv(descriptor.native_handle(), buffer, kReadSize, MSG_DONTWAIT);
+    char* buffer = loop.reactor().read_buffer();
+    const ssize_t got = ::recv(descriptor, buffer, kReadSize, MSG_DONTWAIT);
     if (got > 0) return on_data(std::string_view(buffer, static_cast<std::size_t>(got)));
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     close(true);
@@ -145,25 +103,19 @@ struct Stream::State : std::enable_shared_from_this<Stream::State> {
   void flush() {
     flush_queued = false;
     if (closed || waiting_to_write || outgoing.empty()) return;
-    const ssize_t sent =
-        ::send(descriptor.native_handle(), outgoing.data(), outgoing.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t sent = ::send(descriptor, outgoing.data(), outgoing.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) return close(true);
     if (sent > 0) outgoing.erase(0, static_cast<std::size_t>(sent));
     if (outgoing.empty()) return;
     if (outgoing.size() > most_unsent) return close(true);
     waiting_to_write = true;
-    descriptor.async_wait(Descriptor::wait_write, [self = shared_from_this()](const boost::system::error_code& error) {
-      self->waiting_to_write = false;
-      if (self->closed) return;
-      if (error) return self->close(true);
-      self->flush();
-    });
+    loop.reactor().change(descriptor, EPOLLIN | EPOLLOUT);
   }
 };
 
 Stream::Stream(EventLoop& loop, int descriptor, OnData on_data, OnClosed on_closed, std::size_t most_unsent)
     : state_(std::make_shared<State>(loop, descriptor, std::move(on_data), std::move(on_closed), most_unsent)) {
-  state_->wait_to_read();
+  state_->watch();
 }
 
 Stream::~Stream() {

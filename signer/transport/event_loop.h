@@ -1,5 +1,5 @@
 // The one I/O thread of a process and what it waits for: descriptors, timers, work posted by other threads.
-// Nothing called on it may block. No header of this folder but reactor.h shows Asio.
+// Nothing called on it may block.
 #pragma once
 
 #include <chrono>
@@ -28,7 +28,7 @@ class EventLoop {
   void every(std::chrono::nanoseconds period, std::function<void()> work);
   void after(std::chrono::nanoseconds delay, std::function<void()> work);
 
-  struct Reactor;
+  class Reactor;
   Reactor& reactor() { return *reactor_; }
 
  private:

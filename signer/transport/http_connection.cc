@@ -170,7 +170,7 @@ void HttpConnection::read_later() {
 }
 
 void HttpConnection::read() {
-  char* buffer = server_->loop.reactor().read_buffer.get();
+  char* buffer = server_->loop.reactor().read_buffer();
   const ssize_t got = ::recv(descriptor_, buffer, kReadSize, MSG_DONTWAIT);
   if (got < 0 && errno == EINTR) return;
   // A read that is not filled took all there was, and the kernel tells of what comes later; an end stays there.

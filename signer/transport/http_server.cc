@@ -1,6 +1,7 @@
 #include "signer/transport/http_server.h"
 
 #include <fcntl.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,9 +14,6 @@
 
 namespace countersign::transport {
 namespace {
-
-namespace asio = boost::asio;
-using Acceptor = asio::local::stream_protocol::acceptor;
 
 // Accepted at once before others get their turn.
 constexpr int kAcceptsPerTurn = 32;
@@ -40,27 +38,15 @@ HttpServer::State::~State() {
 }
 
 void HttpServer::State::open(Listener listener, Handler handler) {
-  // Asio gets a descriptor of its own, so that the Listener stays the one owner of the path.
-  const int descriptor = ::fcntl(listener.descriptor(), F_DUPFD_CLOEXEC, 3);
-  auto door =
-      std::make_unique<Door>(Door{std::move(listener), std::move(handler),
-                                  Acceptor(loop.reactor().context, asio::local::stream_protocol(), descriptor)});
-  doors.push_back(std::move(door));
-  wait_to_accept(*doors.back());
-}
-
-void HttpServer::State::wait_to_accept(Door& door) {
-  door.acceptor.async_wait(Acceptor::wait_read,
-                           [self = shared_from_this(), &door](const boost::system::error_code& error) {
-                             if (error || self->stopping) return;
-                             self->accept_some(door);
-                             if (!self->stopping && !door.paused) self->wait_to_accept(door);
-                           });
+  doors.push_back(std::make_unique<Door>(Door{std::move(listener), std::move(handler)}));
+  Door& door = *doors.back();
+  // Until stop_accepting(), which the server's end calls.
+  loop.reactor().watch(door.listener.descriptor(), EPOLLIN, [this, &door](std::uint32_t) { accept_some(door); });
 }
 
 void HttpServer::State::accept_some(Door& door) {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
-    const int descriptor = ::accept4(door.acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    const int descriptor = ::accept4(door.listener.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (descriptor >= 0) {
       admit(door, descriptor);
       continue;
@@ -119,7 +105,7 @@ void HttpServer::State::survive_exhaustion(Door& door) {
   if (make_room()) return;  // the wait that follows accepts into the freed descriptor
   if (reserve >= 0) {
     ::close(reserve);
-    const int turned_away = ::accept4(door.acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC);
+    const int turned_away = ::accept4(door.listener.descriptor(), nullptr, nullptr, SOCK_CLOEXEC);
     if (turned_away >= 0) ::close(turned_away);
     reserve = spare_descriptor();
     ++counts.refused;
@@ -127,6 +113,7 @@ void HttpServer::State::survive_exhaustion(Door& door) {
   }
   // Nothing can be accepted: trying again before the next tick would only burn the processor.
   door.paused = true;
+  loop.reactor().change(door.listener.descriptor(), 0);
 }
 
 void HttpServer::State::tick() {
@@ -138,7 +125,7 @@ void HttpServer::State::tick() {
   for (const auto& door : doors) {
     if (!door->paused || stopping) continue;
     door->paused = false;
-    wait_to_accept(*door);
+    loop.reactor().change(door->listener.descriptor(), EPOLLIN);
   }
 }
 
@@ -150,6 +137,7 @@ void HttpServer::State::became_ready(const Readiness::Event& event) {
 }
 
 void HttpServer::State::forget(HttpConnection& connection) {
+  readiness.remove(connection.descriptor());
   of_descriptor[static_cast<std::size_t>(connection.descriptor())] = nullptr;
   const std::size_t place = connection.place;
   if (place >= connections.size() || connections[place].get() != &connection) return;
@@ -189,10 +177,7 @@ Status HttpServer::serve(Listener listener, Handler handler) {
 
 void HttpServer::stop_accepting() {
   state_->stopping = true;
-  for (const auto& door : state_->doors) {
-    boost::system::error_code ignored;
-    door->acceptor.close(ignored);
-  }
+  for (const auto& door : state_->doors) state_->loop.reactor().forget(door->listener.descriptor());
   for (std::size_t i = state_->connections.size(); i-- > 0;) {
     if (i < state_->connections.size()) std::shared_ptr<HttpConnection>(state_->connections[i])->close_when_idle();
   }

@@ -1,7 +1,6 @@
 // What the connections of one server share; for this folder alone.
 #pragma once
 
-#include <boost/asio/local/stream_protocol.hpp>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,7 +16,6 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
   struct Door {
     Listener listener;
     Handler handler;
-    boost::asio::local::stream_protocol::acceptor acceptor;
     bool paused = false;
   };
 
@@ -25,7 +23,6 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
   ~State();
 
   void open(Listener listener, Handler handler);
-  void wait_to_accept(Door& door);
   void accept_some(Door& door);
   void admit(Door& door, int descriptor);
   // Closes the longest idle connection of the uid that holds most; false if all are busy.

@@ -1,5 +1,5 @@
-// Tells which of many descriptors can be read or written. Each is registered once, edge-triggered: Asio would tell the
-// kernel again before each wait, which costs as much as reading a request. For this folder alone.
+// Tells which of many descriptors can be read or written: each is registered once, edge-triggered. For this folder
+// alone.
 #pragma once
 
 #include <cstdint>
@@ -17,23 +17,23 @@ class Readiness {
     bool ended = false;     // the peer sends nothing more: read until recv(2) says so
     bool writable = false;
   };
-  // Called on the loop. Of a descriptor that was closed meanwhile events may still come during the same turn.
+  // Called on the loop.
   using Ready = std::function<void(const Event&)>;
 
   Readiness(EventLoop& loop, Ready ready);
   Readiness(const Readiness&) = delete;
   Readiness& operator=(const Readiness&) = delete;
 
-  // From now on each change is told once; what is there already counts as one. Closing the descriptor ends it.
-  // False where the kernel has no room.
+  // From now on each change is told once; what is there already counts as one. False where the kernel has no room.
   bool add(int descriptor);
+  // Before the descriptor is closed.
+  void remove(int descriptor);
   // Whether it is also told when it can be written.
   void want_writable(int descriptor, bool wanted);
 
  private:
-  void serve();
+  EventLoop& loop_;
   Ready ready_;
-  ReadWatch poll_;  // owns the epoll descriptor
 };
 
 }  // namespace countersign::transport
