@@ -1,5 +1,5 @@
-// Where JSON is written into: a text that grows in large steps, and strings with their escapes. For json_writer.cc
-// alone.
+// Where JSON is written into: a text that grows in large steps, and strings with their escapes. For json_writer.cc, and
+// for what writes many texts of a fixed form.
 #pragma once
 
 #include <array>
@@ -10,9 +10,18 @@
 #include <string_view>
 #include <utility>
 
+#include "common/bytes.h"
+
 namespace countersign::json_text {
 
 enum class Escapes { Json, Go };
+
+inline constexpr std::array<std::array<char, 2>, 256> kHexPairs = [] {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::array<std::array<char, 2>, 256> pairs{};
+  for (std::size_t byte = 0; byte < pairs.size(); ++byte) pairs[byte] = {kDigits[byte >> 4], kDigits[byte & 15]};
+  return pairs;
+}();
 
 // Grows `text` in large steps and writes into it; std::string's own appending asks for room at each character.
 class Writer {
@@ -35,6 +44,15 @@ class Writer {
     *at = '"';
     text.copy(at + 1, text.size());
     at[text.size() + 1] = '"';
+  }
+  void quoted_hex(ByteView bytes) {
+    char* at = next(2 * bytes.size() + 2);
+    *at++ = '"';
+    for (const std::uint8_t byte : bytes) {
+      std::memcpy(at, kHexPairs[byte].data(), 2);
+      at += 2;
+    }
+    *at = '"';
   }
 
  private:

@@ -3,7 +3,9 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 
 namespace countersign {
 namespace {
@@ -91,7 +93,16 @@ std::vector<std::string> text_set(const std::vector<std::string>& texts, bool lo
 }
 
 bool is_utf8(std::string_view text) {
+  constexpr std::uint64_t kBeyondAscii = 0x8080808080808080;
   while (!text.empty()) {
+    std::uint64_t letters = 0;
+    if (text.size() >= sizeof letters) {
+      std::memcpy(&letters, text.data(), sizeof letters);
+      if ((letters & kBeyondAscii) == 0) {
+        text.remove_prefix(sizeof letters);
+        continue;
+      }
+    }
     if (static_cast<unsigned char>(text.front()) < 0x80) {
       text.remove_prefix(1);
       continue;

@@ -1,82 +1,92 @@
 #include "signer/ledger/leaf.h"
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
+#include "common/json_text.h"
 #include "common/text.h"
 
 namespace countersign::ledger {
 namespace {
 
+using namespace json_text;
+
+constexpr std::string_view kDecisionStart = R"({"decision":{)";
 constexpr std::string_view kDecisionMember = R"({"decision":{"intent_digest":")";
-constexpr std::string_view kHexDigits = "0123456789abcdef";
-
-bool is_plain(char c) {
-  return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-}
-
-void append_hex(std::string& out, const Digest& digest) {
-  std::size_t at = out.size();
-  out.resize(at + 2 * digest.bytes().size());
-  for (const std::uint8_t byte : digest.bytes()) {
-    out[at++] = kHexDigits[byte >> 4];
-    out[at++] = kHexDigits[byte & 15];
-  }
-}
-
-// A JSON string. Nearly all of ours need no escape, and building a Json for each costs more than hashing the leaf.
-Status append_text(std::string& out, std::string_view text) {
-  if (std::all_of(text.begin(), text.end(), is_plain)) {
-    out += '"';
-    out += text;
-    out += '"';
-    return ok();
-  }
-  if (!is_utf8(text)) return Error{ErrorCode::Invalid, "a member of a ledger record is not UTF-8"};
-  Json(text).append_compact(out);
-  return ok();
-}
-
-void append_member(std::string& out, std::string_view name, const Digest& digest) {
+constexpr std::size_t kUsualEffects = 1024;
+constexpr std::size_t kUsualLeaf = 768;
+void append_member(Writer& out, std::string_view name, const Digest& digest) {
   out += name;
-  out += '"';
-  append_hex(out, digest);
-  out += '"';
+  out.quoted_hex(digest.bytes());
 }
 
-Status append_member(std::string& out, std::string_view name, std::string_view text) {
+void append_member(Writer& out, std::string_view name, std::string_view text) {
   out += name;
-  return append_text(out, text);
+  append_string<Escapes::Json>(out, text);
 }
 
-Status append_member(std::string& out, std::string_view name, const std::vector<std::string>& texts) {
+void append_member(Writer& out, std::string_view name, const std::vector<std::string>& texts) {
   out += name;
   out += '[';
   for (std::size_t i = 0; i < texts.size(); ++i) {
     if (i != 0) out += ',';
-    RETURN_IF_ERROR(append_text(out, texts[i]));
+    append_string<Escapes::Json>(out, texts[i]);
   }
   out += ']';
-  return ok();
+}
+
+void append_member(Writer& out, std::string_view name, std::int64_t value) {
+  out += name;
+  append_integer(out, value);
 }
 
 // A new member of DecisionFacts does not compile here until it is kept too.
-Status append_facts(std::string& out, const statement::DecisionFacts& facts) {
+void append_facts(Writer& out, const statement::DecisionFacts& facts) {
   const auto& [requester, reason_codes, matched_rule, required_approvals, distinct_approvers, required_scopes,
                destructive, context_source, approved_script] = facts;
-  RETURN_IF_ERROR(append_member(out, R"({"requester":)", requester));
-  RETURN_IF_ERROR(append_member(out, R"(,"reason_codes":)", reason_codes));
-  RETURN_IF_ERROR(append_member(out, R"(,"matched_rule":)", matched_rule));
-  out += R"(,"required_approvals":)";
-  out += std::to_string(required_approvals);
+  append_member(out, R"({"requester":)", requester);
+  append_member(out, R"(,"reason_codes":)", reason_codes);
+  append_member(out, R"(,"matched_rule":)", matched_rule);
+  append_member(out, R"(,"required_approvals":)", required_approvals);
   out += distinct_approvers ? R"(,"distinct_approvers":true)" : R"(,"distinct_approvers":false)";
-  RETURN_IF_ERROR(append_member(out, R"(,"required_scopes":)", required_scopes));
+  append_member(out, R"(,"required_scopes":)", required_scopes);
   out += destructive ? R"(,"destructive":true)" : R"(,"destructive":false)";
-  RETURN_IF_ERROR(append_member(out, R"(,"context_source":)", context_source));
-  RETURN_IF_ERROR(append_member(out, R"(,"approved_script":)", approved_script));
+  append_member(out, R"(,"context_source":)", context_source);
+  append_member(out, R"(,"approved_script":)", approved_script);
   out += '}';
-  return ok();
+}
+
+void append_decision(Writer& out, const Decision& decision) {
+  out += kDecisionStart;
+  append_member(out, R"("intent_digest":)", decision.intent_digest);
+  append_member(out, R"(,"policy_digest":)", decision.policy_digest);
+  append_member(out, R"(,"trace_digest":)", decision.trace_digest);
+  append_member(out, R"(,"verdict":)", name_of(decision.verdict));
+  out += R"(,"facts":)";
+  append_facts(out, decision.facts);
+  out += '}';
+}
+
+void append_redeemed(Writer& out, const std::vector<Redemption>& redeem) {
+  out += R"("redeemed":[)";
+  for (std::size_t i = 0; i < redeem.size(); ++i) {
+    if (i != 0) out += ',';
+    append_member(out, R"({"token_digest":)", redeem[i].token_digest);
+    append_member(out, R"(,"token_id":)", redeem[i].token_id);
+    out += '}';
+  }
+  out += ']';
+}
+
+void append_minted(Writer& out, const MintedToken& token) {
+  append_member(out, R"("minted":{"intent_digest":)", token.intent_digest);
+  append_member(out, R"(,"policy_digest":)", token.policy_digest);
+  append_member(out, R"(,"token_digest":)", token.token_digest);
+  append_member(out, R"(,"token_id":)", token.token_id);
+  append_member(out, R"(,"approver_key":)", token.approver_key);
+  append_member(out, R"(,"created_at":)", token.created_at.rfc3339());
+  append_member(out, R"(,"expires_at":)", token.expires_at.rfc3339());
+  out += '}';
 }
 
 Error damaged(const char* what) {
@@ -129,73 +139,55 @@ std::optional<Digest> decided_intent(std::string_view effects) {
 }
 
 Result<std::string> effects_of(const Item& item) {
-  std::string out;
-  const auto begin_member = [&out] { out += out.empty() ? '{' : ','; };
-  if (item.decision) {
-    const Decision& decision = *item.decision;
-    out.reserve(1024);
-    out += kDecisionMember;
-    append_hex(out, decision.intent_digest);
-    out += '"';
-    append_member(out, R"(,"policy_digest":)", decision.policy_digest);
-    append_member(out, R"(,"trace_digest":)", decision.trace_digest);
-    out += R"(,"verdict":")";
-    out += name_of(decision.verdict);
-    out += R"(","facts":)";
-    RETURN_IF_ERROR(append_facts(out, decision.facts));
-    out += '}';
-  }
-  if (!item.redeem.empty()) {
-    begin_member();
-    out += R"("redeemed":[)";
-    for (std::size_t i = 0; i < item.redeem.size(); ++i) {
-      if (i != 0) out += ',';
-      append_member(out, R"({"token_digest":)", item.redeem[i].token_digest);
-      RETURN_IF_ERROR(append_member(out, R"(,"token_id":)", item.redeem[i].token_id));
-      out += '}';
+  std::string text;
+  if (!item.decision && item.redeem.empty() && !item.execute_trace && !item.minted) return text;
+  {
+    Writer out(text, kUsualEffects);
+    char separator = '{';
+    const auto begin_member = [&out, &separator] { out += std::exchange(separator, ','); };
+    if (item.decision) {
+      append_decision(out, *item.decision);
+      separator = ',';
     }
-    out += ']';
-  }
-  if (item.execute_trace) {
-    begin_member();
-    append_member(out, R"("executed":)", *item.execute_trace);
-  }
-  if (item.minted) {
-    begin_member();
-    append_member(out, R"("minted":{"intent_digest":)", item.minted->intent_digest);
-    append_member(out, R"(,"policy_digest":)", item.minted->policy_digest);
-    append_member(out, R"(,"token_digest":)", item.minted->token_digest);
-    RETURN_IF_ERROR(append_member(out, R"(,"token_id":)", item.minted->token_id));
-    RETURN_IF_ERROR(append_member(out, R"(,"approver_key":)", item.minted->approver_key));
-    RETURN_IF_ERROR(append_member(out, R"(,"created_at":)", item.minted->created_at.rfc3339()));
-    RETURN_IF_ERROR(append_member(out, R"(,"expires_at":)", item.minted->expires_at.rfc3339()));
+    if (!item.redeem.empty()) {
+      begin_member();
+      append_redeemed(out, item.redeem);
+    }
+    if (item.execute_trace) {
+      begin_member();
+      append_member(out, R"("executed":)", *item.execute_trace);
+    }
+    if (item.minted) {
+      begin_member();
+      append_minted(out, *item.minted);
+    }
     out += '}';
   }
-  if (!out.empty()) out += '}';
-  if (!is_utf8(out)) return Error{ErrorCode::Invalid, "a decision of a ledger record is not UTF-8"};
-  return out;
+  if (!is_utf8(text)) return Error{ErrorCode::Invalid, "a decision of a ledger record is not UTF-8"};
+  return text;
 }
 
 Result<std::string> leaf_of(const Record& record, const Digest& content_digest, std::uint64_t index,
                             std::string_view effects) {
-  std::string out;
-  out.reserve(640);
-  RETURN_IF_ERROR(append_member(out, R"({"at":)", record.at.rfc3339()));
-  append_member(out, R"(,"body_digest":)", record.body_digest);
-  append_member(out, R"(,"content_digest":)", content_digest);
-  if (!effects.empty()) append_member(out, R"(,"effects_digest":)", sha256(effects));
-  out += R"(,"index":)";
-  out += std::to_string(index);
-  RETURN_IF_ERROR(append_member(out, R"(,"kid":)", record.kid));
-  RETURN_IF_ERROR(append_member(out, R"(,"kind":)", record.kind));
-  out += R"(,"peer_uid":)";
-  out += std::to_string(record.peer_uid);
-  RETURN_IF_ERROR(append_member(out, R"(,"request_id":)", record.request_id));
-  RETURN_IF_ERROR(append_member(out, R"(,"role":)", record.role));
-  append_member(out, R"(,"signature_digest":)", record.signature_digest);
-  RETURN_IF_ERROR(append_member(out, R"(,"type":)", record.type));
-  out += '}';
-  return out;
+  std::string text;
+  {
+    Writer out(text, kUsualLeaf);
+    append_member(out, R"({"at":)", record.at.rfc3339());
+    append_member(out, R"(,"body_digest":)", record.body_digest);
+    append_member(out, R"(,"content_digest":)", content_digest);
+    if (!effects.empty()) append_member(out, R"(,"effects_digest":)", sha256(effects));
+    append_member(out, R"(,"index":)", static_cast<std::int64_t>(index));
+    append_member(out, R"(,"kid":)", record.kid);
+    append_member(out, R"(,"kind":)", record.kind);
+    append_member(out, R"(,"peer_uid":)", std::int64_t{record.peer_uid});
+    append_member(out, R"(,"request_id":)", record.request_id);
+    append_member(out, R"(,"role":)", record.role);
+    append_member(out, R"(,"signature_digest":)", record.signature_digest);
+    append_member(out, R"(,"type":)", record.type);
+    out += '}';
+  }
+  if (!is_utf8(text)) return Error{ErrorCode::Invalid, "a member of a ledger record is not UTF-8"};
+  return text;
 }
 
 Result<std::optional<Decision>> decision_of(std::string_view effects) {

@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::string_view kIndexPlace = "%LOG_INDEX%";
 
+constexpr const char* kBegin = "BEGIN IMMEDIATE";
+constexpr const char* kCommit = "COMMIT";
 constexpr const char* kSavepoint = "SAVEPOINT item";
 constexpr const char* kRelease = "RELEASE item";
 constexpr const char* kUndo = "ROLLBACK TO item";
@@ -83,7 +85,7 @@ Error Batch::lost(Error error) {
 
 Status Batch::begin() {
   // IMMEDIATE takes the write lock now: a later failure to get it would lose the whole batch.
-  Status begun = connection_.execute("BEGIN IMMEDIATE");
+  Status begun = Query(connection_, kBegin).run();
   if (!begun) return lost(std::move(begun).error());
   return ok();
 }
@@ -286,7 +288,7 @@ Status Batch::finish(const TimeMark& mark, std::uint64_t sequence_ceiling, bool 
   if (key_set_changed) ++meta->key_set_version;
   Status written = write_meta(connection_, *meta);
   if (!written) return lost(std::move(written).error());
-  Status committed = connection_.execute("COMMIT");
+  Status committed = Query(connection_, kCommit).run();
   if (!committed) return lost(std::move(committed).error());
   return ok();
 }

@@ -1,5 +1,7 @@
 #include "signer/statement/envelope.h"
 
+#include "signer/statement/trace_fields.h"
+
 namespace countersign::statement {
 namespace {
 
@@ -7,6 +9,16 @@ constexpr std::size_t kSignatureSize = 64;
 
 Error unverified(std::string detail) {
   return Error{ErrorCode::VerificationFailed, std::move(detail), "signature_invalid"};
+}
+
+// The signature's bytes as the member `sig` has them.
+Result<std::string> signature_text(const keymgmt::PublicKey& key, ByteView signature) {
+  if (signature.size() != kSignatureSize) {
+    return Error{ErrorCode::Invalid, "a signature of " + std::to_string(signature.size()) + " bytes instead of 64"};
+  }
+  if (key.algorithm() == keymgmt::Algorithm::Ed25519) return to_base64(signature);
+  ASSIGN_OR_RETURN(const Bytes der, keymgmt::ecdsa_der(signature));
+  return to_base64(der);
 }
 
 }  // namespace
@@ -22,20 +34,7 @@ std::string_view envelope_algorithm(keymgmt::Algorithm algorithm) {
 }
 
 Result<Json> sealed_envelope(const keymgmt::PublicKey& key, ByteView signature, const Digest& signed_digest) {
-  if (signature.size() != kSignatureSize) {
-    return Error{ErrorCode::Invalid, "a signature of " + std::to_string(signature.size()) + " bytes instead of 64"};
-  }
-  std::string text;
-  switch (key.algorithm()) {
-    case keymgmt::Algorithm::Ed25519:
-      text = to_base64(signature);
-      break;
-    case keymgmt::Algorithm::P256: {
-      ASSIGN_OR_RETURN(const Bytes der, keymgmt::ecdsa_der(signature));
-      text = to_base64(der);
-      break;
-    }
-  }
+  ASSIGN_OR_RETURN(std::string text, signature_text(key, signature));
   Json::Object out;
   out.reserve(4);
   out.emplace_back("alg", envelope_algorithm(key.algorithm()));
@@ -43,6 +42,17 @@ Result<Json> sealed_envelope(const keymgmt::PublicKey& key, ByteView signature, 
   out.emplace_back("sig", std::move(text));
   out.emplace_back("signed_digest", signed_digest.hex());
   return Json(std::move(out));
+}
+
+Result<JsonNode*> sealed_envelope(const JsonTree& tree, const keymgmt::PublicKey& key, ByteView signature,
+                                  const Digest& signed_digest) {
+  ASSIGN_OR_RETURN(const std::string text, signature_text(key, signature));
+  JsonNode& out = tree.make(JsonNode::Kind::Object);
+  add_text(tree, out, "alg", envelope_algorithm(key.algorithm()));
+  add_text(tree, out, "key_id", tree.keep(key.gait_key_id()));
+  add_text(tree, out, "sig", tree.keep(text));
+  add_text(tree, out, "signed_digest", tree.keep(signed_digest.hex()));
+  return &out;
 }
 
 Status verify_envelope(const Json& envelope, const keymgmt::PublicKey& key, const Digest& digest) {

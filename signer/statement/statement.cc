@@ -147,11 +147,15 @@ Result<UnsignedDocument> Statement::rebuild(const Stamp& stamp) const {
 }
 
 Result<JsonTree> UnsignedDocument::seal(const keymgmt::PublicKey& key, ByteView signature) && {
-  ASSIGN_OR_RETURN(const Json envelope, sealed_envelope(key, signature, signed_digest_));
+  ASSIGN_OR_RETURN(JsonNode * member, sealed_envelope(document_, key, signature, signed_digest_));
   const bool is_pack = type_ == StatementType::EvidencePack;
-  JsonNode& member = document_.make_copy(is_pack ? Json(Json::Array{envelope}) : envelope);
-  member.name = is_pack ? "signatures" : "signature";
-  document_.root().append(member);
+  if (is_pack) {
+    JsonNode& list = document_.make(JsonNode::Kind::Array);
+    list.append(*member);
+    member = &list;
+  }
+  member->name = is_pack ? "signatures" : "signature";
+  document_.root().append(*member);
   return std::move(document_);
 }
 
