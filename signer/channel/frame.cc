@@ -43,12 +43,23 @@ Error nonsense(std::string_view what) {
 
 }  // namespace
 
-void append_frame(std::string& out, FrameKind kind, std::uint64_t id, std::string_view payload) {
-  out.reserve(out.size() + kHeader + payload.size());
-  pack_number(out, static_cast<std::uint32_t>(payload.size()));
+std::size_t begin_frame(std::string& out, FrameKind kind, std::uint64_t id) {
+  const std::size_t begun = begin_text(out);
   pack_number(out, static_cast<std::uint8_t>(kind));
   pack_number(out, id);
+  return begun;
+}
+
+std::size_t end_frame(std::string& out, std::size_t begun) {
+  const std::size_t length = out.size() - begun - kHeader;
+  put_number(out, begun, static_cast<std::uint32_t>(length));
+  return length;
+}
+
+void append_frame(std::string& out, FrameKind kind, std::uint64_t id, std::string_view payload) {
+  const std::size_t begun = begin_frame(out, kind, id);
   out += payload;
+  end_frame(out, begun);
 }
 
 void FrameReader::feed(std::string_view bytes) {
@@ -59,18 +70,24 @@ void FrameReader::feed(std::string_view bytes) {
   buffer_ += bytes;
 }
 
-Result<std::optional<Frame>> FrameReader::next() {
+Result<std::optional<FrameView>> FrameReader::next_view() {
   const std::string_view waiting = std::string_view(buffer_).substr(start_);
-  if (waiting.size() < kHeader) return std::optional<Frame>();
+  if (waiting.size() < kHeader) return std::optional<FrameView>();
   Unpacker header(waiting.substr(0, kHeader));
   const auto length = header.number<std::uint32_t>();
   const auto kind = header.number<std::uint8_t>();
   const auto id = header.number<std::uint64_t>();
   if (length > kLongestPayload) return nonsense("a frame that is longer than any of ours");
   if (!is_kind(kind)) return nonsense("a frame of an unknown kind");
-  if (waiting.size() < kHeader + length) return std::optional<Frame>();
+  if (waiting.size() < kHeader + length) return std::optional<FrameView>();
   start_ += kHeader + length;
-  return std::optional<Frame>(Frame{static_cast<FrameKind>(kind), id, std::string(waiting.substr(kHeader, length))});
+  return std::optional<FrameView>(FrameView{static_cast<FrameKind>(kind), id, waiting.substr(kHeader, length)});
+}
+
+Result<std::optional<Frame>> FrameReader::next() {
+  ASSIGN_OR_RETURN(const std::optional<FrameView> view, next_view());
+  if (!view) return std::optional<Frame>();
+  return std::optional<Frame>(Frame{view->kind, view->id, std::string(view->payload)});
 }
 
 std::string SignJob::encode() const {
@@ -85,10 +102,10 @@ std::string SignJob::encode() const {
   return out;
 }
 
-Result<SignJob> SignJob::decode(std::string_view payload) {
+Result<SignJobView> SignJobView::decode(std::string_view payload) {
   Unpacker in(payload);
   const auto type = in.number<std::uint8_t>();
-  SignJob job{static_cast<statement::StatementType>(type)};
+  SignJobView job{static_cast<statement::StatementType>(type)};
   job.kid = in.text();
   job.sequence = in.number<std::uint64_t>();
   job.peer_uid = in.number<std::uint32_t>();
@@ -98,16 +115,15 @@ Result<SignJob> SignJob::decode(std::string_view payload) {
   return job;
 }
 
-std::string SignAnswer::encode() const {
-  std::string out;
-  out.reserve(128 + kid.size() + statement_json.size());
-  pack_digest(out, job_digest);
-  pack_text(out, kid);
-  pack_digest(out, signed_digest);
-  pack_digest(out, signature_digest);
-  pack_time(out, signed_at);
-  pack_text(out, statement_json);
-  return out;
+void append_answer(std::string& out, const SignAnswerHead& head, const JsonNode& document) {
+  pack_digest(out, head.job_digest);
+  pack_text(out, head.kid);
+  pack_digest(out, head.signed_digest);
+  pack_digest(out, head.signature_digest);
+  pack_time(out, head.signed_at);
+  const std::size_t begun = begin_text(out);
+  document.append_compact(out);
+  end_text(out, begun);
 }
 
 Result<SignAnswer> SignAnswer::decode(std::string_view payload) {

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/digest.h"
 #include "common/json.h"
+#include "common/json_tree.h"
 #include "common/result.h"
 #include "keymgmt/role.h"
 #include "signer/statement/statement.h"
@@ -40,16 +41,29 @@ struct Frame {
   std::string payload;
 };
 
+// A frame where its bytes arrived.
+struct FrameView {
+  FrameKind kind;
+  std::uint64_t id = 0;
+  std::string_view payload;
+};
+
 inline constexpr std::size_t kLongestPayload = (std::size_t{1} << 20) + (std::size_t{1} << 16);
 
 // Appends a frame to `out`: u32 little-endian payload length, u8 kind, u64 id, payload.
 void append_frame(std::string& out, FrameKind kind, std::uint64_t id, std::string_view payload);
+// The same where the payload is made in place: what is appended to `out` in between. begin_frame gives what end_frame
+// needs; end_frame gives the payload's length.
+std::size_t begin_frame(std::string& out, FrameKind kind, std::uint64_t id);
+std::size_t end_frame(std::string& out, std::size_t begun);
 
 // Collects bytes as they arrive and gives whole frames.
 class FrameReader {
  public:
   void feed(std::string_view bytes);
   // The next whole frame, nothing yet, or Invalid when the peer talks nonsense (drop the connection: it cannot resume).
+  // What a view shows is there until the next feed().
+  Result<std::optional<FrameView>> next_view();
   Result<std::optional<Frame>> next();
 
  private:
@@ -67,19 +81,36 @@ struct SignJob {
   std::string statement_json;
   std::string proof_json;  // empty unless an approval token
   std::string encode() const;
-  static Result<SignJob> decode(std::string_view payload);
 };
 
-struct SignAnswer {
+// A SignJob where its bytes arrived.
+struct SignJobView {
+  statement::StatementType type;
+  std::string_view kid;
+  std::uint64_t sequence = 0;
+  std::uint32_t peer_uid = 0;
+  std::string_view statement_json;
+  std::string_view proof_json;
+  // Fails with Invalid, reason "frame_nonsense".
+  static Result<SignJobView> decode(std::string_view payload);
+};
+
+struct SignAnswerHead {
   Digest job_digest;  // SHA-256 of the encoded SignJob: the front compares it with what it sent
   std::string kid;
   Digest signed_digest;
   Digest signature_digest;  // SHA-256 of the bytes in the document's `sig` (P-256: DER)
   UtcTime signed_at;
+};
+
+struct SignAnswer : SignAnswerHead {
   std::string statement_json;  // the signed document, compact, file order
-  std::string encode() const;
+  // Fails with Invalid, reason "frame_nonsense".
   static Result<SignAnswer> decode(std::string_view payload);
 };
+
+// Appends an encoded SignAnswer whose statement_json is the compact form of `document`.
+void append_answer(std::string& out, const SignAnswerHead& head, const JsonNode& document);
 
 // The ledger's state, kept outside it as well.
 struct Anchor {

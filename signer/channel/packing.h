@@ -12,15 +12,30 @@
 
 namespace countersign::channel {
 
+// Writes over what is there.
 template <std::unsigned_integral Number>
-void pack_number(std::string& out, Number number) {
+void put_number(std::string& out, std::size_t at, Number number) {
   for (std::size_t i = 0; i < sizeof(Number); ++i) {
-    out.push_back(static_cast<char>(static_cast<std::uint8_t>(number >> (8 * i))));
+    out[at + i] = static_cast<char>(static_cast<std::uint8_t>(number >> (8 * i)));
   }
 }
+template <std::unsigned_integral Number>
+void pack_number(std::string& out, Number number) {
+  const std::size_t at = out.size();
+  out.resize(at + sizeof(Number));
+  put_number(out, at, number);
+}
+// A text: its length, then its bytes. What is appended between begin_text and end_text is one, too.
 inline void pack_text(std::string& out, std::string_view text) {
   pack_number(out, static_cast<std::uint32_t>(text.size()));
   out += text;
+}
+inline std::size_t begin_text(std::string& out) {
+  pack_number(out, std::uint32_t{0});
+  return out.size() - sizeof(std::uint32_t);
+}
+inline void end_text(std::string& out, std::size_t begun) {
+  put_number(out, begun, static_cast<std::uint32_t>(out.size() - begun - sizeof(std::uint32_t)));
 }
 inline void pack_digest(std::string& out, const Digest& digest) {
   out += text_of(digest.bytes());
@@ -44,7 +59,7 @@ class Unpacker {
     }
     return value;
   }
-  std::string text() { return std::string(take(number<std::uint32_t>())); }
+  std::string_view text() { return take(number<std::uint32_t>()); }
   Digest digest() {
     const Result<Digest> digest = Digest::from_bytes(view_of(take(Digest::kSize)));
     return digest ? *digest : Digest();

@@ -11,7 +11,7 @@ using keymgmt::Role;
 constexpr int kAnchorHolder = 0;  // config::HolderSettings::anchors
 
 // What the holder read: an array of anchors and {"finding"} objects.
-std::vector<ledger::AnchorReading> token_readings(const Result<std::string>& payload) {
+std::vector<ledger::AnchorReading> token_readings(const Result<std::string_view>& payload) {
   std::vector<ledger::AnchorReading> readings;
   const std::string where = "trace token";
   if (!payload) {
@@ -45,7 +45,7 @@ std::vector<ledger::AnchorReading> token_readings(const Result<std::string>& pay
 }  // namespace
 
 void AnchorKeeper::compare(std::function<void(Result<std::vector<std::string>>)> done) {
-  const auto judge = [this, done = std::move(done)](const Result<std::string>& payload) {
+  const auto judge = [this, done = std::move(done)](const Result<std::string_view>& payload) {
     std::vector<ledger::AnchorReading> readings;
     if (config_.role(Role::Trace) != nullptr) readings = token_readings(payload);
     if (!config_.publication.empty()) {
@@ -55,7 +55,7 @@ void AnchorKeeper::compare(std::function<void(Result<std::vector<std::string>>)>
     if (!report) return done(report.error());
     done(std::move(report->findings));
   };
-  if (config_.role(Role::Trace) == nullptr) return judge(std::string("[]"));
+  if (config_.role(Role::Trace) == nullptr) return judge(std::string_view("[]"));
   holders_.ask_holder(Role::Trace, kAnchorHolder, FrameKind::ReadAnchors, "", judge);
 }
 
@@ -79,7 +79,7 @@ void AnchorKeeper::write(Recorder& recorder) {
   }
   if (config_.role(Role::Trace) == nullptr) return;
   holders_.ask_holder(Role::Trace, kAnchorHolder, FrameKind::WriteAnchor, anchor.to_json().compact(),
-                      [this](const Result<std::string>& answer) {
+                      [this](const Result<std::string_view>& answer) {
                         if (!answer)
                           finding_ = "the anchor on the trace token was not written: " + answer.error().detail;
                       });
@@ -93,7 +93,7 @@ void AnchorKeeper::write_last(std::function<void()> done) {
   }
   if (config_.role(Role::Trace) == nullptr || anchor.size == written_size_) return done();
   holders_.ask_holder(Role::Trace, kAnchorHolder, FrameKind::WriteAnchor, anchor.to_json().compact(),
-                      [done = std::move(done)](const Result<std::string>&) { done(); });
+                      [done = std::move(done)](const Result<std::string_view>&) { done(); });
 }
 
 }  // namespace countersign::daemon

@@ -1,7 +1,7 @@
 #include "signer/daemon/holder_pool.h"
 
 #include <algorithm>
-#include <unordered_map>
+#include <utility>
 
 namespace countersign::daemon {
 namespace {
@@ -12,6 +12,8 @@ using keymgmt::Role;
 // Requests a holder has at once: enough to keep it busy while we work on a whole write of its answers, few enough that
 // the queue stays shared.
 constexpr std::size_t kWindow = 64;
+// A holder that was silent for longer is not waited for.
+constexpr std::chrono::milliseconds kSoon(5);
 
 Error lost() {
   return Error{ErrorCode::Unavailable, "the holder ended while it had the request; nothing was recorded", "holder_lost",
@@ -35,8 +37,8 @@ struct HolderPool::Holder {
   Json ready;
   std::unique_ptr<transport::Stream> stream;
   channel::FrameReader reader;
-  std::unordered_map<std::uint64_t, Request> in_flight;
-  Moment last_progress;  // the last answer, or when it got work after being idle
+  std::deque<std::pair<std::uint64_t, Request>> in_flight;  // by id; answers come in this order
+  Moment last_progress;                                     // the last answer, or when it got work after being idle
   Moment last_canary;
   std::uint64_t answered = 0;
   bool gone = false;
@@ -77,7 +79,6 @@ void HolderPool::remove(const HolderName& name) {
 void HolderPool::ask(Role role, FrameKind kind, std::string payload, Done done) {
   RoleQueue& queue = roles_[role];
   if (queue.holders.empty()) return done(none(role));
-  ++waiting_;
   queue.queue.push_back({kind, std::move(payload), std::move(done), std::chrono::steady_clock::now()});
   dispatch(role);
 }
@@ -85,7 +86,6 @@ void HolderPool::ask(Role role, FrameKind kind, std::string payload, Done done) 
 void HolderPool::ask_holder(Role role, int index, FrameKind kind, std::string payload, Done done) {
   for (const auto& holder : roles_[role].holders) {
     if (holder->name.index != index) continue;
-    ++waiting_;
     return hand(*holder, Request{kind, std::move(payload), std::move(done), std::chrono::steady_clock::now()});
   }
   done(none(role));
@@ -110,7 +110,7 @@ void HolderPool::hand(Holder& holder, Request request) {
   const std::uint64_t id = next_id_++;
   channel::append_frame(holder.stream->outgoing(), request.kind, id, request.payload);
   std::string().swap(request.payload);
-  holder.in_flight.emplace(id, std::move(request));
+  holder.in_flight.emplace_back(id, std::move(request));
   holder.stream->flush_soon();
 }
 
@@ -119,9 +119,9 @@ void HolderPool::received(Holder& holder, std::string_view bytes) {
   std::vector<Answered> answered;
   bool sense = true;
   while (sense) {
-    Result<std::optional<channel::Frame>> frame = holder.reader.next();
+    const Result<std::optional<channel::FrameView>> frame = holder.reader.next_view();
     if (frame && !frame->has_value()) break;
-    sense = frame && accept(holder, *std::move(*frame), answered);
+    sense = frame && accept(holder, **frame, answered);
   }
   // It gets its next requests before we look at its answers, and works while we do.
   if (sense) {
@@ -132,8 +132,9 @@ void HolderPool::received(Holder& holder, std::string_view bytes) {
   if (!sense) drop(holder, "peer_nonsense");
 }
 
-bool HolderPool::accept(Holder& holder, channel::Frame frame, std::vector<Answered>& answered) {
-  const auto found = holder.in_flight.find(frame.id);
+bool HolderPool::accept(Holder& holder, const channel::FrameView& frame, std::vector<Answered>& answered) {
+  const auto found = std::find_if(holder.in_flight.begin(), holder.in_flight.end(),
+                                  [&frame](const auto& each) { return each.first == frame.id; });
   if (found == holder.in_flight.end()) return false;
   Request request = std::move(found->second);
   holder.in_flight.erase(found);
@@ -149,12 +150,11 @@ bool HolderPool::accept(Holder& holder, channel::Frame frame, std::vector<Answer
     return false;
   }
   if (frame.kind == FrameKind::CanaryGood) holder.last_canary = holder.last_progress;
-  answered.push_back({std::move(request), std::move(frame.payload)});
+  answered.push_back({std::move(request), frame.payload});
   return true;
 }
 
-void HolderPool::settle(Request& request, Result<std::string> answer) {
-  --waiting_;
+void HolderPool::settle(Request& request, Result<std::string_view> answer) {
   request.done(std::move(answer));
 }
 
@@ -184,9 +184,8 @@ void HolderPool::drop(Holder& holder, std::string_view cause) {
 void HolderPool::canary_all() {
   for (auto& [role, queue] : roles_) {
     for (const auto& holder : queue.holders) {
-      ++waiting_;
       hand(*holder,
-           Request{FrameKind::Canary, "", [](const Result<std::string>&) {}, std::chrono::steady_clock::now()});
+           Request{FrameKind::Canary, "", [](const Result<std::string_view>&) {}, std::chrono::steady_clock::now()});
     }
   }
 }
@@ -203,12 +202,27 @@ void HolderPool::tick(Moment now) {
       if (!holder->in_flight.empty() && now - holder->last_progress > deadline_) hung.push_back(holder.get());
     }
     for (Holder* holder : hung) {
-      std::unordered_map<std::uint64_t, Request> late = std::move(holder->in_flight);
+      std::deque<std::pair<std::uint64_t, Request>> late = std::move(holder->in_flight);
       holder->in_flight.clear();
       drop(*holder, "sign_deadline");
       for (auto& [id, request] : late) settle(request, too_late());
     }
   }
+}
+
+std::size_t HolderPool::coming_soon() const {
+  const Moment recently = std::chrono::steady_clock::now() - kSoon;
+  std::size_t coming = 0;
+  for (const auto& [role, queue] : roles_) {
+    bool alive = false;
+    for (const auto& holder : queue.holders) {
+      if (holder->last_progress < recently) continue;
+      coming += holder->in_flight.size();
+      alive = true;
+    }
+    if (alive) coming += queue.queue.size();
+  }
+  return coming;
 }
 
 std::size_t HolderPool::holders_of(Role role) const {

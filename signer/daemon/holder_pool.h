@@ -37,9 +37,9 @@ struct HolderState {
 class HolderPool {
  public:
   using Moment = std::chrono::steady_clock::time_point;
-  // The payload of the answer, or why there is none: the holder's own Error, or Unavailable with reason "holder_lost",
-  // "sign_deadline" or "role_unavailable".
-  using Done = std::function<void(Result<std::string>)>;
+  // The payload of the answer, there during the call; or why there is none: the holder's own Error, or Unavailable with
+  // reason "holder_lost", "sign_deadline" or "role_unavailable".
+  using Done = std::function<void(Result<std::string_view>)>;
   // A holder was dropped by us; the supervisor is to replace it.
   using Replace = std::function<void(const HolderName&, std::string_view cause)>;
 
@@ -62,7 +62,9 @@ class HolderPool {
   // Fails requests and drops holders whose time is up; call it several times a second.
   void tick(Moment now);
 
-  bool busy() const { return waiting_ != 0; }  // whether any answer is still to come
+  // How many answers are still to come from holders that did something during the last milliseconds: what a hung holder
+  // or a slow token owes is nothing to wait for.
+  std::size_t coming_soon() const;
   std::size_t holders_of(keymgmt::Role role) const;
   std::vector<HolderState> states() const;
 
@@ -75,7 +77,7 @@ class HolderPool {
   };
   struct Answered {
     Request request;
-    Result<std::string> answer;
+    Result<std::string_view> answer;  // in the reader's buffer
   };
   struct Holder;
   struct RoleQueue {
@@ -87,10 +89,10 @@ class HolderPool {
   void hand(Holder& holder, Request request);
   void received(Holder& holder, std::string_view bytes);
   // Puts the request that `frame` answers with its answer into `answered`; false if it answers none.
-  static bool accept(Holder& holder, channel::Frame frame, std::vector<Answered>& answered);
+  static bool accept(Holder& holder, const channel::FrameView& frame, std::vector<Answered>& answered);
   // Fails what it was asked and forgets it; `cause` is empty where the supervisor knows.
   void drop(Holder& holder, std::string_view cause);
-  void settle(Request& request, Result<std::string> answer);
+  static void settle(Request& request, Result<std::string_view> answer);
 
   transport::EventLoop& loop_;
   std::chrono::nanoseconds deadline_;
@@ -98,7 +100,6 @@ class HolderPool {
   std::map<keymgmt::Role, RoleQueue> roles_;
   std::vector<std::unique_ptr<Holder>> dropped_;  // until their callbacks have returned
   std::uint64_t next_id_ = 1;
-  std::size_t waiting_ = 0;
 };
 
 }  // namespace countersign::daemon

@@ -1,6 +1,7 @@
 #include "signer/daemon/recorder.h"
 
 #include <mutex>
+#include <utility>
 
 namespace countersign::daemon {
 
@@ -20,8 +21,8 @@ struct Recorder::Inbox {
   }
 };
 
-Recorder::Recorder(transport::EventLoop& loop, ledger::Store& store, std::function<bool()> quiet)
-    : loop_(loop), quiet_(std::move(quiet)), inbox_(std::make_shared<Inbox>()) {
+Recorder::Recorder(transport::EventLoop& loop, ledger::Store& store, std::function<std::size_t()> coming)
+    : loop_(loop), coming_(std::move(coming)), inbox_(std::make_shared<Inbox>()) {
   inbox_->recorder = this;
   group_ = std::make_unique<ledger::GroupCommit>(store, ledger::GroupCommit::Options(),
                                                  [&loop, inbox = inbox_](std::vector<ledger::Completion> completions) {
@@ -40,10 +41,9 @@ Recorder::~Recorder() {
   inbox_->recorder = nullptr;
 }
 
-void Recorder::record(ledger::Item item, Done done) {
-  const std::uint64_t ticket = next_ticket_++;
-  waiting_.emplace(ticket, std::move(done));
-  collected_.push_back({ticket, std::move(item)});
+void Recorder::record(std::shared_ptr<const ledger::Item> item, Done done) {
+  collected_.emplace_back(first_ticket_ + waiting_.size(), std::move(item));
+  waiting_.push_back(std::move(done));
   if (submit_queued_) return;
   submit_queued_ = true;
   loop_.after_this_turn([this, inbox = inbox_] {
@@ -59,7 +59,7 @@ void Recorder::submit() {
   std::vector<std::uint64_t> tickets;
   tickets.reserve(submissions.size());
   for (const ledger::Submission& each : submissions) tickets.push_back(each.ticket);
-  const Status accepted = group_->submit(std::move(submissions), quiet_());
+  const Status accepted = group_->submit(std::move(submissions), coming_());
   if (accepted) return;
   std::vector<ledger::Completion> refused;
   for (const std::uint64_t ticket : tickets) refused.push_back({ticket, accepted.error()});
@@ -69,10 +69,10 @@ void Recorder::submit() {
 void Recorder::deliver(std::vector<ledger::Completion> completions) {
   bool poisoned = false;
   for (ledger::Completion& completion : completions) {
-    const auto found = waiting_.find(completion.ticket);
-    if (found == waiting_.end()) continue;
-    const Done done = std::move(found->second);
-    waiting_.erase(found);
+    if (completion.ticket < first_ticket_ || completion.ticket - first_ticket_ >= waiting_.size()) continue;
+    const Done done = std::exchange(waiting_[completion.ticket - first_ticket_], nullptr);
+    if (!done) continue;
+    for (; !waiting_.empty() && !waiting_.front(); ++first_ticket_) waiting_.pop_front();
     if (!completion.outcome && completion.outcome.error().reason == "ledger_poisoned") poisoned = true;
     done(completion.outcome);
   }

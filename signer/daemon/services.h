@@ -37,7 +37,7 @@ struct Services {
         troubles(holder_troubles),
         anchors(keeper),
         confinement(std::move(confinement_report)),
-        recorder(loop, ledger, [&pool] { return !pool.busy(); }),
+        recorder(loop, ledger, [&pool] { return pool.coming_soon(); }),
         refusals(recorder, time),
         limiter(configuration.limits.requests_per_second, configuration.limits.burst, configuration.limits.in_flight),
         policy(configuration),

@@ -8,37 +8,40 @@ using statement::Verdict;
 
 constexpr std::string_view kIndexPlace = "%LOG_INDEX%";  // ledger/store.h, Item::answer
 
-// The answer but for its log index. A statement that spells the placeholder itself says it with an escape, which reads
-// as the same text.
-std::string answer_with_place(const channel::SignAnswer& answer, const statement::StatementRow& row,
-                              const std::vector<ledger::Redemption>& redeemed) {
+std::string answer_of(const ledger::Item& item, std::string_view statement_json, std::string_view index) {
   std::string out;
-  out.reserve(answer.statement_json.size() + 256);
+  out.reserve(statement_json.size() + item.record.kid.size() + 160 + 64 * item.redeem.size());
   out += R"({"type":")";
-  out += row.name;
+  out += item.record.type;
   out += R"(","statement":)";
-  const std::size_t statement_at = out.size();
-  out += answer.statement_json;
-  for (std::size_t at = out.find(kIndexPlace, statement_at); at != std::string::npos; at = out.find(kIndexPlace, at)) {
-    out.replace(at, 1, "\\u0025");
-  }
+  out += statement_json;
   out += R"(,"kid":")";
-  out += answer.kid;
+  out += item.record.kid;
   out += R"(","role":")";
-  out += keymgmt::name_of(row.role);
+  out += item.record.role;
   out += R"(","log_index":)";
-  out += kIndexPlace;
+  out += index;
   out += R"(,"redeemed":[)";
-  for (const ledger::Redemption& each : redeemed) {
-    if (&each != &redeemed.front()) out += ',';
+  for (const ledger::Redemption& each : item.redeem) {
+    if (&each != &item.redeem.front()) out += ',';
     out += Json(each.token_id).compact();
   }
   out += "]}";
   return out;
 }
 
-std::string with_index(std::string answer, std::uint64_t index) {
-  answer.replace(answer.rfind(kIndexPlace), kIndexPlace.size(), std::to_string(index));
+// The answer as the ledger keeps it. A statement that spells the placeholder itself says it with an escape, which reads
+// as the same text.
+std::string answer_with_place(const ledger::Item& item) {
+  std::string statement = item.record.body;
+  for (std::size_t at = statement.find(kIndexPlace); at != std::string::npos; at = statement.find(kIndexPlace, at)) {
+    statement.replace(at, 1, "\\u0025");
+  }
+  return answer_of(item, statement, kIndexPlace);
+}
+
+std::string with_index(std::string answer, const std::string& index) {
+  answer.replace(answer.rfind(kIndexPlace), kIndexPlace.size(), index);
   return answer;
 }
 
@@ -130,7 +133,7 @@ void SignService::sign(AuthorizedRequest authorized, Done done) {
     pending.tokens_in_use.push_back(each.token_id);
   }
   holders_.ask(row.role, channel::FrameKind::Sign, std::move(payload),
-               [this, shared](Result<std::string> answer) { signed_by_holder(shared, std::move(answer)); });
+               [this, shared](const Result<std::string_view>& answer) { signed_by_holder(shared, answer); });
 }
 
 std::optional<Refusal> SignService::judge(Pending& pending, SignRequest& request,
@@ -199,9 +202,9 @@ std::optional<Refusal> SignService::judge_token(Pending& pending, const SignRequ
   return std::nullopt;
 }
 
-void SignService::signed_by_holder(const std::shared_ptr<Pending>& shared, Result<std::string> payload) {
+void SignService::signed_by_holder(const std::shared_ptr<Pending>& shared, const Result<std::string_view>& payload) {
   Pending& pending = *shared;
-  if (!payload) return end(pending, {std::move(payload).error()});
+  if (!payload) return end(pending, {payload.error()});
   Result<channel::SignAnswer> answer = channel::SignAnswer::decode(*payload);
   if (!answer) return end(pending, {answer.error()});
   // A holder that answers for another request, or with another key, is not believed.
@@ -210,16 +213,12 @@ void SignService::signed_by_holder(const std::shared_ptr<Pending>& shared, Resul
   }
   // Its key was halted or retired meanwhile: what nobody has seen is not made true.
   if (!keys_.signs(pending.kid)) return end(pending, {key_changed(pending.kid)});
-  std::string text = answer_with_place(*answer, statement::row_of(pending.type), pending.item.redeem);
   if (const Status completed = complete(pending, *std::move(answer)); !completed) {
     return end(pending, {completed.error()});
   }
-  if (pending.item.idempotency) pending.item.answer = text;
-  recorder_.record(std::move(pending.item),
-                   [this, shared, text = std::move(text)](const Result<ledger::Committed>& outcome) mutable {
-                     if (!outcome) return recorded(*shared, outcome);
-                     end(*shared, {with_index(std::move(text), outcome->log_index), std::move(shared->findings)});
-                   });
+  if (pending.item.idempotency) pending.item.answer = answer_with_place(pending.item);
+  recorder_.record(std::shared_ptr<const ledger::Item>(shared, &pending.item),
+                   [this, shared](const Result<ledger::Committed>& outcome) { recorded(*shared, outcome); });
 }
 
 Status SignService::complete(Pending& pending, channel::SignAnswer answer) {
@@ -262,7 +261,14 @@ Status SignService::complete(Pending& pending, channel::SignAnswer answer) {
 }
 
 void SignService::recorded(Pending& pending, const Result<ledger::Committed>& outcome) {
-  const Error& error = outcome.error();
+  if (!outcome) return unrecorded(pending, outcome.error());
+  const std::string index = std::to_string(outcome->log_index);
+  std::string answer = pending.item.idempotency ? with_index(pending.item.answer, index)
+                                                : answer_of(pending.item, pending.item.record.body, index);
+  end(pending, {std::move(answer), std::move(pending.findings)});
+}
+
+void SignService::unrecorded(Pending& pending, const Error& error) {
   if (error.reason == "idempotency_repeated" && pending.idempotency) {
     // The same request, sent twice at once: both get the answer of the one that was recorded.
     const Result<std::optional<std::string>> before = store_.answer_for(*pending.idempotency);

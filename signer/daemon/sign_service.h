@@ -51,9 +51,10 @@ class SignService {
                                      const statement::ApprovalTokenFields& token);
   std::optional<Refusal> judge_token(Pending& pending, const SignRequest& request,
                                      const statement::DelegationTokenFields& token);
-  void signed_by_holder(const std::shared_ptr<Pending>& pending, Result<std::string> payload);
+  void signed_by_holder(const std::shared_ptr<Pending>& pending, const Result<std::string_view>& payload);
   Status complete(Pending& pending, channel::SignAnswer answer);
   void recorded(Pending& pending, const Result<ledger::Committed>& outcome);
+  void unrecorded(Pending& pending, const Error& error);
   void refuse(Pending& pending, const Refusal& refusal);
   void end(Pending& pending, SignOutcome outcome);
 

@@ -28,6 +28,10 @@ std::size_t most_memory_so_far() {
   return static_cast<std::size_t>(usage.ru_maxrss) << 10;
 }
 
+Error too_long() {
+  return Error{ErrorCode::TooLarge, "the signed document would be longer than a frame"};
+}
+
 bool token_is_gone(const Error& error) {
   return channel::holder_exit_for(error) == HolderExit::TokenGone;
 }
@@ -37,8 +41,8 @@ bool token_is_gone(const Error& error) {
 // A signing job between its steps.
 struct FrameLoop::Job {
   std::uint64_t id;
-  std::string payload;
-  channel::SignJob job;
+  std::string_view payload;  // in the reader's buffer, which is not fed before the job is answered
+  channel::SignJobView job;
   std::optional<Result<SignDesk::Draft>> draft;
   std::optional<Result<Bytes>> signature;
 };
@@ -106,13 +110,13 @@ bool FrameLoop::read_some() {
 
 void FrameLoop::answer_waiting() {
   for (;;) {
-    Result<std::optional<channel::Frame>> frame = reader_.next();
+    Result<std::optional<channel::FrameView>> frame = reader_.next_view();
     const bool is_job = frame && frame->has_value() && (*frame)->kind == FrameKind::Sign;
     if (!is_job) answer_jobs();
     if (!frame) return end(HolderExit::PeerNonsense, std::move(frame).error());
     if (!frame->has_value()) return;
     if (is_job) {
-      take(**std::move(frame));
+      take(**frame);
     } else {
       answer(**frame);
     }
@@ -126,7 +130,7 @@ Error FrameLoop::gone() const {
   return Error{ErrorCode::Unavailable, end_.error.detail, end_.error.reason};
 }
 
-void FrameLoop::answer(const channel::Frame& frame) {
+void FrameLoop::answer(const channel::FrameView& frame) {
   FrameKind kind = FrameKind::Failed;
   Result<std::string> payload = ended_ ? Result<std::string>(gone()) : answer_to(frame, kind);
   if (ended_ && end_.exit == HolderExit::PeerNonsense) return;
@@ -135,7 +139,7 @@ void FrameLoop::answer(const channel::Frame& frame) {
 
 void FrameLoop::respond(std::uint64_t id, FrameKind kind, Result<std::string> payload) {
   if (payload && payload->size() > channel::kLongestPayload) {
-    payload = Error{ErrorCode::TooLarge, "the signed document would be longer than a frame"};
+    payload = too_long();
   }
   if (payload) {
     channel::append_frame(out_, kind, id, *payload);
@@ -146,26 +150,32 @@ void FrameLoop::respond(std::uint64_t id, FrameKind kind, Result<std::string> pa
   ++waiting_answers_;
 }
 
-void FrameLoop::take(channel::Frame frame) {
+void FrameLoop::take(const channel::FrameView& frame) {
   if (ended_) return respond(frame.id, FrameKind::Failed, gone());
-  Result<channel::SignJob> job = channel::SignJob::decode(frame.payload);
+  const Result<channel::SignJobView> job = channel::SignJobView::decode(frame.payload);
   if (!job) {
     answer_jobs();
-    return end(HolderExit::PeerNonsense, std::move(job).error());
+    return end(HolderExit::PeerNonsense, job.error());
   }
   // A proof counts once: the next job is looked at after it was used up.
   const bool alone = statement::row_of(job->type).role == keymgmt::Role::Approval;
   if (alone) answer_jobs();
-  jobs_.push_back({frame.id, std::move(frame.payload), *std::move(job), {}, {}});
+  jobs_.push_back({frame.id, frame.payload, *job, {}, {}});
   if (alone || jobs_.size() == kJobsAtOnce) answer_jobs();
 }
 
-Result<std::string> FrameLoop::finish(Job& job) {
-  if (!*job.draft) return std::move(*job.draft).error();
-  if (!*job.signature) return std::move(*job.signature).error();
-  ASSIGN_OR_RETURN(const channel::SignAnswer made,
-                   desk_.finish(job.job, **std::move(job.draft), **job.signature, job.payload));
-  return made.encode();
+void FrameLoop::finish(Job& job) {
+  if (!*job.draft) return respond(job.id, FrameKind::Failed, std::move(*job.draft).error());
+  if (!*job.signature) return respond(job.id, FrameKind::Failed, std::move(*job.signature).error());
+  const Result<SignDesk::Sealed> made = desk_.finish(job.job, **std::move(job.draft), **job.signature, job.payload);
+  if (!made) return respond(job.id, FrameKind::Failed, made.error());
+  const std::size_t begun = channel::begin_frame(out_, FrameKind::Signed, job.id);
+  channel::append_answer(out_, made->head, made->document.root());
+  if (channel::end_frame(out_, begun) > channel::kLongestPayload) {
+    out_.resize(begun);
+    return respond(job.id, FrameKind::Failed, too_long());
+  }
+  ++waiting_answers_;
 }
 
 void FrameLoop::answer_jobs() {
@@ -175,11 +185,11 @@ void FrameLoop::answer_jobs() {
     each.signature = ended_ ? Result<Bytes>(gone()) : SignDesk::sign(**each.draft);
     if (!*each.signature && token_is_gone(each.signature->error())) end(HolderExit::TokenGone, each.signature->error());
   }
-  for (Job& each : jobs_) respond(each.id, FrameKind::Signed, finish(each));
+  for (Job& each : jobs_) finish(each);
   jobs_.clear();
 }
 
-Result<std::string> FrameLoop::answer_to(const channel::Frame& frame, FrameKind& kind) {
+Result<std::string> FrameLoop::answer_to(const channel::FrameView& frame, FrameKind& kind) {
   const auto nonsense = [this](Error error) {
     end(HolderExit::PeerNonsense, error);
     return error;

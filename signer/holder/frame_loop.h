@@ -36,14 +36,14 @@ class FrameLoop {
   bool read_some();
   // Answers every whole frame that has arrived.
   void answer_waiting();
-  void answer(const channel::Frame& frame);
-  Result<std::string> answer_to(const channel::Frame& frame, channel::FrameKind& kind);
+  void answer(const channel::FrameView& frame);
+  Result<std::string> answer_to(const channel::FrameView& frame, channel::FrameKind& kind);
   void respond(std::uint64_t id, channel::FrameKind kind, Result<std::string> payload);
   // Takes a job in; those taken in are answered together, each step for all of them (sign_desk.h).
-  void take(channel::Frame frame);
+  void take(const channel::FrameView& frame);
   void answer_jobs();
   struct Job;
-  Result<std::string> finish(Job& job);
+  void finish(Job& job);
   Error gone() const;
   // False when the front no longer reads.
   bool flush();

@@ -18,7 +18,7 @@ Result<Digest> signature_digest(const keymgmt::PublicKey& key, const Bytes& sign
 
 }  // namespace
 
-Result<SignDesk::Draft> SignDesk::draft(const channel::SignJob& job) const {
+Result<SignDesk::Draft> SignDesk::draft(const channel::SignJobView& job) const {
   const statement::StatementRow& row = statement::row_of(job.type);
   if (row.role != settings_.role) {
     return refused("wrong_role", std::string(row.name) + " is signed by role " + std::string(name_of(row.role)) +
@@ -53,17 +53,16 @@ Result<Bytes> SignDesk::sign(const Draft& draft) {
   return draft.pair->pair.sign(draft.document.signed_digest().bytes());
 }
 
-Result<channel::SignAnswer> SignDesk::finish(const channel::SignJob& job, Draft draft, const Bytes& signature,
-                                             std::string_view payload) {
+Result<SignDesk::Sealed> SignDesk::finish(const channel::SignJobView& job, Draft draft, const Bytes& signature,
+                                          std::string_view payload) {
   const keymgmt::PublicKey& key = draft.pair->described.key;
   const Digest signed_digest = draft.document.signed_digest();
   ASSIGN_OR_RETURN(const Digest of_signature, signature_digest(key, signature));
-  ASSIGN_OR_RETURN(const JsonTree document, std::move(draft.document).seal(key, signature));
+  ASSIGN_OR_RETURN(JsonTree document, std::move(draft.document).seal(key, signature));
   const bool is_token =
       job.type == statement::StatementType::ApprovalToken || job.type == statement::StatementType::DelegationToken;
   if (is_token) approvals_.use(job.proof_json, draft.now);
-  return channel::SignAnswer{sha256(payload), key.kid(), signed_digest,
-                             of_signature,    draft.now, document.root().compact()};
+  return Sealed{{sha256(payload), key.kid(), signed_digest, of_signature, draft.now}, std::move(document)};
 }
 
 }  // namespace countersign::holder

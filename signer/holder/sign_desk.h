@@ -34,12 +34,15 @@ class SignDesk {
   //
   // Fails with Refused (wrong_role, kid_not_held, wrong_algorithm, and the reasons of ApprovalCheck), and with Invalid
   // as Statement::parse does.
-  Result<Draft> draft(const channel::SignJob& job) const;
+  Result<Draft> draft(const channel::SignJobView& job) const;
   // Fails as KeyPair::sign does: with reason token_gone nothing will ever be signed here again.
   static Result<Bytes> sign(const Draft& draft);
   // `payload` is the frame the job came in: its digest goes into the answer.
-  Result<channel::SignAnswer> finish(const channel::SignJob& job, Draft draft, const Bytes& signature,
-                                     std::string_view payload);
+  struct Sealed {
+    channel::SignAnswerHead head;
+    JsonTree document;
+  };
+  Result<Sealed> finish(const channel::SignJobView& job, Draft draft, const Bytes& signature, std::string_view payload);
 
  private:
   const config::HolderSettings& settings_;

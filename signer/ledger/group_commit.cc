@@ -69,7 +69,7 @@ struct GroupCommit::State {
   State(Store& target, const Options& policy, Completed callback)
       : store(target), options(policy), completed(std::move(callback)) {}
 
-  Status accept(std::vector<Work> work, bool idle);
+  Status accept(std::vector<Work> work, std::optional<std::size_t> coming);
   void run();
   // What to do next: at most options.batch submissions, or one task. Requires mutex.
   std::vector<Work> take();
@@ -89,7 +89,7 @@ struct GroupCommit::State {
   std::thread thread;
 };
 
-Status GroupCommit::State::accept(std::vector<Work> work, bool idle) {
+Status GroupCommit::State::accept(std::vector<Work> work, std::optional<std::size_t> coming) {
   if (work.empty()) return ok();
   const std::lock_guard lock(mutex);
   if (stopping) return Error{ErrorCode::Unavailable, "the ledger is being closed", "stopping"};
@@ -99,7 +99,7 @@ Status GroupCommit::State::accept(std::vector<Work> work, bool idle) {
   }
   const bool first = queue.empty();
   std::move(work.begin(), work.end(), std::back_inserter(queue));
-  if (idle || queue.size() >= options.batch) due = true;
+  if (queue.size() >= std::min(coming.value_or(options.batch), options.batch)) due = true;
   if (due && !rung) {
     rung = true;
     alarm.ring();
@@ -127,20 +127,19 @@ void GroupCommit::State::commit(std::vector<Work> batch) {
     (*task)(store);
     return;
   }
-  const auto items = std::make_shared<std::vector<Item>>();
+  std::vector<const Item*> items;
   std::vector<Completion> completions;
-  items->reserve(batch.size());
+  items.reserve(batch.size());
   completions.reserve(batch.size());
   for (Work& work : batch) {
     Submission& submission = std::get<Submission>(work);
-    items->push_back(std::move(submission.item));
-    completions.push_back(Completion{submission.ticket, Committed{}});
+    items.push_back(submission.item.get());
+    completions.push_back(Completion{submission.ticket, Committed{}, std::move(submission.item)});
   }
-  Result<std::vector<Result<Committed>>> outcomes = store.commit(*items);
+  Result<std::vector<Result<Committed>>> outcomes = store.commit(std::span<const Item* const>(items));
   for (std::size_t i = 0; i < completions.size(); ++i) {
     completions[i].outcome = outcomes ? std::move((*outcomes)[i]) : Result<Committed>(outcomes.error());
   }
-  completions.front().items = items;
   completed(std::move(completions));
 }
 
@@ -150,16 +149,16 @@ void GroupCommit::State::run() {
     std::unique_lock lock(mutex);
     if (timed && !by_timer) alarm.ring_in(std::chrono::nanoseconds(0));  // its batch goes now; zero stops the timer
     timed = false;
-    due = true;
     rung = true;
-    // Everything that waits now goes, also what came while the previous batch was being synced: it waited long enough.
-    while (!queue.empty()) {
+    due = !queue.empty();
+    // What came while a batch was being synced is a batch of its own: it goes when it is due.
+    while (due || (stopping && !queue.empty())) {
       std::vector<Work> batch = take();
+      due = !queue.empty();
       lock.unlock();
       commit(std::move(batch));
       lock.lock();
     }
-    due = false;
     rung = false;
     if (stopping) return;
   }
@@ -174,31 +173,23 @@ GroupCommit::~GroupCommit() {
   stop();
 }
 
-Status GroupCommit::submit(std::vector<Submission> submissions, bool idle) {
+Status GroupCommit::submit(std::vector<Submission> submissions, std::optional<std::size_t> coming) {
   std::vector<Work> work;
   work.reserve(submissions.size());
   for (Submission& submission : submissions) work.emplace_back(std::move(submission));
-  return state_->accept(std::move(work), idle);
+  return state_->accept(std::move(work), coming);
 }
 
-Status GroupCommit::submit(Submission submission, bool idle) {
+Status GroupCommit::submit(Submission submission, std::optional<std::size_t> coming) {
   std::vector<Work> work;
   work.emplace_back(std::move(submission));
-  return state_->accept(std::move(work), idle);
+  return state_->accept(std::move(work), coming);
 }
 
 Status GroupCommit::perform(std::function<void(Store&)> task) {
   std::vector<Work> work;
   work.emplace_back(std::move(task));
-  return state_->accept(std::move(work), true);
-}
-
-void GroupCommit::hint_idle() {
-  const std::lock_guard lock(state_->mutex);
-  if (state_->queue.empty() || state_->rung) return;
-  state_->due = true;
-  state_->rung = true;
-  state_->alarm.ring();
+  return state_->accept(std::move(work), 0);
 }
 
 void GroupCommit::stop() {

@@ -60,7 +60,7 @@ void SqliteStore::State::adopt(const Batch& batch, std::uint64_t new_ceiling) {
 SqliteStore::SqliteStore(std::unique_ptr<State> state) : state_(std::move(state)) {}
 SqliteStore::~SqliteStore() = default;
 
-Result<std::vector<Result<Committed>>> SqliteStore::commit(std::span<const Item> items) {
+Result<std::vector<Result<Committed>>> SqliteStore::commit(std::span<const Item* const> items) {
   State& state = *state_;
   const std::lock_guard lock(state.writing);
   if (state.poisoned) return state.poisoned_error();
@@ -70,13 +70,13 @@ Result<std::vector<Result<Committed>>> SqliteStore::commit(std::span<const Item>
   if (!begun) return state.abandon(begun.error());
   std::vector<Result<Committed>> outcomes;
   outcomes.reserve(items.size());
-  for (const Item& item : items) {
+  for (const Item* item : items) {
     // Refusals and the reset itself are still recorded while the clock is not believed.
-    if (!clock && item.record.kind == "signed") {
+    if (!clock && item->record.kind == "signed") {
       outcomes.emplace_back(clock.error());
       continue;
     }
-    outcomes.push_back(batch.append(item));
+    outcomes.push_back(batch.append(*item));
     if (batch.failed()) return state.abandon(outcomes.back().error());
   }
   if (!batch.wrote()) return outcomes;

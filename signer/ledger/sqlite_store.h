@@ -44,7 +44,8 @@ class SqliteStore : public Store {
                                                    SqliteOptions options = {});
   ~SqliteStore() override;
 
-  Result<std::vector<Result<Committed>>> commit(std::span<const Item> items) override;
+  using Store::commit;
+  Result<std::vector<Result<Committed>>> commit(std::span<const Item* const> items) override;
   TreeHead head() const override;
   Result<Digest> root_at(std::uint64_t size) const override;
   Result<StoredRecord> record(std::uint64_t index) const override;

@@ -147,7 +147,13 @@ class Store {
 
   // One transaction, one sync. Answers stand in the order of `items`. A failed sync fails all with Unavailable and
   // poisons the store: every later call fails, the process must stop and start again from disk.
-  virtual Result<std::vector<Result<Committed>>> commit(std::span<const Item> items) = 0;
+  virtual Result<std::vector<Result<Committed>>> commit(std::span<const Item* const> items) = 0;
+  Result<std::vector<Result<Committed>>> commit(std::span<const Item> items) {
+    std::vector<const Item*> pointers;
+    pointers.reserve(items.size());
+    for (const Item& item : items) pointers.push_back(&item);
+    return commit(std::span<const Item* const>(pointers));
+  }
 
   virtual TreeHead head() const = 0;
   // The root of the first `size` leaves. Fails with NotFound beyond the head.

@@ -8,12 +8,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (std::size_t at = 0; at < text.size(); at += 7) {
     reader.feed(text.substr(at, 7));
     for (auto frame = reader.next(); frame && frame->has_value(); frame = reader.next()) {
-      (void)SignJob::decode((*frame)->payload);
+      (void)SignJobView::decode((*frame)->payload);
       (void)SignAnswer::decode((*frame)->payload);
       (void)decode_error((*frame)->payload);
     }
   }
-  (void)SignJob::decode(text);
+  (void)SignJobView::decode(text);
   (void)SignAnswer::decode(text);
   (void)decode_error(text);
   return 0;

@@ -69,14 +69,41 @@ TEST_F(GroupCommitTest, CommitsTheFirstItemAfterItsWaitWithoutAnyHint) {
 
 TEST_F(GroupCommitTest, CommitsAtOnceWhenNothingMoreIsComing) {
   GroupCommit group(*store_, {.wait = hours(1)}, collector_.callback());
-  ASSERT_TRUE(group.submit(Submission{1, signed_item("a")}));
-  group.hint_idle();
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    ASSERT_TRUE(group.submit(Submission{i, signed_item(std::to_string(i))}, 0));
+    EXPECT_EQ(collector_.wait_for(i + 1)[i].outcome->log_index, i);
+  }
+}
+
+TEST_F(GroupCommitTest, CommitsOnceAsManyWaitAsAreStillComing) {
+  GroupCommit group(*store_, {.wait = hours(1)}, collector_.callback());
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    ASSERT_TRUE(group.submit(Submission{i, signed_item(std::to_string(i))}, 9 - i));  // the fifth with five to come
+  }
+  collector_.wait_for(5);
+  EXPECT_EQ(collector_.batches(), (std::vector<std::size_t>{5}));
+}
+
+TEST_F(GroupCommitTest, LeavesWhatCameDuringASyncUntilItIsDueToo) {
+  GroupCommit group(*store_, {.wait = hours(1)}, collector_.callback());
+  std::promise<void> release = hold(group);
+  ASSERT_TRUE(group.submit(Submission{0, signed_item("0")}, 5));
+  release.set_value();
+  std::promise<void> again = hold(group);  // a task takes with it what was submitted before it
   collector_.wait_for(1);
-  ASSERT_TRUE(group.submit(Submission{2, signed_item("b")}, true));
-  collector_.wait_for(2);
-  group.hint_idle();  // with nothing to commit
-  ASSERT_TRUE(group.submit(Submission{3, signed_item("c")}, true));
-  EXPECT_EQ(collector_.wait_for(3)[2].outcome->log_index, 2U);
+  ASSERT_TRUE(group.submit(Submission{1, signed_item("1")}, 2));
+  again.set_value();
+  ASSERT_TRUE(group.submit(Submission{2, signed_item("2")}, 1));
+  collector_.wait_for(3);
+  EXPECT_EQ(collector_.batches(), (std::vector<std::size_t>{1, 2}));
+}
+
+TEST_F(GroupCommitTest, CommitsAfterItsWaitWhereWhatWasComingStaysAway) {
+  GroupCommit group(*store_, {}, collector_.callback());
+  ASSERT_TRUE(group.submit(Submission{0, signed_item("0")}, 100));
+  EXPECT_EQ(collector_.wait_for(1).front().outcome->log_index, 0U);
+  ASSERT_TRUE(group.submit(Submission{1, signed_item("1")}, 100));
+  EXPECT_EQ(collector_.wait_for(2)[1].outcome->log_index, 1U);
 }
 
 TEST_F(GroupCommitTest, CommitsAFullBatchAtOnce) {
@@ -103,13 +130,13 @@ TEST_F(GroupCommitTest, HandsOverOneBatchOfCompletionsForAllThatWaited) {
 TEST_F(GroupCommitTest, RefusesWhatItsQueueCannotHold) {
   GroupCommit group(*store_, {.wait = hours(1), .queue = 3}, collector_.callback());
   std::promise<void> release = hold(group);
-  for (std::uint64_t i = 0; i < 3; ++i) ASSERT_TRUE(group.submit(Submission{i, signed_item(std::to_string(i))}));
+  for (std::uint64_t i = 0; i < 3; ++i) ASSERT_TRUE(group.submit(Submission{i, signed_item(std::to_string(i))}, 2 - i));
   EXPECT_EQ(group.submit(Submission{3, signed_item("3")}).error().code, ErrorCode::OverLimit);
   release.set_value();
   collector_.wait_for(3);
   std::vector<Submission> four(4);
   EXPECT_EQ(group.submit(std::move(four)).error().code, ErrorCode::OverLimit);  // all or none
-  EXPECT_TRUE(group.submit(Submission{4, signed_item("4")}, true));
+  EXPECT_TRUE(group.submit(Submission{4, signed_item("4")}, 0));
   EXPECT_EQ(collector_.wait_for(4)[3].ticket, 4U);
 }
 
@@ -143,8 +170,9 @@ TEST_F(GroupCommitTest, GivesOneOfAThousandConcurrentRedemptionsTheToken) {
     threads.emplace_back([&] {
       for (int i = 0; i < kEach; ++i) {
         const int number = next.fetch_add(1);
-        const Status submitted = group.submit(
-            Submission{static_cast<std::uint64_t>(number), redeeming(std::to_string(number), "t1")}, i % 7 == 0);
+        const Status submitted =
+            group.submit(Submission{static_cast<std::uint64_t>(number), redeeming(std::to_string(number), "t1")},
+                         static_cast<std::size_t>(i % 7));
         EXPECT_TRUE(submitted.has_value());
         EXPECT_TRUE(store_->redeemed("t1").has_value());  // reading beside the writer
         (void)store_->head();

@@ -40,7 +40,7 @@ constexpr std::uint64_t kRefused = ~std::uint64_t{0};
     Item item = redeeming(name, "token-" + std::to_string(number / 2));
     item.record.body += std::string(number % 7 * 500, ' ');
     item.record.at = clock.now();
-    while (!group.submit(Submission{number, item}, number % 5 == 0)) {
+    while (!group.submit(Submission{number, item}, number % 5)) {
     }
   }
 }
