@@ -1,8 +1,11 @@
 // delegate mint|verify: one identity lets another act for it (reference: gait-formats §11).
+#include <algorithm>
+
 #include "command/comma_list.h"
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/input_file.h"
+#include "command/key_files.h"
 #include "command/signer_address.h"
 #include "command/token_proof.h"
 #include "command/token_storage.h"
@@ -10,6 +13,7 @@
 #include "common/clock.h"
 #include "common/text.h"
 #include "gate/delegation.h"
+#include "gate/gait_record.h"
 #include "gate/optional_members.h"
 #include "signer/statement/approval_proof.h"
 
@@ -63,6 +67,12 @@ Result<std::optional<Digest>> digest_of(const Arguments& arguments, std::string_
   return std::optional<Digest>(*digest);
 }
 
+Result<std::chrono::nanoseconds> ttl_of(const Arguments& arguments) {
+  const Result<std::chrono::nanoseconds> ttl = parse_duration(text_of(arguments, "ttl"));
+  if (!ttl || *ttl <= std::chrono::nanoseconds(0)) return invalid("invalid --ttl, expected positive duration");
+  return ttl;
+}
+
 Result<DelegationTokenFields> fields_of(const Arguments& arguments) {
   DelegationTokenFields fields;
   fields.delegator_identity = text_of(arguments, "delegator");
@@ -72,9 +82,7 @@ Result<DelegationTokenFields> fields_of(const Arguments& arguments) {
   fields.scope = text_set(comma_list(arguments.text("scope")), true);
   if (fields.scope.empty()) return invalid("scope is required");
   fields.scope_class = lowered(text_of(arguments, "scope-class"));
-  const Result<std::chrono::nanoseconds> ttl = parse_duration(text_of(arguments, "ttl"));
-  if (!ttl || *ttl <= std::chrono::nanoseconds(0)) return invalid("invalid --ttl, expected positive duration");
-  fields.ttl = *ttl;
+  ASSIGN_OR_RETURN(fields.ttl, ttl_of(arguments));
   ASSIGN_OR_RETURN(fields.intent_digest, digest_of(arguments, "intent-digest", "intent_digest"));
   ASSIGN_OR_RETURN(fields.policy_digest, digest_of(arguments, "policy-digest", "policy_digest"));
   return fields;
@@ -122,25 +130,47 @@ Json members_of(const Json& token, const std::string& path) {
   return out;
 }
 
-Result<int> mint(Call& call, const Arguments& arguments) {
-  if (!arguments.positionals().empty()) return invalid("unexpected positional arguments");
-  ASSIGN_OR_RETURN(const DelegationTokenFields fields, fields_of(arguments));
-  const std::string out = text_of(arguments, "out");
-  // Before a token is minted that could not be kept.
-  RETURN_IF_ERROR(prepare_output("delegation token", out.empty() ? "delegation" : out));
-  ASSIGN_OR_RETURN(const Json token, minted_by_signer(arguments, fields));
+// Before a token is minted that could not be kept.
+Status prepare(const std::string& out) {
+  return prepare_output("delegation token", out.empty() ? "delegation" : out);
+}
+
+// Writes the token and says so, with the signer's own warnings.
+Result<int> keep(Call& call, const Json& token, const std::string& out, const std::vector<std::string>& warnings) {
   const std::string path = !out.empty() ? out : "delegation_" + std::string(token.text("token_id")) + ".json";
   RETURN_IF_ERROR(write_output(path, token.gait_file()));
   if (std::optional<std::string> warning = storage_warning(path)) call.console.tell("warning: " + *warning);
   if (call.json) {
     Json members = members_of(token, path);
     members.set("description", "signed delegation token created");
+    if (!warnings.empty()) members.set("warnings", Json::array(warnings));
     answer_as_gait(call, std::move(members));
     return 0;
   }
   call.console.answer("token         " + std::string(token.text("token_id")) + "\nexpires       " +
                       std::string(token.text("expires_at")) + "\nfile          " + path + "\n");
   return 0;
+}
+
+// gait-formats §11: whoever holds the key file delegates, as whoever they say they are.
+Result<int> mint_with_key_file(Call& call, const Arguments& arguments) {
+  ASSIGN_OR_RETURN([[maybe_unused]] const std::chrono::nanoseconds ttl, ttl_of(arguments));
+  ASSIGN_OR_RETURN(const FileSigner signer, FileSigner::load(arguments));
+  ASSIGN_OR_RETURN(const DelegationTokenFields fields, fields_of(arguments));
+  const std::string out = text_of(arguments, "out");
+  RETURN_IF_ERROR(prepare(out));
+  call.console.tell(signer.notice());
+  return keep(call, signer.sealed(gate::gait_delegation_token(fields, SystemClock().now())), out, signer.warnings());
+}
+
+Result<int> mint(Call& call, const Arguments& arguments) {
+  if (!arguments.positionals().empty()) return invalid("unexpected positional arguments");
+  if (in_key_file_mode(arguments)) return mint_with_key_file(call, arguments);
+  ASSIGN_OR_RETURN(const DelegationTokenFields fields, fields_of(arguments));
+  const std::string out = text_of(arguments, "out");
+  RETURN_IF_ERROR(prepare(out));
+  ASSIGN_OR_RETURN(const Json token, minted_by_signer(arguments, fields));
+  return keep(call, token, out, {});
 }
 
 // gait's answer of a token that does not count: its code is the error's.
@@ -172,7 +202,9 @@ Result<int> verify(Call& call, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const keymgmt::KeySet keys, verifying_keys(arguments, keymgmt::Role::Approval));
   ASSIGN_OR_RETURN(const Json token, read_document("delegation token", path));
   // A key from a file is gait's world, where a scope "*" covers everything.
-  const bool as_gait = arguments.given("public-key") || arguments.given("public-key-env");
+  const std::span<const Flag> key_flags = key_file_flags("delegate verify");
+  const bool as_gait =
+      std::ranges::any_of(key_flags, [&arguments](const Flag& flag) { return arguments.given(flag.name); });
   const gate::JudgedDelegation judged =
       gate::judge_delegation(token, demand, gate::DelegationRules{keys, as_gait}, SystemClock().now());
   if (!judged.entry.valid) return not_verified(call, judged, path);

@@ -1,12 +1,16 @@
 // guard pack: the evidence of one run in one archive, its manifest signed.
 #include <filesystem>
+#include <functional>
+#include <memory>
 
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/input_file.h"
+#include "command/key_files.h"
 #include "command/pack_evidence.h"
 #include "command/signer_address.h"
 #include "common/text.h"
+#include "gate/optional_members.h"
 #include "signer/client/signer_client.h"
 
 namespace countersign::command {
@@ -22,17 +26,46 @@ constexpr Flag kFlags[] = {
     {"credential-evidence", Flag::Kind::Text, "FILES", "credential evidence beside that in the runpack's folder"},
     {"inventory", Flag::Kind::Text, "FILES", "inventories of tools"},
     {"regress", Flag::Kind::Text, "FILES", "results of regression runs"},
+    {"render-pdf", Flag::Kind::Switch, "", "add summary.pdf, a page for people"},
     kSignerFlag,
 };
 
-// The signer's word on the manifest: it sets pack id and time, and signs.
-Result<Json> signed_manifest(client::SignerClient& signer, const Json& fields) {
-  client::SignRequest request;
-  request.type = statement::StatementType::EvidencePack;
-  request.fields = fields;
-  ASSIGN_OR_RETURN(auto answer, signer.sign(request));
-  if (const auto* refusal = std::get_if<client::Refusal>(&answer)) return refusal->error;
-  return std::move(std::get<client::Signed>(answer).statement);
+// Who signs the manifest, and whose signatures count on the evidence.
+struct PackSigner {
+  std::optional<keymgmt::KeySet> keys;  // none: evidence is taken as its own digest says
+  std::function<Result<Json>(const packs::PackDraft& draft)> sign;
+  std::vector<std::string> warnings;
+  std::string notice;
+};
+
+// The signer's trace key, whose word sets pack id and time.
+Result<PackSigner> signer_of(const Arguments& arguments) {
+  auto signer = std::make_shared<client::SignerClient>(signer_address(arguments).path);
+  PackSigner out;
+  ASSIGN_OR_RETURN(out.keys, signer->keys());
+  out.sign = [signer](const packs::PackDraft& draft) -> Result<Json> {
+    client::SignRequest request;
+    request.type = statement::StatementType::EvidencePack;
+    request.fields = draft.statement;
+    ASSIGN_OR_RETURN(auto answer, signer->sign(request));
+    if (const auto* refusal = std::get_if<client::Refusal>(&answer)) return refusal->error;
+    return std::move(std::get<client::Signed>(answer).statement);
+  };
+  return out;
+}
+
+Result<PackSigner> key_file_signer(const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const FileSigner signer, FileSigner::load(arguments));
+  PackSigner out;
+  out.sign = [signer](const packs::PackDraft& draft) -> Result<Json> {
+    Json manifest = packs::gait_manifest(draft);
+    const Digest digest = manifest.digest();
+    manifest.set("signatures", Json::Array{signer.envelope(digest)});
+    return manifest;
+  };
+  out.warnings = signer.warnings();
+  out.notice = signer.notice();
+  return out;
 }
 
 std::string place_of(const Arguments& arguments, const std::string& runpack, std::string_view pack_id) {
@@ -41,12 +74,33 @@ std::string place_of(const Arguments& arguments, const std::string& runpack, std
   return (std::filesystem::path(runpack).parent_path() / ("evidence_pack_" + std::string(pack_id) + ".zip")).string();
 }
 
+void answer(Call& call, const Json& manifest, const packs::PackDraft& draft, const std::string& path,
+            const PackSigner& signer) {
+  if (!signer.notice.empty()) call.console.tell(signer.notice);
+  if (!call.json) {
+    call.console.answer("pack          " + path + "\npack id       " + std::string(manifest.text("pack_id")) +
+                        "\nrun           " + std::string(manifest.text("run_id")) + "\ntemplate      " +
+                        std::string(manifest.text("template_id")) + "\n");
+    return;
+  }
+  Json members = Json::object({{"ok", true},
+                               {"pack_path", path},
+                               {"pack_id", manifest.text("pack_id")},
+                               {"run_id", manifest.text("run_id")},
+                               {"template_id", manifest.text("template_id")},
+                               {"controls", draft.controls},
+                               {"manifest_path", path + "#" + std::string(statement::kPackManifestName)}});
+  gate::put(members, "rendered", draft.rendered);
+  if (!signer.warnings.empty()) members.set("warnings", Json::array(signer.warnings));
+  answer_as_gait(call, std::move(members));
+}
+
 Result<int> pack(Call& call, const Arguments& arguments) {
   if (!arguments.positionals().empty()) return Error{ErrorCode::Invalid, "unexpected positional arguments"};
   if (trimmed(arguments.text("run")).empty()) return Error{ErrorCode::Invalid, "--run is required"};
-  client::SignerClient signer(signer_address(arguments).path);
-  ASSIGN_OR_RETURN(const keymgmt::KeySet keys, signer.keys());
-  ASSIGN_OR_RETURN(const PackEvidence evidence, gather_evidence(arguments, keys));
+  const bool key_files = in_key_file_mode(arguments);
+  ASSIGN_OR_RETURN(const PackSigner signer, key_files ? key_file_signer(arguments) : signer_of(arguments));
+  ASSIGN_OR_RETURN(const PackEvidence evidence, gather_evidence(arguments, signer.keys));
   packs::PackInputs inputs{evidence.run.runpack,
                            std::string(trimmed(arguments.text("case-id"))),
                            std::string(arguments.text("template", "incident_response")),
@@ -54,27 +108,15 @@ Result<int> pack(Call& call, const Arguments& arguments) {
                            evidence.approval_audits,
                            evidence.credential_evidence,
                            evidence.inventories,
-                           evidence.regress_results,
-                           true};
+                           evidence.regress_results};
+  inputs.whole_traces = !key_files;
+  inputs.rendered = arguments.is_on("render-pdf");
   ASSIGN_OR_RETURN(packs::PackDraft draft, packs::draft_pack(inputs));
   RETURN_IF_ERROR(prepare_output("evidence pack", place_of(arguments, evidence.run.path, "pack")));
-  ASSIGN_OR_RETURN(const Json manifest, signed_manifest(signer, draft.statement));
-  const std::int64_t controls = draft.controls;
+  ASSIGN_OR_RETURN(const Json manifest, signer.sign(draft));
   const std::string path = place_of(arguments, evidence.run.path, manifest.text("pack_id"));
-  RETURN_IF_ERROR(write_output(path, packs::sealed_pack(std::move(draft), manifest)));
-  if (call.json) {
-    answer_as_gait(call, Json::object({{"ok", true},
-                                       {"pack_path", path},
-                                       {"pack_id", manifest.text("pack_id")},
-                                       {"run_id", manifest.text("run_id")},
-                                       {"template_id", manifest.text("template_id")},
-                                       {"controls", controls},
-                                       {"manifest_path", path + "#" + std::string(statement::kPackManifestName)}}));
-  } else {
-    call.console.answer("pack          " + path + "\npack id       " + std::string(manifest.text("pack_id")) +
-                        "\nrun           " + std::string(manifest.text("run_id")) + "\ntemplate      " +
-                        std::string(manifest.text("template_id")) + "\n");
-  }
+  RETURN_IF_ERROR(write_output(path, packs::sealed_pack(draft, manifest)));
+  answer(call, manifest, draft, path, signer);
   return 0;
 }
 

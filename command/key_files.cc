@@ -48,8 +48,15 @@ struct Row {
   std::span<const Flag> flags;
 };
 constexpr Row kRows[] = {
-    {"gate eval", kGateFlags},         {"approve", kSigningFlags},        {"guard verify", kVerifyingFlags},
-    {"trace verify", kVerifyingFlags}, {"verify chain", kVerifyingFlags}, {"keys verify", kVerifyingFlags},
+    {"gate eval", kGateFlags},
+    {"approve", kSigningFlags},
+    {"delegate mint", kSigningFlags},
+    {"delegate verify", kVerifyingFlags},
+    {"guard pack", kSigningFlags},
+    {"guard verify", kVerifyingFlags},
+    {"trace verify", kVerifyingFlags},
+    {"verify chain", kVerifyingFlags},
+    {"keys verify", kVerifyingFlags},
 };
 
 std::string_view value(const Arguments& arguments, const std::string& name) {

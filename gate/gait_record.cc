@@ -1,6 +1,7 @@
 #include "gate/gait_record.h"
 
 #include "common/joined.h"
+#include "gate/delegation.h"
 #include "gate/optional_members.h"
 #include "signer/statement/trace_fields.h"
 
@@ -67,6 +68,23 @@ Json gait_approval_token(const statement::ApprovalTokenFields& fields, UtcTime n
   put(out, "max_targets", fields.max_targets);
   put(out, "max_ops", fields.max_ops);
   out.set("expires_at", expires_at);
+  return out;
+}
+
+Json gait_delegation_token(const statement::DelegationTokenFields& fields, UtcTime now) {
+  Json out = Json::object({{"schema_id", statement::row_of(statement::StatementType::DelegationToken).schema_id},
+                           {"schema_version", statement::kSchemaVersion},
+                           {"created_at", now.rfc3339()},
+                           {"producer_version", COUNTERSIGN_VERSION},
+                           {"token_id", Json()},
+                           {"delegator_identity", fields.delegator_identity},
+                           {"delegate_identity", fields.delegate_identity},
+                           {"scope", Json::array(fields.scope)}});
+  put(out, "scope_class", fields.scope_class);
+  if (fields.intent_digest) out.set("intent_digest", fields.intent_digest->hex());
+  if (fields.policy_digest) out.set("policy_digest", fields.policy_digest->hex());
+  out.set("expires_at", (now + fields.ttl).rfc3339());
+  out.set("token_id", delegation_token_id(out));
   return out;
 }
 

@@ -18,6 +18,9 @@ Json mark_simulated(Json& trace, const Decision& real);
 // and times to the nanosecond.
 Json gait_approval_token(const statement::ApprovalTokenFields& fields, UtcTime now);
 
+// The delegation token without its signature (gait-formats §11), likewise.
+Json gait_delegation_token(const statement::DelegationTokenFields& fields, UtcTime now);
+
 // An audit or other record beside the trace: `fields` as for the signer, led by the schema, in file order. gait signs
 // none.
 Json gait_record(statement::StatementType type, const Json& fields);

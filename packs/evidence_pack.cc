@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "gate/gait_fields.h"
 #include "gate/optional_members.h"
 #include "packs/controls.h"
 #include "packs/pack_documents.h"
+#include "packs/summary_page.h"
+#include "signer/statement/evidence_pack_fields.h"
 #include "signer/statement/statement.h"
 
 namespace countersign::packs {
@@ -120,6 +123,11 @@ Result<std::vector<Part>> evidence_of(const PackInputs& inputs) {
 
 Result<PackDraft> draft_pack(const PackInputs& inputs) {
   ASSIGN_OR_RETURN(std::vector<Part> parts, evidence_of(inputs));
+  std::optional<std::string> page_digest;
+  if (inputs.rendered) {
+    parts.push_back({{std::string(kSummaryPage), summary_page(inputs, contents_of(parts))}, "report"});
+    page_digest = sha256(parts.back().file.content).hex();
+  }
   // gait computes controls and pointers before the two files about them exist.
   const Template& chosen = template_named(inputs.template_name);
   const Json evidence = contents_of(parts);
@@ -135,9 +143,20 @@ Result<PackDraft> draft_pack(const PackInputs& inputs) {
   draft.statement.set("template_id", chosen.id);
   draft.statement.set("control_index", index);
   draft.statement.set("evidence_pointers", pointers);
+  if (page_digest) {
+    draft.rendered = 1;
+    draft.statement.set(
+        "rendered_artifacts",
+        Json::Array{Json::object({{"format", "pdf"}, {"path", kSummaryPage}, {"sha256", *std::move(page_digest)}})});
+  }
   draft.statement.set("contents", contents_of(parts));
   for (Part& part : parts) draft.files.push_back(std::move(part.file));
   return draft;
+}
+
+Json gait_manifest(const PackDraft& draft) {
+  const UtcTime created_at = *UtcTime::parse(draft.statement.text("created_at"));
+  return statement::stamped({draft.statement}, {.now = created_at, .token_id = {}}).document.root().json();
 }
 
 std::string sealed_pack(PackDraft draft, const Json& manifest) {

@@ -27,6 +27,8 @@ struct PackInputs {
   std::vector<Json> regress_results;
   // Whether the traces themselves go in. gait keeps a line of each only, which nobody can verify.
   bool whole_traces = false;
+  // Whether a page for people goes in: summary.pdf.
+  bool rendered = false;
 };
 
 // Everything but the signature.
@@ -34,10 +36,14 @@ struct PackDraft {
   std::vector<ZipFile> files;  // sorted, without the manifest
   Json statement;              // the manifest as POST /v1/sign takes it (docs/statements.md, evidence_pack)
   std::int64_t controls = 0;
+  std::int64_t rendered = 0;  // pages for people
 };
 
 // Fails with Invalid where a document is not of its kind.
 Result<PackDraft> draft_pack(const PackInputs& inputs);
+
+// The manifest as gait makes it, without its signatures: generated when the run was created.
+Json gait_manifest(const PackDraft& draft);
 
 // The archive of a draft and its signed manifest.
 std::string sealed_pack(PackDraft draft, const Json& manifest);

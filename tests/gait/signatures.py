@@ -67,12 +67,32 @@ def _fault(document, envelope, keys):
     return None
 
 
+def _pack_faults(entries):
+    """What an evidence pack says of itself and is not so."""
+    manifest = json.loads(entries["pack_manifest.json"])
+    contents = manifest["contents"]
+    found = [f"{c['path']} is not what contents says" for c in contents
+             if hashlib.sha256(entries.get(c["path"], b"")).hexdigest() != c["sha256"]]
+    if {c["path"] for c in contents} | {"pack_manifest.json"} != set(entries):
+        found.append("contents lists other files")
+    own = hashlib.sha256(canonical({"run_id": manifest["run_id"], "contents": contents}).encode()).hexdigest()
+    if manifest["pack_id"] != "pack_" + own[:16]:
+        found.append("pack_id is another")
+    for name in ("control_index", "evidence_pointers"):
+        if json.loads(entries[name + ".json"]) != manifest[name]:
+            found.append(f"{name}.json is not the manifest's")
+    return found
+
+
 def faults(path, data, keys):
     """What is wrong with the signatures in the file; an empty list where they are good or there are none."""
     if path.endswith(".zip"):
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return [f"{path}#{name}: {fault}" for name in archive.namelist() if name.endswith(".json")
-                    for fault in faults(name, archive.read(name), keys)]
+            entries = {name: archive.read(name) for name in archive.namelist()}
+        found = _pack_faults(entries) if "pack_manifest.json" in entries else []
+        for name, content in entries.items():
+            found += faults(name, content, keys)
+        return [f"{path}#{fault}" for fault in found]
     if not path.endswith(".json"):
         return []
     try:
