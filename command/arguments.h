@@ -42,6 +42,8 @@ class Arguments {
   std::optional<std::int64_t> integer(std::string_view name) const;
   bool is_on(std::string_view name) const;
   bool given(std::string_view name) const { return find(name) != nullptr; }
+  // Gives the flag a value, as though it stood last on the command line.
+  void set(std::string_view name, std::string value) { values_.emplace_back(name, std::move(value)); }
 
   const std::vector<std::string>& positionals() const { return positionals_; }
 

@@ -32,7 +32,7 @@ void put_use(Json& answer, const std::string& prefix, const std::optional<gate::
 
 Result<DecisionEvidence> DecisionEvidence::prepare(const Arguments& settings) {
   ASSIGN_OR_RETURN(CredentialBroker broker, CredentialBroker::chosen(settings));
-  DecisionEvidence out(std::move(broker));
+  DecisionEvidence out(std::move(broker), ScriptRegistry(settings));
   out.rate_limit_path_ = trimmed(settings.text("rate-limit-state"));
   if (out.rate_limit_path_.empty()) out.rate_limit_path_ = kDefaultRateLimitState;
   out.check_state_ = [&settings](const std::string& path, const std::string& text) {

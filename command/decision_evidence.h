@@ -13,6 +13,7 @@
 #include "command/credential_broker.h"
 #include "command/gate_inputs.h"
 #include "command/rate_limit_file.h"
+#include "command/script_registry.h"
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/result.h"
@@ -39,6 +40,8 @@ class DecisionEvidence {
   // Whether a broker is chosen that issues credentials.
   bool brokers() const { return broker_.issues(); }
 
+  // Step 1: scripts that are approved ahead of time.
+  ScriptRegistry& registry() { return registry_; }
   // Step 7. Counts, or looks only where `dry`; an exceeded limit blocks. `seal` vouches for the state that is written.
   // Fails as change_rate_limits does.
   Status count_limits(const GateInputs& inputs, gate::Decision& decision, UtcTime now, bool dry,
@@ -62,9 +65,11 @@ class DecisionEvidence {
   Json credential_evidence(const GateInputs& inputs, const std::string& trace_id) const;
 
  private:
-  explicit DecisionEvidence(CredentialBroker broker) : broker_(std::move(broker)) {}
+  DecisionEvidence(CredentialBroker broker, ScriptRegistry registry)
+      : broker_(std::move(broker)), registry_(std::move(registry)) {}
 
   CredentialBroker broker_;
+  ScriptRegistry registry_;
   std::string rate_limit_path_;
   StateCheck check_state_;
   std::vector<Json> delegation_tokens_;

@@ -1,9 +1,13 @@
 #include "command/decision_signer.h"
 
+#include <unistd.h>
+
 #include "command/attestation.h"
+#include "command/gate_decision.h"
 #include "command/key_files.h"
 #include "command/signer_address.h"
 #include "common/clock.h"
+#include "common/text.h"
 #include "gate/gait_record.h"
 
 namespace countersign::command {
@@ -22,6 +26,8 @@ class SignerDecisions : public DecisionSigner {
     }
     return *keys_;
   }
+
+  Status require_keys(TokenKind) const override { return ok(); }
 
   Result<std::variant<Json, client::Refusal>> trace(const DecisionToSign& decision) override {
     client::SignRequest request;
@@ -87,6 +93,14 @@ class KeyFileDecisions : public DecisionSigner {
     return keymgmt::KeySet();
   }
 
+  Status require_keys(TokenKind kind) const override {
+    if (names_key(kind)) return ok();
+    const std::string word = kind == TokenKind::Delegation ? "delegation" : "approval";
+    return Error{ErrorCode::Invalid, "oss-prod profile requires explicit " + word + " verify key (--" + word +
+                                         "-public-key/--" + word + "-public-key-env or " + word +
+                                         " private key source)"};
+  }
+
   Result<std::variant<Json, client::Refusal>> trace(const DecisionToSign& decision) override {
     Json document = gate::gait_trace(decision.trace, clock_.now());
     if (!decision.simulated) return std::variant<Json, client::Refusal>(signer_.sealed(std::move(document)));
@@ -105,12 +119,41 @@ class KeyFileDecisions : public DecisionSigner {
   std::string notice() const override { return signer_.notice(); }
 
  private:
+  bool names_key(TokenKind kind) const {
+    for (const Precedence& row : kPrecedence) {
+      if (row.kind != kind) continue;
+      for (const std::string_view flag : {"public-key", "public-key-env", "private-key", "private-key-env"}) {
+        if (!trimmed(arguments_.text(std::string(row.prefix) + std::string(flag))).empty()) return true;
+      }
+    }
+    return false;
+  }
+
   FileSigner signer_;
   const Arguments& arguments_;
   SystemClock clock_;
 };
 
 }  // namespace
+
+Status check_profile_flags(const Arguments& arguments) {
+  if (trimmed(arguments.text("profile")) != kOssProd) return ok();
+  const auto refuse = [](std::string detail) {
+    return Error{ErrorCode::Invalid, std::move(detail), "",
+                 "name the signer (--signer, $COUNTERSIGN_SIGNER), or gait's keys in files"};
+  };
+  if (arguments.is_on("simulate")) return refuse("oss-prod profile does not allow --simulate");
+  if (!in_key_file_mode(arguments)) {
+    const SignerAddress signer = signer_address(arguments);
+    if (signer.chosen || ::access(signer.path.c_str(), F_OK) == 0) return ok();
+  }
+  if (lowered(trimmed(arguments.text("key-mode"))) != "prod")
+    return refuse("oss-prod profile requires --key-mode prod");
+  if (trimmed(arguments.text("private-key")).empty() && trimmed(arguments.text("private-key-env")).empty()) {
+    return refuse("oss-prod profile requires --private-key or --private-key-env");
+  }
+  return ok();
+}
 
 Result<std::unique_ptr<DecisionSigner>> decision_signer(const Arguments& arguments) {
   if (!in_key_file_mode(arguments)) {

@@ -35,6 +35,8 @@ class DecisionSigner {
 
   // The keys that verify tokens of this kind; empty where none is named.
   virtual Result<keymgmt::KeySet> keys(TokenKind kind) = 0;
+  // Fails with Invalid where none is named: the profile oss-prod takes no other key in its place.
+  virtual Status require_keys(TokenKind kind) const = 0;
   // The signed trace; a refusal names the approvals that are turned down.
   virtual Result<std::variant<Json, client::Refusal>> trace(const DecisionToSign& decision) = 0;
   // An audit or other record beside the trace, from the fields that statement::Statement takes. gait signs none.
@@ -49,6 +51,10 @@ class DecisionSigner {
   virtual std::vector<std::string> warnings() const = 0;
   virtual std::string notice() const = 0;
 };
+
+// What the profile oss-prod asks of the flags (gait-formats §15): no simulation, and with key files gait's prod mode
+// and a private key. Fails with Invalid.
+Status check_profile_flags(const Arguments& arguments);
 
 // Key files where a key flag is given, otherwise the signer, which is not reached yet. Fails with Invalid where a key
 // file cannot be used.

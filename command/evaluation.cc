@@ -24,14 +24,22 @@ gate::TraceInputs Evaluation::trace_inputs(const gate::Decision& decision) const
 
 Status Evaluation::judge() {
   ASSIGN_OR_RETURN(decision_, decide(inputs_));
+  keymgmt::KeySet keys;
+  if (evidence_.registry().applies(inputs_)) {
+    ASSIGN_OR_RETURN(keys, signer_.keys(TokenKind::ApprovedScript));
+    ASSIGN_OR_RETURN(decision_,
+                     evidence_.registry().judge(inputs_, std::move(decision_), keys, clock_.now(), warnings_));
+  }
   RETURN_IF_ERROR(evidence_.count_limits(inputs_, decision_, clock_.now(), !signs(),
                                          [this](Json& state) { return signer_.attest(state, clock_.now()); }));
-  keymgmt::KeySet keys;
+  const bool oss_prod = options_.profile == kOssProd;
+  if (oss_prod && decision_.delegation_required) RETURN_IF_ERROR(signer_.require_keys(TokenKind::Delegation));
   if (evidence_.needs_delegation_keys(decision_)) {
     ASSIGN_OR_RETURN(keys, signer_.keys(TokenKind::Delegation));
   }
   evidence_.judge_delegations(inputs_, decision_, gate::DelegationRules{keys}, clock_.now());
   if (decision_.verdict == Verdict::RequireApproval) {
+    if (oss_prod) RETURN_IF_ERROR(signer_.require_keys(TokenKind::Approval));
     if (presented_.any()) {
       ASSIGN_OR_RETURN(keys, signer_.keys(TokenKind::Approval));
     }
@@ -74,7 +82,7 @@ void Evaluation::record(StatementType type, std::string_view name, Json fields) 
 void Evaluation::record_all() {
   const gate::TraceInputs trace = trace_inputs(decision_);
   const std::string trace_id(records_.front().document.text("trace_id"));
-  if (decision_.required_approvals > 0 || presented_.any()) {
+  if (decision_.required_approvals > 0 || (judgement_ && presented_.any())) {
     const gate::ApprovalJudgement nothing;
     record(StatementType::ApprovalAudit, "approval_audit",
            gate::approval_audit_fields(trace, trace_id, judgement_ ? *judgement_ : nothing));

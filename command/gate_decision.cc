@@ -62,7 +62,7 @@ bool PresentedApprovals::turn_down(const std::vector<client::TokenFinding>& find
 Status check_profile(std::string_view profile, const gate::Policy& policy, bool simulate, bool brokers) {
   if (profile == "standard") return ok();
   const auto refuse = [](std::string detail) { return Error{ErrorCode::Invalid, std::move(detail)}; };
-  if (profile != "oss-prod") {
+  if (profile != kOssProd) {
     return refuse("unsupported --profile value \"" + std::string(profile) + "\" (expected standard or oss-prod)");
   }
   if (simulate) return refuse("oss-prod profile does not allow --simulate");

@@ -37,6 +37,8 @@ class PresentedApprovals {
   std::vector<TurnedDown> turned_down_;
 };
 
+inline constexpr std::string_view kOssProd = "oss-prod";
+
 // Section 15 of gait-formats, but for the keys; `brokers` says whether a credential broker is chosen. Fails with
 // Invalid.
 Status check_profile(std::string_view profile, const gate::Policy& policy, bool simulate, bool brokers);

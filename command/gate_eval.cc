@@ -11,6 +11,7 @@
 #include "command/decision_signer.h"
 #include "command/evaluation.h"
 #include "command/gate_answer.h"
+#include "command/gate_config.h"
 #include "command/gate_inputs.h"
 #include "command/gate_settings.h"
 #include "command/input_file.h"
@@ -36,6 +37,8 @@ constexpr Flag kOwnFlags[] = {
     {"approval-audit-out", Flag::Kind::Text, "FILE", "where the approval audit goes (approval_audit_<trace_id>.json)"},
     {"evaluation-time", Flag::Kind::Text, "RFC3339", "judge rules and windows at that time; approvals go by the clock"},
     {"idempotency-key", Flag::Kind::Text, "TEXT", "repeat safely: the same key and inputs get the recorded answer"},
+    kConfigFlag,
+    kNoConfigFlag,
     {"explain", Flag::Kind::Switch, "",
      "with --json: why, as gait's object gait.gate.policy_explain; `gate explain` says more"},
     {"check", Flag::Kind::Switch, "", "judge only: no signature, nothing redeemed, no files"},
@@ -155,16 +158,18 @@ int refuse_legacy_policy(Call& call, const Arguments& arguments, const Error& er
   return row_of(error.code).exit_code;
 }
 
-Result<int> evaluate(Call& call, const Arguments& arguments) {
-  if (!arguments.positionals().empty()) {
+Result<int> evaluate(Call& call, const Arguments& given) {
+  if (!given.positionals().empty()) {
     return Error{ErrorCode::Invalid, "unexpected positional arguments"};
   }
+  ASSIGN_OR_RETURN(const Arguments arguments, with_gate_config(given));
   const std::string correlation_id = gate::correlation_id(call.argv);
   Result<EvaluationAnswer> said = [&]() -> Result<EvaluationAnswer> {
     if (const std::optional<std::string> gate = gate_address(arguments)) {
       RETURN_IF_ERROR(prepare_outputs(arguments));
       return ask_gate(*gate, arguments, correlation_id);
     }
+    RETURN_IF_ERROR(check_profile_flags(arguments));
     ASSIGN_OR_RETURN(GateInputs inputs, read_gate_inputs(arguments, SystemClock().now()));
     return decide_here(arguments, std::move(inputs), correlation_id);
   }();

@@ -7,6 +7,7 @@
 #include "command/arguments.h"
 #include "command/attestation.h"
 #include "command/credential_broker.h"
+#include "command/script_registry.h"
 
 namespace countersign::command {
 
@@ -16,6 +17,7 @@ inline constexpr Flag kSettingFlags[] = {
     {"wrkr-inventory", Flag::Kind::Text, "FILE", "what is known of tools: rules may ask for it"},
     {"context-evidence", Flag::Kind::Text, "KIND", "envelope (default), or intent: the intent's own claims count"},
     kAttestedByFlag,
+    kRegistryFlag,
     {"rate-limit-state", Flag::Kind::Text, "FILE", "where limits are counted (.gait-out/gate_rate_limits.json)"},
 };
 

@@ -48,14 +48,9 @@ struct Row {
   std::span<const Flag> flags;
 };
 constexpr Row kRows[] = {
-    {"gate eval", kGateFlags},
-    {"approve", kSigningFlags},
-    {"delegate mint", kSigningFlags},
-    {"delegate verify", kVerifyingFlags},
-    {"guard pack", kSigningFlags},
-    {"guard verify", kVerifyingFlags},
-    {"trace verify", kVerifyingFlags},
-    {"verify chain", kVerifyingFlags},
+    {"gate eval", kGateFlags},         {"approve", kSigningFlags},           {"approve-script", kSigningFlags},
+    {"delegate mint", kSigningFlags},  {"delegate verify", kVerifyingFlags}, {"guard pack", kSigningFlags},
+    {"guard verify", kVerifyingFlags}, {"trace verify", kVerifyingFlags},    {"verify chain", kVerifyingFlags},
     {"keys verify", kVerifyingFlags},
 };
 

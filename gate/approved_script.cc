@@ -165,15 +165,17 @@ Status ApprovedScript::verify(const keymgmt::KeySet& keys, UtcTime now) const {
   return ok();
 }
 
+bool ApprovedScript::can_fit(const Intent& script) const {
+  const std::vector<ScriptStep>& steps = *script.fields().script;
+  return std::equal(steps.begin(), steps.end(), tool_sequence_.begin(), tool_sequence_.end(),
+                    [](const ScriptStep& step, const std::string& tool) { return step.tool_name == tool; });
+}
+
 bool ApprovedScript::fits(const Intent& script, const Digest& policy_digest, UtcTime now) const {
   const std::optional<Digest> hash = script.script_hash();
   if (!hash || hash->hex() != script_hash_ || policy_digest.hex() != policy_digest_ || expires_at_ <= now) return false;
-  const std::vector<ScriptStep>& steps = *script.fields().script;
-  const bool in_order =
-      std::equal(steps.begin(), steps.end(), tool_sequence_.begin(), tool_sequence_.end(),
-                 [](const ScriptStep& step, const std::string& tool) { return step.tool_name == tool; });
-  return in_order && std::all_of(scope_.begin(), scope_.end(),
-                                 [&script](const std::string& word) { return scope_holds(word, script); });
+  return can_fit(script) && std::all_of(scope_.begin(), scope_.end(),
+                                        [&script](const std::string& word) { return scope_holds(word, script); });
 }
 
 Result<std::vector<ApprovedScript>> read_registry(std::string_view text) {

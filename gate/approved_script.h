@@ -46,6 +46,7 @@ class ApprovedScript {
   Status verify(const keymgmt::KeySet& keys, UtcTime now) const;
   // Whether it is for this script under this policy, and every word of its scope holds. gait keeps the tools as a
   // sorted set and compares it with the steps in their order: an entry for steps in another order never fits.
+  bool can_fit(const Intent& script) const;  // whether its steps stand in that order
   bool fits(const Intent& script, const Digest& policy_digest, UtcTime now) const;
 
  private:

@@ -13,8 +13,11 @@ constexpr std::size_t kLongestReference = 256;
 constexpr std::int64_t kStubSeconds = 300;
 constexpr std::size_t kIdDigits = 24;
 
+// Word by word, in the order the words had before: gait does not sort them again.
 std::vector<std::string> lower_case(const std::vector<std::string>& scope) {
-  return text_set(scope, true);
+  std::vector<std::string> out;
+  for (const std::string& word : scope) out.push_back(lowered(word));
+  return out;
 }
 
 std::string joined_by(const std::vector<std::string>& texts, std::string_view mark) {
@@ -150,7 +153,7 @@ void complete(CredentialReceipt& receipt, std::string_view broker, const Credent
   for (std::string* name : {&receipt.source, &receipt.access_type, &receipt.request_digest}) {
     *name = lowered(trimmed(*name));
   }
-  receipt.scope = lower_case(receipt.scope);
+  receipt.scope = text_set(receipt.scope, true);
   fill(receipt.issued_by, broker);
   fill(receipt.source, broker);
   fill(receipt.issuer, receipt.issued_by);
@@ -199,7 +202,8 @@ CredentialReceipt stub_receipt(const CredentialRequest& request, UtcTime now) {
     text += part + "|";
   }
   CredentialReceipt receipt;
-  receipt.credential_ref = "stub:" + sha256(text + joined_by(request.scope, ",")).hex().substr(0, kIdDigits);
+  receipt.credential_ref =
+      "stub:" + sha256(text + joined_by(lower_case(request.scope), ",")).hex().substr(0, kIdDigits);
   receipt.access_type = "jit";
   receipt.subject = request.identity;
   receipt.owner = request.identity;

@@ -9,7 +9,7 @@ import zipfile
 VOLATILE = {"observed_at", "event_id", "latency_ms", "sig", "signed_digest", "evaluated_at", "decision_latency_ms",
             "duration_ms", "producer_version"}
 # Volatile only in what is made anew: tokens, receipts, journals.
-MINTED = {"created_at", "expires_at", "issued_at"}
+MINTED = {"created_at", "updated_at", "expires_at", "issued_at"}
 # Members of ours beside gait's, everywhere (interfaces: `error` is gait's text, ours is `error_detail`).
 OURS = {"error_detail"}
 # Entries of a pack that hold the digests of others, in the order they are made.
@@ -92,7 +92,8 @@ def _journal(data):
 
 def _minted_file(document):
     schema = document.get("schema_id", "") if isinstance(document, dict) else ""
-    return schema.endswith(("_token", "broker_credential_record", "approved_script_entry", "rate_limit_state"))
+    return schema.endswith(("_token", "broker_credential_record", "approved_script_entry", "rate_limit_state",
+                             "kill_switch_state"))
 
 
 def file_differences(path, gaits, ours, names):
@@ -117,6 +118,8 @@ def file_differences(path, gaits, ours, names):
         written.pop("countersign", None)
     if re.split("[/#]", path)[-1].startswith(("approval_audit", "delegation_audit")):
         recorded, written = (without(document, {"expires_at"}) for document in (recorded, written))
+    if isinstance(recorded, dict) and recorded.get("pre_approved"):
+        minted = True  # the decision's time is the clock's, not the intent's
     found = differences(_normal(recorded, minted), _normal(written, minted), path)
     if not found and member_order(_sorted_ids(recorded)) != member_order(_sorted_ids(written)):
         found = [(path, "order of members", list(written) if isinstance(written, dict) else written)]

@@ -123,6 +123,8 @@ def replay(case, keys, program, untold):
                 continue
             done, answer = run_step(executable, os.path.dirname(program), step, folder)
             if answer and step["json"] and step["argv"][1:2] != ["gate"]:
+                for ids in ([answer, step["json"]], [answer.get("entry") or {}, step["json"].get("entry") or {}]):
+                    names.learn(*(made.get("entry_id") for made in ids))
                 for member in MADE_ANEW.get(step["argv"][1], ("token_id",)):
                     names.learn(answer.get(member), step["json"].get(member))
             found = [] if done.returncode == step["exit"] else [("exit", step["exit"], done.returncode)]
