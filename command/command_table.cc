@@ -12,6 +12,7 @@ std::span<const Command> all_commands() {
       approve_script_command(),
       requests_list_command(),
       requests_show_command(),
+      mcp_proxy_command(),
       run_command(),
       permit_command(),
       trace_verify_command(),

@@ -38,7 +38,7 @@ Status Evaluation::judge() {
     ASSIGN_OR_RETURN(keys, signer_.keys(TokenKind::Delegation));
   }
   evidence_.judge_delegations(inputs_, decision_, gate::DelegationRules{keys}, clock_.now());
-  if (decision_.verdict == Verdict::RequireApproval) {
+  if (decision_.verdict == Verdict::RequireApproval && weighs_approvals()) {
     if (oss_prod) RETURN_IF_ERROR(signer_.require_keys(TokenKind::Approval));
     if (presented_.any()) {
       ASSIGN_OR_RETURN(keys, signer_.keys(TokenKind::Approval));
@@ -50,7 +50,7 @@ Status Evaluation::judge() {
                               clock_.now(), !signs());
   const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - started_;
   // Under an idempotency key the request has to have the same bytes each time.
-  latency_ms_ = !options_.idempotency_key.empty() ? 0 : std::round(spent.count() * 1000) / 1000;
+  latency_ms_ = !options_.idempotency_key.empty() || options_.as_proxy ? 0 : std::round(spent.count() * 1000) / 1000;
   return ok();
 }
 
@@ -82,7 +82,7 @@ void Evaluation::record(StatementType type, std::string_view name, Json fields) 
 void Evaluation::record_all() {
   const gate::TraceInputs trace = trace_inputs(decision_);
   const std::string trace_id(records_.front().document.text("trace_id"));
-  if (decision_.required_approvals > 0 || (judgement_ && presented_.any())) {
+  if ((decision_.required_approvals > 0 && weighs_approvals()) || (judgement_ && presented_.any())) {
     const gate::ApprovalJudgement nothing;
     record(StatementType::ApprovalAudit, "approval_audit",
            gate::approval_audit_fields(trace, trace_id, judgement_ ? *judgement_ : nothing));

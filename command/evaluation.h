@@ -28,6 +28,8 @@ struct EvaluationOptions {
   std::string idempotency_key;
   std::string kill_switch_state;  // the file, whose journal lies beside it; empty for none
   std::string policy_path;        // for people who look up a line of it
+  // gait's mcp proxy: no approval is missed where none is presented, and the trace has neither latency nor correlation.
+  bool as_proxy = false;
 };
 
 // A signed document of a decision. The names are the answer's members and, with "-out", the flags of their files.
@@ -65,6 +67,8 @@ class Evaluation {
   Result<EvaluationAnswer> conclude();
 
  private:
+  // Whether approvals are looked at: the proxy's caller may have none to give.
+  bool weighs_approvals() const { return !options_.as_proxy || presented_.any(); }
   // Without a ledger a simulation is signed, as gait does, and marked as one.
   bool signs() const { return !options_.check && !(options_.simulate && signer_.has_ledger()); }
   gate::TraceInputs trace_inputs(const gate::Decision& decision) const;

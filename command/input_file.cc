@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -27,6 +28,19 @@ std::string cause_of(int error) {
   return text;
 }
 
+// gait's words for a document that is no object.
+struct GoType {
+  std::string_view what;
+  std::string_view type;
+};
+constexpr GoType kGoTypes[] = {{"trace record", "gate.TraceRecord"}};
+
+std::string_view go_kind(const Json& value) {
+  if (value.is_array()) return "array";
+  if (value.is_string()) return "string";
+  return value.is_bool() ? "bool" : "number";
+}
+
 }  // namespace
 
 Result<std::string> read_input(std::string_view what, const std::string& path) {
@@ -48,8 +62,11 @@ Result<Json> read_document(std::string_view what, const std::string& path) {
     const std::string parsed = what == "intent" ? "intent json" : std::string(what);
     return invalid("parse " + parsed + ": " + document.error().detail, document.error().reason);
   }
-  if (!document->is_object()) return invalid("parse " + std::string(what) + ": " + path + " holds no JSON object");
-  return document;
+  if (document->is_object()) return document;
+  const auto row = std::ranges::find(kGoTypes, what, &GoType::what);
+  if (row == std::end(kGoTypes)) return invalid("parse " + std::string(what) + ": " + path + " holds no JSON object");
+  return invalid("parse " + std::string(what) + ": json: cannot unmarshal " + std::string(go_kind(*document)) +
+                 " into Go value of type " + std::string(row->type));
 }
 
 Status refuse_traversal(std::string_view what, const std::string& path) {

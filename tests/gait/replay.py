@@ -26,7 +26,7 @@ import recorded
 import signatures
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SCRIPTS = os.path.join(HERE, "..", "..", "scripts")
+SCRIPTS = os.path.join(HERE, "..", "..", "deploy")
 VECTORS = os.path.join(HERE, "..", "vectors", "gait_commands.json")
 # Flags that name what a step writes.
 OUTPUT_FLAGS = ("--out", "--trace-out", "--approval-audit-out", "--delegation-audit-out", "--credential-evidence-out",
@@ -128,7 +128,7 @@ def replay(case, keys, program, untold):
                 for member in MADE_ANEW.get(step["argv"][1], ("token_id",)):
                     names.learn(answer.get(member), step["json"].get(member))
             found = [] if done.returncode == step["exit"] else [("exit", step["exit"], done.returncode)]
-            said = json.loads(names.translated(json.dumps(answer)))
+            said = json.loads(names.translated(json.dumps(answer).replace(os.path.realpath(folder), "<CASE_DIR>")))
             found += compare.answer_differences(step["json"], said, step["argv"])
             if done.returncode < 0 or done.returncode > 8:
                 found.append(("stderr", "", done.stderr.decode(errors="replace")[-500:]))
