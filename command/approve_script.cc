@@ -8,13 +8,10 @@
 #include "command/input_file.h"
 #include "command/key_files.h"
 #include "command/lock_file.h"
-#include "command/signer_address.h"
-#include "command/token_proof.h"
 #include "common/clock.h"
 #include "common/text.h"
 #include "gate/approved_script.h"
 #include "gate/policy.h"
-#include "signer/statement/approval_proof.h"
 
 namespace countersign::command {
 namespace {
@@ -27,13 +24,10 @@ constexpr Flag kFlags[] = {
     {"policy", Flag::Kind::Text, "FILE", "the policy, YAML"},
     {"intent", Flag::Kind::Text, "FILE", "an intent with the script, JSON"},
     {"registry", Flag::Kind::Text, "FILE", "the registry the entry goes into; made where it is absent"},
-    {"approver", Flag::Kind::Text, "IDENTITY", "who approves, as the signer's roster spells it"},
+    {"approver", Flag::Kind::Text, "IDENTITY", "who approves"},
     {"pattern-id", Flag::Kind::Text, "ID", "the entry's name (pattern_ and 12 digits of the script's hash)"},
     {"ttl", Flag::Kind::Text, "SPAN", "how long the script stays approved (168h)"},
     {"scope", Flag::Kind::Text, "LIST", "when it counts: risk:… tool:… workspace_prefix:… endpoint:…, all of them"},
-    kSshKeyFlag,
-    kProofFlag,
-    kSignerFlag,
 };
 
 Error invalid(std::string detail) {
@@ -129,6 +123,12 @@ Result<int> approve_with_key_file(Call& call, const Arguments& arguments) {
 
 Result<int> approve_script(Call& call, const Arguments& arguments) {
   if (!arguments.positionals().empty()) return invalid("unexpected positional arguments");
+  if (!in_key_file_mode(arguments)) {
+    return Error{
+        ErrorCode::Invalid, "the signer does not approve scripts ahead of time; a key file can",
+        "approved_script_unsupported",
+        "name --key-mode prod and --private-key, or have each run of the script approved (countersign approve)"};
+  }
   return approve_with_key_file(call, arguments);
 }
 
@@ -141,7 +141,7 @@ Command approve_script_command() {
           "gate eval --approved-script-registry then allows exactly this script, until the entry expires. What stops\n"
           "everybody still stops it: kill switches, limits, delegations and credentials that rules demand.",
           "countersign approve-script --policy policy.yaml --intent script.json --registry registry.json "
-          "--approver approver@company --json",
+          "--approver approver@company --key-mode prod --private-key approval_private.key --json",
           kFlags,
           Positionals::EndFlags,
           Shape::Gait,

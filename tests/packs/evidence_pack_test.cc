@@ -119,6 +119,36 @@ TEST(EvidencePack, HasTheFilesAndTheIdThatGaitGivesIt) {
   theirs.erase("signatures");
   ours.set("producer_version", theirs.text("producer_version"));
   EXPECT_EQ(ours.canonical(), theirs.canonical());
+  Json key_files = gait_manifest(*draft);
+  key_files.set("producer_version", theirs.text("producer_version"));
+  EXPECT_EQ(key_files.canonical(), theirs.canonical());
+}
+
+// Every object stands where the table of places says, and the page is listed as any file is.
+TEST(EvidencePack, RendersAPageThatItLists) {
+  const auto run = Runpack::parse(vector("runpack_run_demo.zip"));
+  PackInputs inputs = recorded_inputs(*run);
+  inputs.rendered = true;
+  inputs.case_id = "case (7) \\ Größe";
+  for (int i = 0; i < 40; ++i) inputs.traces.push_back(inputs.traces.front());  // more than one page holds
+  const auto draft = draft_pack(inputs);
+  ASSERT_TRUE(draft) << draft.error().detail;
+  EXPECT_EQ(draft->rendered, 1);
+  const std::string& page = *content_named(draft->files, "summary.pdf");
+  EXPECT_TRUE(page.starts_with("%PDF-1.4\n") && page.ends_with("%%EOF\n"));
+  EXPECT_NE(page.find("(case          case \\(7\\) \\\\ Gr??e)"), std::string::npos) << page;
+  EXPECT_NE(page.find("/Count 2"), std::string::npos);
+  const std::size_t table = std::stoul(page.substr(page.find("startxref\n") + 10));
+  ASSERT_EQ(page.substr(table, 5), "xref\n");
+  std::size_t row = page.find("65535 f \n", table) + 9;
+  for (int number = 1; page[row] != 't'; ++number, row += 20) {
+    const std::string head = std::to_string(number) + " 0 obj\n";
+    EXPECT_EQ(page.substr(std::stoul(page.substr(row, 10)), head.size()), head);
+  }
+  const Json& artifact = draft->statement.find("rendered_artifacts")->as_array().front();
+  EXPECT_EQ(artifact.text("path"), "summary.pdf");
+  EXPECT_EQ(artifact.text("sha256"), sha256(page).hex());
+  EXPECT_TRUE(statement::Statement::parse(statement::StatementType::EvidencePack, draft->statement));
 }
 
 struct TemplateCase {
