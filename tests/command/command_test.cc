@@ -121,7 +121,7 @@ TEST(Command, AnswersAWrongFlagInJsonWhereJsonIsAskedFor) {
 }
 
 TEST(Command, RefusesAKeyFlagWhereItsCommandHasNone) {
-  for (const std::vector<std::string>& words : {std::vector<std::string>{"guard", "pack"}, {"policy", "validate"}}) {
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"policy", "fmt"}, {"policy", "validate"}}) {
     std::vector<std::string> argv = {"gait"};
     argv.insert(argv.end(), words.begin(), words.end());
     argv.insert(argv.end(), {"--private-key", "x", "--json"});
