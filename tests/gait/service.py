@@ -25,7 +25,7 @@ PACK = HERE.parent / "vectors" / "gait_commands.json"
 LEFT_OUT = ("key-mode", "private-key", "private-key-env", "public-key", "public-key-env")
 LOCAL_ONLY = ("evaluation-time",)
 OF_THE_GATE = ("profile", "kill-switch-state", "wrkr-inventory", "context-evidence", "attested-by", "rate-limit-state",
-               "credential-broker", "credential-env-prefix", "credential-ref", "credential-scopes", "credential-command",
+               "approved-script-registry", "credential-broker", "credential-env-prefix", "credential-ref", "credential-scopes", "credential-command",
                "credential-command-args", "credential-command-env")
 SWITCHES = ("json", "explain", "simulate", "check")
 # Moments and places, which differ between any two evaluations.
