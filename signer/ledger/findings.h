@@ -13,6 +13,11 @@ inline constexpr const char* kRestoreHint =
     "and "
     "compare it with the anchors and witnesses.";
 
+// While this file is there, damage was found in the ledger beside it, and the next open() checks everything.
+inline std::string suspect_mark(const std::string& ledger) {
+  return ledger + ".suspect";
+}
+
 inline Error truncated(std::string detail) {
   return Error{ErrorCode::Refused, std::move(detail), "ledger_truncated", kRestoreHint};
 }

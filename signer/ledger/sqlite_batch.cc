@@ -31,7 +31,7 @@ constexpr const char* kExecute = "INSERT INTO executions(trace, idx) VALUES(?, ?
 constexpr const char* kIntent = "INSERT INTO intents(intent, json, checksum) VALUES(?, ?, ?) ON CONFLICT DO NOTHING";
 constexpr const char* kMint = "INSERT INTO minted(token_id, token_digest, intent, policy, idx) VALUES(?, ?, ?, ?, ?)";
 constexpr const char* kAnswer =
-    "INSERT INTO idempotency(peer_uid, key, request_digest, answer, checksum) VALUES(?, ?, ?, ?, ?)";
+    "INSERT INTO idempotency(peer_uid, key, request_digest, answer, checksum, at) VALUES(?, ?, ?, ?, ?, ?)";
 // One row for a dedupe key: what comes inside its window is counted and told at the window's end.
 constexpr const char* kEvent =
     "INSERT INTO outbox(event, dedupe_key, at, body, window_ends, count, attempts, due) "
@@ -210,7 +210,7 @@ Status Batch::write_derived(const Item& item, std::uint64_t index) {
     const std::string answer = with_index(item.answer, index);
     const Digest checksum = sha256(answer);
     Query keep(connection_, kAnswer, item.idempotency->peer_uid, item.idempotency->key,
-               item.idempotency->request_digest, answer, checksum);
+               item.idempotency->request_digest, answer, checksum, item.record.at);
     RETURN_IF_ERROR(run(keep, conflict("the idempotency key has its answer already", "idempotency_repeated")));
   }
   for (const OutboxEvent& event : item.events) RETURN_IF_ERROR(write_event(event));

@@ -8,7 +8,6 @@
 #include "signer/ledger/leaf.h"
 #include "signer/ledger/record_row.h"
 #include "signer/ledger/sqlite_decisions.h"
-#include "signer/ledger/sqlite_schema.h"
 
 namespace countersign::ledger {
 namespace {
@@ -21,30 +20,28 @@ constexpr const char* kExecution = "SELECT idx FROM executions WHERE trace = ?";
 constexpr const char* kMinted = "SELECT token_digest, intent, policy, idx FROM minted WHERE token_id = ?";
 constexpr const char* kRequirement = "SELECT idx, at FROM required WHERE intent = ? AND policy = ?";
 constexpr const char* kRequirements =
-    "SELECT q.intent, q.policy, q.idx, q.at, q.pending, r.effects FROM required q LEFT JOIN records r ON r.idx = q.idx";
+    "SELECT q.intent, q.policy, q.idx, q.at, q.pending, r.effects FROM required q LEFT JOIN records r ON r.idx = q.idx "
+    "WHERE (q.intent, q.policy) > (?, ?) ORDER BY q.intent, q.policy LIMIT ?";
+constexpr const char* kRestore = "SELECT at FROM restores WHERE idx = ?";
+constexpr const char* kRestores =
+    "SELECT s.idx, s.at, r.at, r.kind FROM restores s LEFT JOIN records r ON r.idx = s.idx";
+constexpr const char* kIntents = "SELECT rowid, json, checksum FROM intents WHERE rowid > ? ORDER BY rowid LIMIT ?";
+constexpr const char* kAnswers =
+    "SELECT rowid, answer, checksum FROM idempotency WHERE rowid > ? ORDER BY rowid LIMIT ?";
 constexpr const char* kRedemptions = "SELECT count(*) FROM redemptions WHERE idx >= ? AND idx < ?";
 constexpr const char* kExecutions = "SELECT count(*) FROM executions WHERE idx >= ? AND idx < ?";
 constexpr const char* kKeys =
     "SELECT k.kid, k.role, k.algorithm, k.state, r.body FROM keys k LEFT JOIN records r ON r.idx = k.idx";
 constexpr const char* kPages = "PRAGMA integrity_check(1)";
-constexpr const char* kIndexed[] = {
+constexpr const char* kIndexed[kIndexedTables] = {
     "PRAGMA integrity_check(redemptions)", "PRAGMA integrity_check(executions)", "PRAGMA integrity_check(decisions)",
     "PRAGMA integrity_check(required)",    "PRAGMA integrity_check(minted)",     "PRAGMA integrity_check(intents)",
     "PRAGMA integrity_check(idempotency)", "PRAGMA integrity_check(keys)",
 };
-constexpr const char* kObjects = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
 constexpr std::uint64_t kNoEnd = std::uint64_t{1} << 62;
-constexpr const char* kApplication = "PRAGMA application_id";
-constexpr const char* kVersion = "PRAGMA user_version";
 
 std::string at_record(std::uint64_t index) {
   return "record " + std::to_string(index);
-}
-
-Result<std::int64_t> one_integer(Connection& connection, const char* sql) {
-  Query row(connection, sql);
-  if (!row.next()) return connection.failure("read the ledger");
-  return row.integer(0);
 }
 
 Result<std::uint64_t> count_between(Connection& connection, const char* sql, std::uint64_t first, std::uint64_t last) {
@@ -92,8 +89,7 @@ Status check_decision(Connection& connection, const Decision& decision, UtcTime 
 }
 
 // What one record did beyond being there, against the tables. Counts into `seen`.
-Status check_effects(Connection& connection, const Query& row, std::uint64_t index, std::uint64_t size,
-                     Verification& seen) {
+Status check_effects(Connection& connection, const Query& row, std::uint64_t index, std::uint64_t size, Seen& seen) {
   const std::string_view effects = row.text(kEffectsColumn);
   if (effects.empty()) return ok();
   const auto damaged = [index](const Error& error) { return corrupt(at_record(index) + ": " + error.detail); };
@@ -110,6 +106,7 @@ Status check_effects(Connection& connection, const Query& row, std::uint64_t ind
     RETURN_IF_ERROR(check_execution(connection, *uses->executed, index));
     ++seen.executions;
   }
+  if (effects.find(R"("minted":{)") == std::string_view::npos) return ok();  // most are decisions alone
   const Result<std::optional<MintedToken>> minted = minted_of(effects);
   if (!minted) return damaged(minted.error());
   if (*minted) RETURN_IF_ERROR(check_minted(connection, **minted, index));
@@ -122,6 +119,34 @@ Result<Digest> leaf_hash_in(const Query& row, std::uint64_t index) {
   return log::leaf_hash(view_of(leaf));
 }
 
+// That a restore is known as one, and the oldest time.
+Status check_kind(Connection& connection, const Query& row, std::uint64_t index, Seen& seen) {
+  const UtcTime at = row.time(1);
+  seen.oldest = seen.oldest ? std::min(*seen.oldest, at) : at;
+  const std::string_view kind = row.text(2);
+  if (kind == "time_reset") seen.time_reset = true;
+  if (kind != kRestoredKind) return ok();
+  Query known(connection, kRestore, index);
+  if (known.next() && known.time(0) == at) return ok();
+  if (!known.good()) return known.failure("read the restores");
+  return corrupt(at_record(index) + " restored the ledger, the table of restores lacks it");
+}
+
+// Rows whose text is kept beside its checksum.
+Status check_checksums(Connection& connection, const char* sql, std::string_view what, std::size_t limit,
+                       TableCursor& cursor) {
+  std::size_t count = 0;
+  Query rows(connection, sql, cursor.row, limit);
+  while (rows.next()) {
+    cursor.row = rows.integer(0);
+    if (sha256(rows.blob(1)) != rows.digest(2)) return corrupt(std::string(what) + " does not match its checksum");
+    ++count;
+  }
+  if (!rows.good()) return rows.failure("read the ledger");
+  cursor.done = count < limit;
+  return ok();
+}
+
 Status run_check(Connection& connection, const char* pragma) {
   Query row(connection, pragma);
   if (!row.next()) return connection.failure("check the pages");
@@ -129,35 +154,7 @@ Status run_check(Connection& connection, const char* pragma) {
   return ok();
 }
 
-std::vector<std::string> objects_of(Connection& connection) {
-  std::vector<std::string> objects;
-  Query rows(connection, kObjects);
-  while (rows.next()) objects.emplace_back(rows.text(0));
-  return objects;
-}
-
 }  // namespace
-
-Status check_schema(Connection& connection) {
-  ASSIGN_OR_RETURN(const std::int64_t application, one_integer(connection, kApplication));
-  ASSIGN_OR_RETURN(const std::int64_t version, one_integer(connection, kVersion));
-  if (application != kApplicationId) {
-    return corrupt("the file is a SQLite database, but no ledger");
-  }
-  if (version != kSchemaVersion) {
-    return Error{ErrorCode::Refused,
-                 "the ledger has schema version " + std::to_string(version) + ", this program writes " +
-                     std::to_string(kSchemaVersion),
-                 "ledger_version", "Run the version of the program that made it, or migrate by the release notes."};
-  }
-  // A dropped unique index would let a token be redeemed twice without any hash being wrong.
-  ASSIGN_OR_RETURN(Connection pattern, Connection::open(":memory:", Connection::Access::Create));
-  RETURN_IF_ERROR(pattern.execute(kSchema));
-  if (objects_of(connection) != objects_of(pattern)) {
-    return corrupt("the tables of the ledger are not the ones it was made with");
-  }
-  return ok();
-}
 
 Result<Tail> read_tail(Connection& connection, const TreeHead& head) {
   Tail tail;
@@ -188,9 +185,8 @@ Result<Tail> read_tail(Connection& connection, const TreeHead& head) {
   return tail;
 }
 
-Result<Verification> check_records(Connection& connection, std::uint64_t first, std::uint64_t last,
-                                   std::uint64_t size) {
-  Verification seen;
+Result<Seen> check_records(Connection& connection, std::uint64_t first, std::uint64_t last, std::uint64_t size) {
+  Seen seen;
   std::vector<Digest> tile;
   const std::uint64_t tiled = size - size % kTile;  // read_tail hashed what comes after
   std::uint64_t next = first;
@@ -207,6 +203,7 @@ Result<Verification> check_records(Connection& connection, std::uint64_t first, 
         return forked(at_record(next) + " is not the one whose hash is in the tree");
       }
     }
+    RETURN_IF_ERROR(check_kind(connection, rows, next, seen));
     RETURN_IF_ERROR(check_effects(connection, rows, next, size, seen));
     ++next;
   }
@@ -221,7 +218,6 @@ Result<Verification> check_records(Connection& connection, std::uint64_t first, 
   return seen;
 }
 
-// A handful of rows: all of them, whatever `first` was.
 Status check_keys(Connection& connection) {
   Query rows(connection, kKeys);
   while (rows.next()) {
@@ -235,9 +231,23 @@ Status check_keys(Connection& connection) {
   return ok();
 }
 
-Status check_required(Connection& connection, const Newest& newest, std::uint64_t size) {
-  Query rows(connection, kRequirements);
+Status check_restores(Connection& connection) {
+  Query rows(connection, kRestores);
   while (rows.next()) {
+    if (rows.text(3) != kRestoredKind || rows.time(1) != rows.time(2)) {
+      return corrupt(at_record(rows.number(0)) + " is no restore, as the table of restores says");
+    }
+  }
+  if (!rows.good()) return rows.failure("read the restores");
+  return ok();
+}
+
+Status check_required(Connection& connection, const Newest& newest, std::uint64_t size, std::size_t limit,
+                      TableCursor& cursor) {
+  std::size_t count = 0;
+  const TableCursor after = cursor;
+  Query rows(connection, kRequirements, ByteView(after.intent), ByteView(after.policy), limit);
+  for (; rows.next(); ++count) {
     const Digest intent = rows.digest(0);
     const Digest policy = rows.digest(1);
     const std::uint64_t index = rows.number(2);
@@ -252,32 +262,24 @@ Status check_required(Connection& connection, const Newest& newest, std::uint64_
     if (!latest || (latest->log_index == index) != (rows.integer(4) == 1)) {
       return corrupt("the table of required approvals does not know the latest decision after " + at_record(index));
     }
+    cursor.intent.assign(rows.blob(0).begin(), rows.blob(0).end());
+    cursor.policy.assign(rows.blob(1).begin(), rows.blob(1).end());
   }
-  if (!rows.good()) return connection.failure("read the required approvals");
+  if (!rows.good()) return rows.failure("read the required approvals");
+  cursor.done = count < limit;
   return ok();
 }
 
-Result<Verification> check_everything(Connection& connection, const TreeHead& head, const Progress& progress) {
-  Verification seen;
-  seen.head = head;
-  ASSIGN_OR_RETURN(Tail tail, read_tail(connection, head));
-  for (std::uint64_t first = 0; first < head.size; first += kDecisionBucket) {
-    const std::uint64_t last = std::min(first + kDecisionBucket, head.size);
-    ASSIGN_OR_RETURN(const Verification part, check_records(connection, first, last, head.size));
-    seen.redemptions += part.redemptions;
-    seen.executions += part.executions;
-    if (progress) progress(last, head.size);
-  }
-  RETURN_IF_ERROR(check_nodes(connection, head.size));
-  RETURN_IF_ERROR(check_keys(connection));
-  const Newest newest(head.size, std::move(tail.leaves), std::move(tail.places));
-  RETURN_IF_ERROR(check_required(connection, newest, head.size));
-  return seen;
+Status check_intents(Connection& connection, std::size_t limit, TableCursor& cursor) {
+  return check_checksums(connection, kIntents, "an intent", limit, cursor);
 }
 
-Status check_indices(Connection& connection) {
-  for (const char* check : kIndexed) RETURN_IF_ERROR(run_check(connection, check));
-  return ok();
+Status check_answers(Connection& connection, std::size_t limit, TableCursor& cursor) {
+  return check_checksums(connection, kAnswers, "an answer", limit, cursor);
+}
+
+Status check_index(Connection& connection, std::size_t table) {
+  return run_check(connection, kIndexed[table]);
 }
 
 Status check_pages(Connection& connection) {

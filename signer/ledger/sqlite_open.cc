@@ -12,8 +12,11 @@
 #include "common/durable_file.h"
 #include "signer/ledger/findings.h"
 #include "signer/ledger/sqlite_integrity.h"
+#include "signer/ledger/sqlite_migration.h"
+#include "signer/ledger/sqlite_restores.h"
 #include "signer/ledger/sqlite_schema.h"
 #include "signer/ledger/sqlite_state.h"
+#include "signer/ledger/whole_check.h"
 
 namespace countersign::ledger {
 namespace {
@@ -49,7 +52,8 @@ Status write_first(const std::string& path) {
   const std::string marks = "PRAGMA application_id = " + std::to_string(kApplicationId) +
                             "; PRAGMA user_version = " + std::to_string(kSchemaVersion) + ";";
   RETURN_IF_ERROR(connection.execute(marks.c_str()));
-  RETURN_IF_ERROR(connection.execute(kSchema));
+  RETURN_IF_ERROR(connection.execute(kCommonTables));
+  RETURN_IF_ERROR(connection.execute(kTables3));
   RETURN_IF_ERROR(write_meta(connection, Meta{.head = {0, log::empty_root()}, .mark = {}, .sequence_ceiling = 1}));
   return connection.execute("COMMIT");
 }
@@ -80,6 +84,36 @@ Status check_length(const std::string& path) {
   if (stat(path.c_str(), &found) != 0) return failed("look at", path);
   if (static_cast<std::uint64_t>(found.st_size) >= size_by_header(path)) return ok();
   return truncated(path + " ends after " + std::to_string(found.st_size) + " bytes");
+}
+
+// What cannot be looked at counts as there.
+bool is_there(const std::string& path) {
+  struct stat found {};
+  return lstat(path.c_str(), &found) == 0 || errno != ENOENT;
+}
+
+Status remove_mark(const std::string& path) {
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) return failed("remove", path);
+  return sync_directory(folder_of(path));
+}
+
+Result<Coverage> everything(Connection& connection) {
+  WholeCheck check(connection, WholeCheck::Pages::Skip);
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool more, check.step());
+    if (!more) return check.coverage();
+  }
+}
+
+Result<Coverage> newest_of(Connection& connection, std::uint64_t size, std::uint64_t count) {
+  Coverage coverage;
+  coverage.first = size - count - (size - count) % kTile;
+  ASSIGN_OR_RETURN(const Seen seen, check_records(connection, coverage.first, size, size));
+  coverage.oldest = seen.oldest;
+  coverage.time_reset = seen.time_reset;
+  RETURN_IF_ERROR(check_keys(connection));
+  RETURN_IF_ERROR(check_restores(connection));
+  return coverage;
 }
 
 // SQLite calls a file that ends too early corrupt as well, or reads zeroes at its end; operators look for different
@@ -154,27 +188,29 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path, 
   RETURN_IF_ERROR(check_file(path));
   ASSIGN_OR_RETURN(LockedFile lock, take_lock(lock_path(path)));
   RETURN_IF_ERROR(check_length(path));
+  const bool suspected = is_there(suspect_mark(path));
   const auto checked = [&]() -> Result<std::unique_ptr<State>> {
     ASSIGN_OR_RETURN(Connection writer, Connection::open(path, Connection::Access::ReadWrite));
     RETURN_IF_ERROR(configure(writer));
-    RETURN_IF_ERROR(check_schema(writer));
+    ASSIGN_OR_RETURN(const int version, check_schema(writer));
     {
       Query journal(writer, kJournal);
       if (!journal.next() || journal.text(0) != "wal") return corrupt("the ledger is not in WAL mode");
     }
     ASSIGN_OR_RETURN(const Meta meta, read_meta(writer));
-    RETURN_IF_ERROR(check_indices(writer));
+    RETURN_IF_ERROR(migrate(writer, version));
     ASSIGN_OR_RETURN(Tail tail, read_tail(writer, meta.head));
     const std::uint64_t size = meta.head.size;
-    const std::uint64_t newest = size - std::min(size, options.recheck);
-    ASSIGN_OR_RETURN([[maybe_unused]] const Verification seen,
-                     check_records(writer, newest - newest % kTile, size, size));
-    RETURN_IF_ERROR(check_keys(writer));
+    const bool whole = suspected || size <= options.recheck;
+    ASSIGN_OR_RETURN(const Coverage proved, whole ? everything(writer) : newest_of(writer, size, options.recheck));
+    ASSIGN_OR_RETURN(std::vector<Restore> restores, restores_in(writer));
+    if (suspected) RETURN_IF_ERROR(remove_mark(suspect_mark(path)));
     ASSIGN_OR_RETURN(Connection reader, Connection::open(path, Connection::Access::ReadOnly));
     RETURN_IF_ERROR(reader.execute("PRAGMA cache_size = -4096; PRAGMA query_only = ON;"));
     return std::make_unique<State>(path, clock, options, std::move(lock), std::move(writer), std::move(reader), meta,
                                    std::move(tail.frontier),
-                                   Newest(size, std::move(tail.leaves), std::move(tail.places)));
+                                   Newest(size, std::move(tail.leaves), std::move(tail.places)), proved,
+                                   std::move(restores));
   };
   auto state = checked();
   if (!state) return classified(std::move(state).error(), path);

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/durable_file.h"
 #include "signer/ledger/findings.h"
 #include "signer/ledger/key_row.h"
-#include "signer/ledger/sqlite_integrity.h"
 #include "signer/ledger/sqlite_state.h"
 
 namespace countersign::ledger {
@@ -20,6 +20,11 @@ constexpr const char* kTold =
     "due = CASE WHEN count > ?1 THEN max(window_ends, ?2) END WHERE id = ?3";
 constexpr const char* kNotTold = "UPDATE outbox SET attempts = attempts + 1, due = ? WHERE id = ?";
 constexpr const char* kAttempts = "SELECT attempts, count FROM outbox WHERE id = ?";
+// The oldest of the answers, if it is that old; they stand in the order in which they were given.
+constexpr const char* kOldestAnswer =
+    "SELECT 1 FROM (SELECT at FROM idempotency ORDER BY rowid LIMIT 1) WHERE at < ?";
+constexpr const char* kForgetAnswers =
+    "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency ORDER BY rowid LIMIT ?) AND at < ?";
 constexpr const char* kForget = "DELETE FROM outbox WHERE due IS NULL AND (dedupe_key IS NULL OR window_ends <= ?)";
 
 }  // namespace
@@ -64,16 +69,16 @@ Result<std::vector<Result<Committed>>> SqliteStore::commit(std::span<const Item*
   State& state = *state_;
   const std::lock_guard lock(state.writing);
   if (state.poisoned) return state.poisoned_error();
-  const Status clock = state.guard.check();
+  const Status may_sign = state.may_sign();
   Batch batch(state.writer, state.frontier, state.newest);
   Status begun = batch.begin();
   if (!begun) return state.abandon(begun.error());
   std::vector<Result<Committed>> outcomes;
   outcomes.reserve(items.size());
   for (const Item* item : items) {
-    // Refusals and the reset itself are still recorded while the clock is not believed.
-    if (!clock && item->record.kind == "signed") {
-      outcomes.emplace_back(clock.error());
+    // Refusals and the reset itself are still recorded while the clock is not believed, and incidents in any case.
+    if (!may_sign && (item->record.kind == "signed" || (state.damaged && item->record.kind == "executed"))) {
+      outcomes.emplace_back(may_sign.error());
       continue;
     }
     outcomes.push_back(batch.append(*item));
@@ -199,14 +204,91 @@ bool SqliteStore::poisoned() const {
   return state_->poisoned;
 }
 
+Status SqliteStore::State::may_sign() {
+  const Status believed = guard.check();
+  if (damaged && check) {
+    const CheckReport report = check->report();
+    if (report.damage) return *report.damage;
+  }
+  return believed;
+}
+
+void SqliteStore::State::condemn(const Error& damage) {
+  damaged = true;
+  const Json mark = Json::object({{"code", damage.wire_code()}, {"message", damage.detail}});
+  // Best effort: without it the next start finds the damage again only after it began to serve.
+  [[maybe_unused]] const Status kept = write_durable(suspect_mark(path), mark.compact() + "\n", 0600);
+}
+
+void SqliteStore::watch(BackgroundCheck::Options options, BackgroundCheck::Damaged damaged) {
+  State* state = state_.get();
+  state->check = std::make_unique<BackgroundCheck>(state->path, state->clock, options, state->coverage,
+                                                   [state, tell = std::move(damaged)](const Error& damage) {
+                                                     state->condemn(damage);
+                                                     tell(damage);
+                                                   });
+}
+
+void SqliteStore::check_again() {
+  if (state_->check) state_->check->again();
+}
+
+std::optional<CheckReport> SqliteStore::check_report() const {
+  if (!state_->check) return std::nullopt;
+  return state_->check->report();
+}
+
+const std::vector<Restore>& SqliteStore::restores() const {
+  return state_->restores;
+}
+
+Status SqliteStore::usable(UtcTime made_at) const {
+  const State& state = *state_;
+  // Tokens and permits carry whole seconds: what is of the restore's own second is taken for older.
+  if (!state.restores.empty() && made_at <= state.restores.back().at) {
+    return Error{ErrorCode::Refused,
+                 "it was made before the ledger was restored from a backup at " +
+                     state.restores.back().at.rfc3339() + ", which cannot say whether it was used",
+                 "made_before_restore", "Evaluate the intent again, and ask for a new approval where one is needed."};
+  }
+  const Coverage proved = state.check ? state.check->coverage() : state.coverage;
+  if (proved.since(made_at, state.clock_step)) return ok();
+  return Error{ErrorCode::Unavailable,
+               "the records since " + made_at.rfc3339() + " are still being compared with the tables after the start",
+               "ledger_check_pending", "Try again in some seconds; `countersign status` shows how far the check is."};
+}
+
+Result<std::uint64_t> SqliteStore::forget_answers(UtcTime before, std::size_t limit) {
+  State& state = *state_;
+  const std::lock_guard lock(state.writing);
+  if (state.poisoned) return state.poisoned_error();
+  {
+    Query due(state.writer, kOldestAnswer, before);
+    if (!due.next()) {
+      if (!due.good()) return due.failure("read the answers");
+      return std::uint64_t{0};
+    }
+  }
+  std::uint64_t forgotten = 0;
+  const auto forget = [&]() -> Status {
+    RETURN_IF_ERROR(state.writer.execute("BEGIN IMMEDIATE"));
+    RETURN_IF_ERROR(Query(state.writer, kForgetAnswers, limit, before).run());
+    forgotten = static_cast<std::uint64_t>(state.writer.changes());
+    return state.writer.execute("COMMIT");
+  };
+  const Status done = forget();
+  if (!done) return state.abandon(done.error());
+  return forgotten;
+}
+
 Result<Verification> SqliteStore::verify() const {
-  // A connection of its own: the check takes long and must not make a query wait. One read transaction is one state.
+  // A connection of its own: the check takes long and must not make a query wait.
   ASSIGN_OR_RETURN(Connection connection, Connection::open(state_->path, Connection::Access::ReadOnly));
-  RETURN_IF_ERROR(connection.execute("BEGIN"));
-  RETURN_IF_ERROR(check_schema(connection));
-  RETURN_IF_ERROR(check_pages(connection));
-  ASSIGN_OR_RETURN(const Meta meta, read_meta(connection));
-  return check_everything(connection, meta.head);
+  WholeCheck check(connection, WholeCheck::Pages::Check);
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool more, check.step());
+    if (!more) return check.seen();
+  }
 }
 
 }  // namespace countersign::ledger

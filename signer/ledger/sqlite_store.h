@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "signer/ledger/background_check.h"
 #include "signer/ledger/store.h"
 #include "signer/ledger/time_guard.h"
 
@@ -24,8 +25,9 @@ namespace countersign::ledger {
 
 struct SqliteOptions {
   std::chrono::nanoseconds clock_step = std::chrono::seconds(5);  // bound of the TimeGuard
-  // How many of the newest records open() hashes again and compares with the tables; verify() does it with all.
-  std::uint64_t recheck = 100'000;
+  // How many of the newest records open() hashes again and compares with the tables, whatever the ledger's size. A
+  // ledger that has no more is checked whole, as watch() and verify() check one of any size.
+  std::uint64_t recheck = 2'048;
   std::string boot_id = this_boot_id();
 };
 
@@ -34,8 +36,10 @@ class SqliteStore : public Store {
   // Makes a new ledger, whole or not at all. Fails with Conflict, reason "ledger_exists", if there is a file at `path`.
   static Result<std::unique_ptr<SqliteStore>> create(const std::string& path, const Clock& clock,
                                                      SqliteOptions options = {});
-  // Opens and checks: schema, file mode, indices without gaps, the tree against (size, root), the newest records
-  // against their leaves, the tables of redemptions, executions and decisions against the records. Fails with
+  // Opens and checks, in the same time for a ledger of any size: schema, file mode, the tree against (size, root), keys
+  // and restores, the newest records against their leaves and the tables of redemptions, executions and decisions
+  // against these records. Where damage was found when the ledger was last open, everything is checked. A ledger of an
+  // older schema is migrated first (sqlite_migration.h). Fails with
   // Unavailable, reason "ledger_missing" (never makes an empty one) or "ledger_in_use"; with Refused, reason
   // "ledger_truncated" (records are missing), "ledger_forked" (the records are not those of the root), "ledger_corrupt"
   // (SQLite or a hash says so), "ledger_exposed" (others may read or write the file), "ledger_version" (made by another
@@ -67,6 +71,16 @@ class SqliteStore : public Store {
   Result<std::vector<OutboxRow>> outbox(std::size_t limit) const override;
   Status told(std::uint64_t outbox_id, bool success, UtcTime at) override;
   Result<UtcTime> high_water() const override;
+  Status usable(UtcTime made_at) const override;
+  const std::vector<Restore>& restores() const override;
+  Result<std::uint64_t> forget_answers(UtcTime before, std::size_t limit) override;
+
+  // Checks the rest of the ledger in the background (background_check.h). Where it finds damage, commit() refuses items
+  // of kind "signed" and "executed" from then on (reason of the finding), and `damaged` is called on another thread. Call
+  // it once, after confinement: it starts a thread.
+  void watch(BackgroundCheck::Options options, BackgroundCheck::Damaged damaged);
+  void check_again();                               // of watch()
+  std::optional<CheckReport> check_report() const;  // nothing before watch()
 
   // Everything: SQLite's integrity check, every leaf and body hashed, every redemption and execution found again.
   // Takes minutes on a large ledger and does not stop signing. Fails as open() does.

@@ -19,6 +19,8 @@
 
 namespace countersign::ledger {
 
+inline constexpr const char* kRestoredKind = "restored";
+
 // One line of the append-only record. Its RFC 6962 leaf is the canonical JSON of all members but `body`, of its index,
 // of `content_digest` (SHA-256 of the bytes of `body`) and, where the item did more than record, of `effects_digest`
 // (SHA-256 of the stored list of what it redeemed, decided, minted and executed).
@@ -134,6 +136,15 @@ struct Verification {
   std::uint64_t executions = 0;
 };
 
+// A record of kind "restored": the ledger was put back from a backup. Its body is
+// {"accepts_loss","anchors","backup":{"root","size"},"moved_aside","reason"} (ledger_restore.h).
+struct Restore {
+  std::uint64_t index = 0;  // of its record: the backup had as many records
+  UtcTime at;
+  bool accepts_loss = false;  // anchors written before `at` may have more records than the backup
+  std::string reason;
+};
+
 struct OutboxRow {
   std::uint64_t id = 0;
   OutboxEvent event;
@@ -175,6 +186,12 @@ class Store {
       const IdempotencyKey& key) const = 0;  // Conflict on another digest
   virtual Result<bool> redeemed(const std::string& token_id) const = 0;
   virtual Result<std::vector<MintedToken>> minted(const Digest& intent, const Digest& policy) const = 0;
+  // Whether a token minted, or a permit signed, at `made_at` may be used as far as this ledger can know. Fails with
+  // Refused, reason "made_before_restore", where the ledger was restored since: what became of it is not in the backup;
+  // with Unavailable, reason "ledger_check_pending", where a use of it could lie in records that were not yet compared
+  // with the tables since the start.
+  virtual Status usable(UtcTime made_at) const = 0;
+  virtual const std::vector<Restore>& restores() const = 0;  // oldest first; none is added while the ledger is open
   virtual Result<std::optional<std::uint64_t>> index_of_trace(const Digest& intent,
                                                               const Digest& trace_digest) const = 0;
 
@@ -191,6 +208,10 @@ class Store {
   virtual Result<std::vector<OutboxRow>> outbox(std::size_t limit) const = 0;  // due, oldest first
   // Success: told once, forgotten after its window. Failure: due again later, each time twice as late, at most 5 min.
   virtual Status told(std::uint64_t outbox_id, bool success, UtcTime at) = 0;
+
+  // Deletes answers of idempotency keys that were given before `before`, oldest first, at most `limit`. Their requests
+  // are new ones from then on; no leaf commits to an answer. Gives how many.
+  virtual Result<std::uint64_t> forget_answers(UtcTime before, std::size_t limit) = 0;
 
   // Time: the high-water mark of the clock (common point of all records).
   virtual Result<UtcTime> high_water() const = 0;
