@@ -104,6 +104,8 @@ struct LimitsConfig {
   std::size_t holder_memory = std::size_t{256} << 20;                  // a holder that grows past it is replaced
   std::chrono::nanoseconds clock_step = std::chrono::seconds(5);       // larger steps stop signing
   std::uint64_t batch_items = 256;
+  std::chrono::nanoseconds idempotency_window = std::chrono::hours(24);  // then a repeated request is a new one
+  std::chrono::nanoseconds ledger_check_every = std::chrono::hours(24);  // after a completed check of the whole ledger
 };
 
 struct Config {

@@ -40,6 +40,8 @@ constexpr EventRow kEvents[] = {
     {Event::TokenLost, "token_lost", Severity::Critical, minutes(10), "A token is missing; its roles cannot sign."},
     {Event::LedgerFault, "ledger_fault", Severity::Critical, minutes(5),
      "The ledger cannot be written or is not what it was, so nothing is signed."},
+    {Event::LedgerRestored, "ledger_restored", Severity::Critical, minutes(1),
+     "The ledger was put back from a backup: what was recorded since is lost, and tokens made before count no more."},
     {Event::ChainMismatch, "chain_mismatch", Severity::Critical, minutes(10),
      "A chain of approvals does not belong together or repeats a token."},
     {Event::KeyHalted, "key_halted", Severity::Critical, minutes(1),

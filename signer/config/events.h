@@ -27,6 +27,7 @@ enum class Event {
   PinRefused,
   TokenLost,
   LedgerFault,
+  LedgerRestored,
   ChainMismatch,
   KeyHalted,
   StandbyMissing,

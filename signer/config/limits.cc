@@ -32,6 +32,8 @@ Result<std::size_t> read_size(std::string_view text) {
 }
 
 constexpr std::chrono::seconds kShortestStart{1};
+constexpr std::chrono::minutes kShortestWindow{1};
+constexpr std::chrono::hours kLongestWindow{24 * 90};
 
 }  // namespace
 
@@ -64,6 +66,15 @@ void read_limits(Reading& reading, YamlFields& document) {
                      "is short: a token that is only slow is taken for one that hangs, and its login is cut off");
   }
   limits.clock_step = findings.keep(fields.duration("clock_step", limits.clock_step));
+  limits.idempotency_window = findings.keep(fields.duration("idempotency_window", limits.idempotency_window));
+  if (limits.idempotency_window < kShortestWindow || limits.idempotency_window > kLongestWindow) {
+    findings.error("limits.idempotency_window",
+                   "must lie between " + duration_text(kShortestWindow) + " and " + duration_text(kLongestWindow));
+  }
+  limits.ledger_check_every = findings.keep(fields.duration("ledger_check_every", limits.ledger_check_every));
+  if (limits.ledger_check_every < kShortestWindow) {
+    findings.error("limits.ledger_check_every", "must be at least " + duration_text(kShortestWindow));
+  }
   if (fields.has("holder_memory")) {
     const Result<std::size_t> size = read_size(findings.keep(fields.text("holder_memory", "")));
     if (!size || *size < (std::size_t{32} << 20)) {

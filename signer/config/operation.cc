@@ -29,6 +29,7 @@ constexpr OperationRow kOperations[] = {
     {Operation::AdminCeremonies, "admin:ceremonies", "POST /v1/keys/stage, /v1/keys/activate", false, kAdmin},
     {Operation::AdminAcks, "admin:acks", "POST /v1/acks", false, kAdmin},
     {Operation::AdminStatus, "admin:status", "GET /v1/status", false, kAdmin},
+    {Operation::AdminLedger, "admin:ledger", "POST /v1/ledger/check", false, kAdmin},
     {Operation::AdminTime, "admin:time", "POST /v1/time/reset", false, kAdmin},
 };
 

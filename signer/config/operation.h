@@ -28,6 +28,7 @@ enum class Operation {
   AdminCeremonies,
   AdminAcks,
   AdminStatus,
+  AdminLedger,
   AdminTime,  // believe the clock again after a step
 };
 

@@ -26,6 +26,7 @@ Result<Digest> Execution::checked(const Json& body) const {
   if (verified.signed_at() > now + config_.limits.clock_step) {
     return Error{ErrorCode::Refused, "the permit is from the future", "permit_future"};
   }
+  RETURN_IF_ERROR(store_.usable(verified.signed_at()));
   return verified.signed_digest();
 }
 

@@ -14,6 +14,7 @@
 #include "signer/confinement/confinement.h"
 #include "signer/daemon/health.h"
 #include "signer/daemon/key_health.h"
+#include "signer/daemon/ledger_keeper.h"
 #include "signer/daemon/router.h"
 #include "signer/daemon/services.h"
 
@@ -222,6 +223,9 @@ class Front {
     custody_->start(services_->recorder, [this](Role role) { end_holders(role); });
     services_->recorder.on_poisoned = [this](const Error& error) { fail(error); };
     if (notifier_ >= 0) services_->pump.connect(std::exchange(notifier_, -1));
+    ledger_keeper_ = std::make_unique<LedgerKeeper>(
+        loop_, config_, clock_, *store_, services_->recorder,
+        [this](Json details) { tell_owner(config::Event::LedgerFault, "ledger", std::move(details)); });
 
     const config::LimitsConfig& limits = config_.limits;
     transport::HttpLimits http;
@@ -236,6 +240,9 @@ class Front {
       RETURN_IF_ERROR(server_->serve(std::move(listener), router_->handler(socket)));
     }
     loop_.every(std::chrono::seconds(1), [this] { every_second(); });
+    loop_.every(kPoolTick, [this] {
+      if (!ended_) ledger_keeper_->tick(std::chrono::steady_clock::now());
+    });
     loop_.every(kCanaryEvery, [this] { holders_.canary_all(); });
     loop_.every(kAnchorEvery, [this] {
       if (!ended_) anchors_->write(services_->recorder);
@@ -332,6 +339,7 @@ class Front {
   std::unique_ptr<AnchorKeeper> anchors_;
   transport::ReadWatch control_;
   std::unique_ptr<Services> services_;
+  std::unique_ptr<LedgerKeeper> ledger_keeper_;
   std::unique_ptr<transport::HttpServer> server_;  // after services_: its responders release what they hold
   std::unique_ptr<Router> router_;
   std::set<std::string> known_findings_;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "signer/daemon/key_health.h"
+#include "signer/daemon/ledger_keeper.h"
 #include "signer/daemon/separation.h"
 
 namespace countersign::daemon {
@@ -81,6 +82,9 @@ std::vector<Finding> warnings(const Services& services, const std::vector<Holder
                      trouble.hint});
   }
   for (const std::string& each : services.findings) found.push_back({each, "See docs/runbooks; `countersign doctor`."});
+  for (const std::string& each : ledger_findings(services.store)) {
+    found.push_back({each, "docs/ledger.md, \"Restore\" and \"Checks\"."});
+  }
   if (!services.anchors.finding().empty()) {
     found.push_back({services.anchors.finding(), "Look at the trace token: is it full, or read-only?"});
   }
@@ -127,6 +131,10 @@ std::vector<Finding> obstacles(const Services& services) {
   if (services.store.poisoned()) {
     found.push_back({"the ledger failed to write, so nothing is signed", "Look at the disk; the front starts again."});
   }
+  if (const std::optional<ledger::CheckReport> check = services.store.check_report(); check && check->damage) {
+    found.push_back({"the check of the ledger found damage, so nothing is signed: " + check->damage->detail,
+                     check->damage->hint});
+  }
   return found;
 }
 
@@ -146,7 +154,6 @@ Json status(const Services& services, const transport::HttpCounts& http) {
   const std::vector<HolderState> holders = services.holders.states();
   Json::Array holder_rows;
   for (const HolderState& each : holders) holder_rows.push_back(holder_json(each));
-  const ledger::TreeHead head = services.store.head();
   std::vector<Finding> found = obstacles(services);
   const bool ready = found.empty();
   const std::vector<Weakness> weak = weaknesses(services.config, holders, ::geteuid());
@@ -160,7 +167,7 @@ Json status(const Services& services, const transport::HttpCounts& http) {
                        {"front", Json::object({{"pid", std::int64_t{::getpid()}},
                                                {"uid", std::int64_t{::geteuid()}},
                                                {"confinement", services.confinement}})},
-                       {"ledger", Json::object({{"size", head.size}, {"root", head.root.hex()}})},
+                       {"ledger", ledger_json(services.store)},
                        {"time", Json::object({{"now", services.clock.now().rfc3339()},
                                               {"stopped", services.store.time_guard().stopped()},
                                               {"mark", services.store.time_guard().mark().wall.rfc3339()}})},

@@ -91,6 +91,13 @@ std::string Metrics::text(const Gauges& gauges) {
   state.set("ledger_size", static_cast<double>(gauges.ledger_size));
   state.set("uncommitted", static_cast<double>(gauges.uncommitted));
   state.set("unrecorded_refusals", static_cast<double>(gauges.unrecorded_refusals));
+  if (gauges.ledger_check) {
+    const ledger::CheckReport& check = *gauges.ledger_check;
+    state.set("ledger_checked", static_cast<double>(check.checked));
+    state.set("ledger_check_size", static_cast<double>(check.size));
+    state.set("ledger_check_rounds", static_cast<double>(check.rounds));
+    state.set("ledger_damaged", check.state == ledger::CheckReport::State::Damaged ? 1 : 0);
+  }
   for (const keymgmt::Role role : keymgmt::kRoles) {
     double up = 0;
     for (const HolderState& holder : gauges.holders) up += holder.name.role == role ? 1 : 0;

@@ -3,11 +3,13 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "signer/daemon/holder_pool.h"
 #include "signer/daemon/key_health.h"
+#include "signer/ledger/background_check.h"
 #include "signer/transport/http_server.h"
 
 namespace countersign::daemon {
@@ -23,6 +25,7 @@ struct Gauges {
   UtcTime now;
   bool clock_stopped = false;
   bool ready = false;
+  std::optional<ledger::CheckReport> ledger_check;
 };
 
 class Metrics {

@@ -127,9 +127,12 @@ std::variant<Permit, Refusal> PermitRules::judge(const statement::TraceClaims& t
     });
     if (known == minted->end()) return {"approval_token_foreign", Event::TokenForeign};
     const Result<bool> redeemed = store_.redeemed(token->id);
-    if (!redeemed) {
+    const Status usable = store_.usable(token->created_at);
+    if (!usable && usable.error().code == ErrorCode::Refused)
+      return {"approval_token_before_restore", Event::TokenReplayed};
+    if (!redeemed || !usable) {
       store_failed = true;
-      unreadable = redeemed.error();
+      unreadable = redeemed ? usable.error() : redeemed.error();
       return {"approval_token_invalid"};
     }
     if (*redeemed || in_use.contains(token->id)) return {"approval_token_consumed", Event::TokenReplayed};

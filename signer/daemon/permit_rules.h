@@ -45,13 +45,15 @@ class PermitRules {
   //   - covers every required scope                                           …_scope_mismatch
   //   - comes from somebody on the roster, who is not the requester           approver_not_in_roster,
   //                                                                           requester_is_approver
-  //   - was minted here and never redeemed                                    approval_token_foreign, …_consumed
+  //   - was minted here, since the ledger's last restore, and never redeemed  approval_token_foreign, …_before_restore,
+  //                                                                           …_consumed
   //   - repeats neither token id nor approver of another that counts          approval_token_repeated,
   //                                                                           approval_distinct_approvers_required
   // and enough count: the trace's required_approvals, at least the configured floor of the policy, at least one where
   // tokens are cited. Refused otherwise: approval_token_missing, approval_token_consumed (Conflict),
   // approval_distinct_approvers_required, approval_chain_insufficient. Also refused: a context taken from the intent's
-  // own claims unless the configuration says so (context_claim_refused).
+  // own claims unless the configuration says so (context_claim_refused); and with Unavailable "ledger_check_pending" a
+  // token that was minted when the ledger was not yet compared since its start (ledger::Store::usable).
   std::variant<Permit, Refusal> judge(const statement::TraceClaims& trace, const std::vector<Json>& tokens,
                                       const keymgmt::KeySet& keys, const TokensInUse& in_use, UtcTime now) const;
 

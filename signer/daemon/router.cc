@@ -4,6 +4,7 @@
 
 #include "common/json_fields.h"
 #include "signer/daemon/health.h"
+#include "signer/daemon/ledger_keeper.h"
 
 namespace countersign::daemon {
 namespace {
@@ -121,6 +122,7 @@ void Router::serve(Socket socket, const HttpRequest& request, transport::Respond
       {Method::Get, "/readyz", false, Operation::Health, false, &Router::readyz},
       {Method::Get, "/metrics", false, Operation::Metrics, false, &Router::metrics},
       {Method::Get, "/v1/status", false, Operation::AdminStatus, false, &Router::status},
+      {Method::Post, "/v1/ledger/check", false, Operation::AdminLedger, false, &Router::check_ledger},
       {Method::Post, "/v1/time/reset", false, Operation::AdminTime, false, &Router::reset_time},
       {Method::Post, "/v1/halt", false, Operation::AdminHalt, false, &Router::halt},
       {Method::Post, "/v1/keys/stage", false, Operation::AdminCeremonies, false, &Router::stage_key},
@@ -310,6 +312,7 @@ void Router::metrics(const HttpRequest&, const Shared& exchange) {
   gauges.now = services_.clock.now();
   gauges.clock_stopped = services_.store.time_guard().stopped();
   gauges.ready = obstacles(services_).empty();
+  gauges.ledger_check = services_.store.check_report();
   HttpResponse response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
   response.body = services_.metrics.text(gauges);
@@ -337,6 +340,18 @@ void Router::stage_key(const HttpRequest& request, const Shared& exchange) {
 
 void Router::activate_key(const HttpRequest& request, const Shared& exchange) {
   change_keys(request, exchange, &KeyCustody::activate);
+}
+
+void Router::check_ledger(const HttpRequest& request, const Shared& exchange) {
+  const Result<Json> body = object_of(request.body);
+  if (!body) return answer(exchange, HttpResponse::error(body.error()));
+  JsonFields fields(*body, "");
+  const Result<bool> start = fields.boolean("start");
+  const Status only = fields.finish();
+  if (!start || !only) return answer(exchange, HttpResponse::error(start ? only.error() : start.error()));
+  Json ledger = ledger_json(services_.store);
+  if (*start) ledger.set("done_by_round", services_.store.check_again());
+  answer(exchange, std::move(ledger));
 }
 
 void Router::reset_time(const HttpRequest& request, const Shared& exchange) {

@@ -45,6 +45,7 @@ class Router {
   void halt(const transport::HttpRequest& request, const Shared& exchange);
   void stage_key(const transport::HttpRequest& request, const Shared& exchange);
   void activate_key(const transport::HttpRequest& request, const Shared& exchange);
+  void check_ledger(const transport::HttpRequest& request, const Shared& exchange);
   void reset_time(const transport::HttpRequest& request, const Shared& exchange);
 
   // Parses, authorises, admits and signs one request.

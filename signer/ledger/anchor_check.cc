@@ -1,5 +1,7 @@
 #include "signer/ledger/anchor_check.h"
 
+#include <algorithm>
+
 #include "common/durable_file.h"
 #include "common/json.h"
 #include "signer/ledger/findings.h"
@@ -14,10 +16,22 @@ std::string file_in(const std::string& directory) {
   return directory + "/anchor.json";
 }
 
+bool loss_accepted(std::span<const Restore> restores, const Anchor& anchor) {
+  return std::any_of(restores.begin(), restores.end(), [&anchor](const Restore& restore) {
+    return restore.accepts_loss && anchor.at <= restore.at && anchor.size > restore.index;
+  });
+}
+
 }  // namespace
 
 Result<AnchorReport> check_anchors(const Store& store, std::span<const AnchorReading> readings) {
-  const TreeHead head = store.head();
+  return check_anchors(
+      AnchoredLedger{store.head(), [&store](std::uint64_t size) { return store.root_at(size); }, store.restores()},
+      readings);
+}
+
+Result<AnchorReport> check_anchors(const AnchoredLedger& ledger, std::span<const AnchorReading> readings) {
+  const TreeHead& head = ledger.head;
   AnchorReport report;
   for (const AnchorReading& reading : readings) {
     if (!reading.anchor) {
@@ -26,11 +40,17 @@ Result<AnchorReport> check_anchors(const Store& store, std::span<const AnchorRea
       continue;
     }
     const Anchor& anchor = *reading.anchor;
+    if (loss_accepted(ledger.restores, anchor)) {
+      report.findings.push_back("the anchor in the " + reading.where + " of " + anchor.at.rfc3339() + " has " +
+                                std::to_string(anchor.size) +
+                                " records, which the restored backup did not have; their loss was accepted");
+      continue;
+    }
     if (head.size < anchor.size) {
       return rolled_back("the ledger has " + std::to_string(head.size) + " records, the anchor in the " +
                          reading.where + " of " + anchor.at.rfc3339() + " has " + std::to_string(anchor.size));
     }
-    ASSIGN_OR_RETURN(const Digest root, store.root_at(anchor.size));
+    ASSIGN_OR_RETURN(const Digest root, ledger.root_at(anchor.size));
     if (root != anchor.root) {
       return forked("the first " + std::to_string(anchor.size) + " records are not the ones the anchor in the " +
                     reading.where + " of " + anchor.at.rfc3339() + " stands for");

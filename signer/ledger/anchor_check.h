@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -32,9 +33,18 @@ struct AnchorReport {
   std::vector<std::string> findings;    // one sentence for each that is absent or unreadable
 };
 
+// A ledger as anchors are compared with it.
+struct AnchoredLedger {
+  TreeHead head;
+  std::function<Result<Digest>(std::uint64_t size)> root_at;
+  std::span<const Restore> restores;
+};
+
 // Every readable anchor is compared; an unreadable one is a finding, because a crash while writing leaves one.
 // Fails with Refused, reason "ledger_rolled_back" where the ledger has fewer records than an anchor, "ledger_forked"
-// where its records up to the anchor are other ones.
+// where its records up to the anchor are other ones. An anchor that was written before a restore which accepted the
+// loss, and has more records than the backup had, is a finding instead: the operator said so, and the record stays.
+Result<AnchorReport> check_anchors(const AnchoredLedger& ledger, std::span<const AnchorReading> readings);
 Result<AnchorReport> check_anchors(const Store& store, std::span<const AnchorReading> readings);
 
 // `anchor.json` in the publication directory, mode 0644: {"at","root","size"}.

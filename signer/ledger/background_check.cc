@@ -54,10 +54,12 @@ struct BackgroundCheck::State {
 
   mutable std::mutex mutex;
   std::condition_variable woken;
-  Coverage coverage;     // guarded by mutex
-  CheckReport report;    // guarded by mutex
-  bool wanted = false;   // a round; guarded by mutex
-  bool hurried = false;  // without rests; guarded by mutex
+  Coverage coverage;      // guarded by mutex
+  CheckReport report;     // guarded by mutex
+  bool wanted = false;    // a round; guarded by mutex
+  bool begun = false;     // the round that is wanted; guarded by mutex
+  bool another = false;   // after it; guarded by mutex
+  bool hurried = false;   // without rests; guarded by mutex
   bool stopping = false;  // guarded by mutex
   std::thread thread;
 };
@@ -101,12 +103,14 @@ void BackgroundCheck::State::run() {
       continue;
     }
     report.state = CheckReport::State::Running;
+    begun = true;
     lock.unlock();
     const Status done = round();
     lock.lock();
+    begun = false;
     if (stopping) return;
     if (done) {
-      wanted = hurried = false;
+      wanted = hurried = std::exchange(another, false);
       report.rounds += 1;
       report.completed = clock.now();
       continue;
@@ -124,8 +128,7 @@ void BackgroundCheck::State::run() {
   }
 }
 
-BackgroundCheck::BackgroundCheck(std::string path, const Clock& clock, Options options, Coverage known,
-                                 Damaged damaged)
+BackgroundCheck::BackgroundCheck(std::string path, const Clock& clock, Options options, Coverage known, Damaged damaged)
     : state_(std::make_unique<State>(std::move(path), clock, options, known, std::move(damaged))) {
   state_->thread = std::thread([state = state_.get()] { state->run(); });
 }
@@ -139,13 +142,20 @@ BackgroundCheck::~BackgroundCheck() {
   state_->thread.join();
 }
 
-void BackgroundCheck::again() {
+std::uint64_t BackgroundCheck::again() {
+  std::uint64_t round = 0;
   {
     const std::lock_guard lock(state_->mutex);
-    if (state_->report.state == CheckReport::State::Damaged) return;
+    round = state_->report.rounds + 1;
+    if (state_->report.state == CheckReport::State::Damaged) return round;
+    if (state_->wanted && state_->begun) {
+      state_->another = true;
+      ++round;
+    }
     state_->wanted = state_->hurried = true;
   }
   state_->woken.notify_all();
+  return round;
 }
 
 CheckReport BackgroundCheck::report() const {

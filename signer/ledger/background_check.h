@@ -36,7 +36,7 @@ std::string_view name_of(CheckReport::State state);
 class BackgroundCheck {
  public:
   struct Options {
-    std::chrono::nanoseconds every = std::chrono::hours(24);      // after a completed round; 0: only when asked
+    std::chrono::nanoseconds every = std::chrono::hours(24);       // after a completed round; 0: only when asked
     std::chrono::nanoseconds try_again = std::chrono::minutes(1);  // after a failure to read
     // Rest after a piece, as a multiple of the time that it took: the half of a core at most.
     double rest = 1.0;
@@ -50,8 +50,9 @@ class BackgroundCheck {
   BackgroundCheck(const BackgroundCheck&) = delete;
   BackgroundCheck& operator=(const BackgroundCheck&) = delete;
 
-  // Another round now, without rests; one that is under way goes on without them. Nothing after damage was found.
-  void again();
+  // A whole round from now on, without rests. Gives the number of completed rounds (`CheckReport::rounds`) by which it
+  // is done: one that is under way is completed first. Nothing is begun after damage was found.
+  std::uint64_t again();
   CheckReport report() const;
   // What is proved since the ledger was opened.
   Coverage coverage() const;

@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <chrono>
+#include <filesystem>
 #include <limits>
 
 namespace countersign::ledger {
@@ -25,7 +26,29 @@ Error error_of(int code, int extended, std::string_view act, const char* message
   return Error{ErrorCode::Unavailable, detail, "ledger_failed"};
 }
 
+// The file as a URI (sqlite.org/uri.html), each byte of its absolute path escaped that could mean something.
+std::string immutable_uri(const std::string& path) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::error_code ignored;
+  std::string uri = "file://";
+  for (const char c : std::filesystem::absolute(path, ignored).string()) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
+                       c == '.' || c == '-' || c == '_';
+    if (plain) {
+      uri += c;
+    } else {
+      uri += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
+    }
+  }
+  return uri + "?immutable=1";
+}
+
 }  // namespace
+
+Error failure_of(int code, std::string_view act) {
+  return error_of(code & 0xff, code, act, sqlite3_errstr(code));
+}
 
 std::int64_t column_of(UtcTime time) {
   return (time - UtcTime::from_unix(0)).count();
@@ -51,6 +74,9 @@ Result<Connection> Connection::open(const std::string& path, Access access) {
     case Access::ReadOnly:
       flags |= SQLITE_OPEN_READONLY;
       break;
+    case Access::Immutable:
+      flags |= SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
+      break;
     case Access::ReadWrite:
       flags |= SQLITE_OPEN_READWRITE;
       break;
@@ -58,8 +84,9 @@ Result<Connection> Connection::open(const std::string& path, Access access) {
       flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
       break;
   }
+  const std::string name = access == Access::Immutable ? immutable_uri(path) : path;
   sqlite3* raw = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &raw, flags, nullptr);
+  const int code = sqlite3_open_v2(name.c_str(), &raw, flags, nullptr);
   Connection connection;
   connection.connection_.reset(raw);
   if (code != SQLITE_OK) return error_of(code & 0xff, code, "open " + path, sqlite3_errstr(code));

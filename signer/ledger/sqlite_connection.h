@@ -24,9 +24,13 @@ namespace countersign::ledger {
 std::int64_t column_of(UtcTime time);
 UtcTime time_of(std::int64_t column);
 
+// A failure of SQLite that no connection remembers, as Connection::failure.
+Error failure_of(int code, std::string_view act);
+
 class Connection {
  public:
-  enum class Access { ReadOnly, ReadWrite, Create };
+  // Immutable: a file that nobody writes, read without locks and without making anything beside it.
+  enum class Access { ReadOnly, Immutable, ReadWrite, Create };
   static Result<Connection> open(const std::string& path, Access access);
   Connection(Connection&&) = default;
   Connection& operator=(Connection&&) = default;
@@ -37,6 +41,7 @@ class Connection {
   int changes() const;
   // The last failure as an error: reasons "ledger_full", "ledger_corrupt", "ledger_in_use", otherwise "ledger_failed".
   Error failure(std::string_view act) const;
+  sqlite3* raw() const { return connection_.get(); }
   bool failed_for_space() const;
   bool failed_as_corrupt() const;
 

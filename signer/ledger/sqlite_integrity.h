@@ -34,8 +34,8 @@ struct Seen {
 };
 // Hashes the records [first, last) again and compares them with their tiles, the tiles with their kept nodes, and what
 // the records redeemed, executed, decided, minted and restored with the tables: what the records say is there, and no
-// other redemption or execution. `first` must be a multiple of kTile; `size` is the ledger's. Fails with Refused, reason
-// "ledger_truncated", "ledger_forked" or "ledger_corrupt".
+// other redemption or execution. `first` must be a multiple of kTile; `size` is the ledger's. Fails with Refused,
+// reason "ledger_truncated", "ledger_forked" or "ledger_corrupt".
 Result<Seen> check_records(Connection& connection, std::uint64_t first, std::uint64_t last, std::uint64_t size);
 
 // The tables of keys and of restores against the records: a handful of rows.

@@ -7,10 +7,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 
 #include "common/durable_file.h"
 #include "signer/ledger/findings.h"
+#include "signer/ledger/place.h"
 #include "signer/ledger/sqlite_integrity.h"
 #include "signer/ledger/sqlite_migration.h"
 #include "signer/ledger/sqlite_restores.h"
@@ -22,20 +22,6 @@ namespace countersign::ledger {
 namespace {
 
 constexpr const char* kJournal = "PRAGMA journal_mode";
-
-std::string lock_path(const std::string& path) {
-  return path + ".lock";
-}
-
-Error failed(const std::string& act, const std::string& path) {
-  return Error{ErrorCode::Unavailable, "cannot " + act + " " + path + ": " + std::strerror(errno),
-               errno == ENOSPC ? "ledger_full" : "ledger_failed"};
-}
-
-std::string folder_of(const std::string& path) {
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  return folder.empty() ? "." : folder;
-}
 
 // Settings of a connection are not stored in the file. The cache holds the upper pages of every index; a checkpoint
 // each 1,000 pages keeps the WAL near 8 MiB.
@@ -56,40 +42,6 @@ Status write_first(const std::string& path) {
   RETURN_IF_ERROR(connection.execute(kTables3));
   RETURN_IF_ERROR(write_meta(connection, Meta{.head = {0, log::empty_root()}, .mark = {}, .sequence_ceiling = 1}));
   return connection.execute("COMMIT");
-}
-
-// The size a SQLite file gives itself in its header (file format §1.3), 0 where there is no header.
-std::uint64_t size_by_header(const std::string& path) {
-  constexpr std::string_view kMagic("SQLite format 3\0", 16);
-  std::string header(32, '\0');
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  const ssize_t got = file < 0 ? -1 : pread(file, header.data(), header.size(), 0);
-  if (file >= 0) close(file);
-  if (got != static_cast<ssize_t>(header.size()) || !header.starts_with(kMagic)) return 0;
-  const auto number = [&header](std::size_t at, std::size_t bytes) {
-    std::uint64_t value = 0;
-    for (std::size_t i = 0; i < bytes; ++i) value = value << 8 | static_cast<unsigned char>(header[at + i]);
-    return value;
-  };
-  const std::uint64_t page = number(16, 2) == 1 ? 65536 : number(16, 2);
-  return page * number(28, 4);
-}
-
-// A file that is shorter than it says is found here even where no check reads its last pages. After a crash the WAL has
-// what the file lacks.
-Status check_length(const std::string& path) {
-  struct stat log {};
-  if (stat((path + "-wal").c_str(), &log) == 0 && log.st_size > 0) return ok();
-  struct stat found {};
-  if (stat(path.c_str(), &found) != 0) return failed("look at", path);
-  if (static_cast<std::uint64_t>(found.st_size) >= size_by_header(path)) return ok();
-  return truncated(path + " ends after " + std::to_string(found.st_size) + " bytes");
-}
-
-// What cannot be looked at counts as there.
-bool is_there(const std::string& path) {
-  struct stat found {};
-  return lstat(path.c_str(), &found) == 0 || errno != ENOENT;
 }
 
 Status remove_mark(const std::string& path) {
@@ -116,20 +68,6 @@ Result<Coverage> newest_of(Connection& connection, std::uint64_t size, std::uint
   return coverage;
 }
 
-// SQLite calls a file that ends too early corrupt as well, or reads zeroes at its end; operators look for different
-// causes. Only asked after the connections are closed: closing any other descriptor of the file would drop their locks.
-Error classified(Error error, const std::string& path) {
-  if (error.reason != "ledger_corrupt" && error.reason != "ledger_forked") return error;
-  struct stat found {};
-  const bool known = stat(path.c_str(), &found) == 0;
-  const auto size = known ? static_cast<std::uint64_t>(found.st_size) : 0;
-  if (size < sizeof(std::uint8_t[512]) || size < size_by_header(path)) {
-    return truncated(path + " ends after " + std::to_string(size) + " bytes");
-  }
-  if (error.reason == "ledger_forked") return error;
-  return corrupt(std::move(error.detail));
-}
-
 Status check_file(const std::string& path) {
   struct stat found {};
   if (lstat(path.c_str(), &found) != 0) {
@@ -145,16 +83,6 @@ Status check_file(const std::string& path) {
   }
   if (found.st_size == 0) return truncated(path + " is empty");
   return ok();
-}
-
-// A ledger has one writer. A file of its own: closing any descriptor of the ledger itself would drop SQLite's locks on
-// it (fcntl(2)).
-Result<LockedFile> take_lock(const std::string& path) {
-  Result<LockedFile> lock = LockedFile::open(path, O_RDWR, 0600, LockedFile::Wait::No);
-  if (lock) return lock;
-  if (lock.error().reason != "locked") return Error{ErrorCode::Unavailable, lock.error().detail, "ledger_failed"};
-  return Error{ErrorCode::Unavailable, "another process has the ledger open (" + path + " is locked)", "ledger_in_use",
-               "Stop the other process; a ledger has one writer."};
 }
 
 }  // namespace
@@ -186,7 +114,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::create(const std::string& path
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path, const Clock& clock,
                                                        SqliteOptions options) {
   RETURN_IF_ERROR(check_file(path));
-  ASSIGN_OR_RETURN(LockedFile lock, take_lock(lock_path(path)));
+  ASSIGN_OR_RETURN(LockedFile lock, take_lock(path));
   RETURN_IF_ERROR(check_length(path));
   const bool suspected = is_there(suspect_mark(path));
   const auto checked = [&]() -> Result<std::unique_ptr<State>> {
@@ -207,10 +135,9 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path, 
     if (suspected) RETURN_IF_ERROR(remove_mark(suspect_mark(path)));
     ASSIGN_OR_RETURN(Connection reader, Connection::open(path, Connection::Access::ReadOnly));
     RETURN_IF_ERROR(reader.execute("PRAGMA cache_size = -4096; PRAGMA query_only = ON;"));
-    return std::make_unique<State>(path, clock, options, std::move(lock), std::move(writer), std::move(reader), meta,
-                                   std::move(tail.frontier),
-                                   Newest(size, std::move(tail.leaves), std::move(tail.places)), proved,
-                                   std::move(restores));
+    return std::make_unique<State>(
+        path, clock, options, std::move(lock), std::move(writer), std::move(reader), meta, std::move(tail.frontier),
+        Newest(size, std::move(tail.leaves), std::move(tail.places)), proved, std::move(restores));
   };
   auto state = checked();
   if (!state) return classified(std::move(state).error(), path);

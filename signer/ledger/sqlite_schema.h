@@ -143,8 +143,8 @@ CREATE TABLE restores(
 ) STRICT;
 )";
 
-// A ledger of a version has the common tables and its own. What makes one of the next version of it (sqlite_migration.h):
-// `before`, the next version's own tables, `after`.
+// A ledger of a version has the common tables and its own. What makes one of the next version of it
+// (sqlite_migration.h): `before`, the next version's own tables, `after`.
 struct SchemaRow {
   int version;
   const char* tables;

@@ -21,8 +21,7 @@ constexpr const char* kTold =
 constexpr const char* kNotTold = "UPDATE outbox SET attempts = attempts + 1, due = ? WHERE id = ?";
 constexpr const char* kAttempts = "SELECT attempts, count FROM outbox WHERE id = ?";
 // The oldest of the answers, if it is that old; they stand in the order in which they were given.
-constexpr const char* kOldestAnswer =
-    "SELECT 1 FROM (SELECT at FROM idempotency ORDER BY rowid LIMIT 1) WHERE at < ?";
+constexpr const char* kOldestAnswer = "SELECT 1 FROM (SELECT at FROM idempotency ORDER BY rowid LIMIT 1) WHERE at < ?";
 constexpr const char* kForgetAnswers =
     "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency ORDER BY rowid LIMIT ?) AND at < ?";
 constexpr const char* kForget = "DELETE FROM outbox WHERE due IS NULL AND (dedupe_key IS NULL OR window_ends <= ?)";
@@ -229,8 +228,8 @@ void SqliteStore::watch(BackgroundCheck::Options options, BackgroundCheck::Damag
                                                    });
 }
 
-void SqliteStore::check_again() {
-  if (state_->check) state_->check->again();
+std::uint64_t SqliteStore::check_again() {
+  return state_->check ? state_->check->again() : 0;
 }
 
 std::optional<CheckReport> SqliteStore::check_report() const {
@@ -247,8 +246,8 @@ Status SqliteStore::usable(UtcTime made_at) const {
   // Tokens and permits carry whole seconds: what is of the restore's own second is taken for older.
   if (!state.restores.empty() && made_at <= state.restores.back().at) {
     return Error{ErrorCode::Refused,
-                 "it was made before the ledger was restored from a backup at " +
-                     state.restores.back().at.rfc3339() + ", which cannot say whether it was used",
+                 "it was made before the ledger was restored from a backup at " + state.restores.back().at.rfc3339() +
+                     ", which cannot say whether it was used",
                  "made_before_restore", "Evaluate the intent again, and ask for a new approval where one is needed."};
   }
   const Coverage proved = state.check ? state.check->coverage() : state.coverage;

@@ -76,10 +76,11 @@ class SqliteStore : public Store {
   Result<std::uint64_t> forget_answers(UtcTime before, std::size_t limit) override;
 
   // Checks the rest of the ledger in the background (background_check.h). Where it finds damage, commit() refuses items
-  // of kind "signed" and "executed" from then on (reason of the finding), and `damaged` is called on another thread. Call
-  // it once, after confinement: it starts a thread.
+  // of kind "signed" and "executed" from then on (reason of the finding), and `damaged` is called on another thread.
+  // Call it once, after confinement: it starts a thread.
   void watch(BackgroundCheck::Options options, BackgroundCheck::Damaged damaged);
-  void check_again();                               // of watch()
+  // BackgroundCheck::again and report. Both after watch().
+  std::uint64_t check_again();
   std::optional<CheckReport> check_report() const;  // nothing before watch()
 
   // Everything: SQLite's integrity check, every leaf and body hashed, every redemption and execution found again.

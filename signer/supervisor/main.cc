@@ -3,6 +3,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -15,6 +16,7 @@
 #include "signer/daemon/front.h"
 #include "signer/notifier/notifier.h"
 #include "signer/setup/first_setup.h"
+#include "signer/setup/ledger_upkeep.h"
 #include "signer/setup/successor.h"
 #include "signer/supervisor/supervisor.h"
 
@@ -32,6 +34,10 @@ constexpr std::string_view kUsage =
 countersignd --config FILE --check    prints every error and every choice that weakens security (with --json: as JSON)
 countersignd init --config FILE       makes tokens, first keys and the ledger on SoftHSM, for trying out (--json)
 countersignd stage ROLE --config FILE makes the key that follows a role's active one, and publishes it (--token NAME)
+countersignd ledger verify [--config FILE | --ledger FILE]              checks a whole ledger, also a running appliance's
+countersignd ledger backup --to FILE [--config FILE | --ledger FILE]    copies one state of it, synced and verified
+countersignd ledger restore --from FILE --config FILE --reason TEXT [--accept-loss]
+                                      puts a backup back while the appliance is down (all three with --json)
 countersignd --version | --help
 
 Example:
@@ -41,7 +47,7 @@ Example:
 Exit: 0 done, 3 refused, 6 unusable configuration or arguments, 7 unavailable, 1 internal.
 )";
 
-enum class Action { Run, Check, Init, Stage, Front, Notifier, Help, Version };
+enum class Action { Run, Check, Init, Stage, Ledger, Front, Notifier, Help, Version };
 
 struct Arguments {
   Action action = Action::Run;
@@ -62,6 +68,10 @@ Result<Arguments> read_arguments(std::span<char*> argv) {
     arguments.action = action;
     return first;
   };
+  if (argv.size() > 1 && std::string_view(argv[1]) == "ledger") {
+    arguments.action = Action::Ledger;  // reads its own
+    return arguments;
+  }
   for (std::size_t i = 1; i < argv.size(); ++i) {
     const std::string_view word = argv[i];
     bool known = true;
@@ -162,6 +172,18 @@ int stage(const Arguments& arguments) {
   return 0;
 }
 
+int keep_ledger(std::span<char*> words) {
+  const Result<setup::LedgerTask> task = setup::read_ledger_task(words);
+  if (!task) {
+    const bool json = std::find(words.begin(), words.end(), std::string_view("--json")) != words.end();
+    return failed(task.error(), json);
+  }
+  const Result<Json> done = setup::carry_out(*task, SystemClock());
+  if (!done) return failed(done.error(), task->json);
+  print(stdout, task->json ? done->compact() + "\n" : setup::text_of(*task, *done));
+  return 0;
+}
+
 int run(const Arguments& arguments) {
   const Result<std::string> text = read_file(arguments.config, kLongestConfiguration);
   if (!text) return failed(text.error(), false);
@@ -209,6 +231,8 @@ int act(std::span<char*> argv) {
       return init(*arguments);
     case Action::Stage:
       return stage(*arguments);
+    case Action::Ledger:
+      return keep_ledger(argv.subspan(2));
     case Action::Front:
     case Action::Notifier:
       return serve(*arguments);

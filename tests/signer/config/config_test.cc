@@ -256,6 +256,10 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"StaleRefresh", "refresh: 24h", "refresh: 200h", "publication.refresh", "shorter"},
         Refusal{"UnknownLimit", "in_flight: 64", "in_flite: 64", "limits.in_flite", "not a known option"},
         Refusal{"NoTimeToStart", "sign_deadline: 2s", "start_deadline: 500ms", "limits.start_deadline", "1s"},
+        Refusal{"NoWindow", "sign_deadline: 2s", "idempotency_window: 30s", "limits.idempotency_window", "1m"},
+        Refusal{"EndlessWindow", "sign_deadline: 2s", "idempotency_window: 3000h", "limits.idempotency_window",
+                "2160h"},
+        Refusal{"AlwaysChecking", "sign_deadline: 2s", "ledger_check_every: 1s", "limits.ledger_check_every", "1m"},
         Refusal{"SmallHolder", "128MiB", "1MiB", "limits.holder_memory", "32MiB"},
         Refusal{"UnknownLevel", "level: warning", "level: loud", "log.level", "debug"}),
     [](const testing::TestParamInfo<Refusal>& info) { return info.param.name; });
@@ -347,6 +351,8 @@ TEST(ShippedConfiguration, ShowsTheDefaults) {
   EXPECT_EQ(shown->limits.start_deadline, limits.start_deadline);
   EXPECT_EQ(shown->limits.holder_memory, limits.holder_memory);
   EXPECT_EQ(shown->limits.clock_step, limits.clock_step);
+  EXPECT_EQ(shown->limits.idempotency_window, limits.idempotency_window);
+  EXPECT_EQ(shown->limits.ledger_check_every, limits.ledger_check_every);
   const ApprovalsConfig approvals;
   EXPECT_EQ(shown->approvals.default_ttl, approvals.default_ttl);
   EXPECT_EQ(shown->approvals.max_ttl, approvals.max_ttl);

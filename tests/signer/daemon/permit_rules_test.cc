@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "tests/signer/daemon/rules_fixture.h"
 #include "tests/signer/daemon/running_appliance.h"
 #include "tests/support/software_key.h"
@@ -118,6 +120,22 @@ TEST_F(PermitRulesTest, RefusesASignatureThatIsNoneOfThePublishedApprovalKeys) {
 
 TEST_F(PermitRulesTest, RefusesATokenThatTheLedgerDidNotSeeMinted) {
   EXPECT_EQ(code(judge({token("alice@approvers.example", approval_)})), "approval_token_foreign");
+}
+
+TEST_F(PermitRulesTest, WaitsForTheRecordsSinceTheTokenWasMintedToBeChecked) {
+  const Json alice = minted("alice@approvers.example");
+  clock_.advance(minutes(1));
+  for (int i = 0; i < 600; ++i) commit([](const ledger::Item&) {});
+  store_.reset();
+  ledger::SqliteOptions options;
+  options.recheck = 10;
+  store_ = *ledger::SqliteStore::open(folder_ / "ledger.db", clock_, options);
+  const auto judged = judge({alice});
+  EXPECT_EQ(code(judged), "ledger_check_pending");
+  EXPECT_EQ(std::get<Refusal>(judged).error.code, ErrorCode::Unavailable);
+  store_->watch({}, [](const Error& damage) { ADD_FAILURE() << damage.detail; });
+  while (code(judge({alice})) == "ledger_check_pending") std::this_thread::yield();  // polls a condition
+  EXPECT_EQ(code(judge({alice})), "permit");
 }
 
 TEST_F(PermitRulesTest, RefusesACopyUnderAnotherName) {
