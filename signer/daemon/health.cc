@@ -132,8 +132,8 @@ std::vector<Finding> obstacles(const Services& services) {
     found.push_back({"the ledger failed to write, so nothing is signed", "Look at the disk; the front starts again."});
   }
   if (const std::optional<ledger::CheckReport> check = services.store.check_report(); check && check->damage) {
-    found.push_back({"the check of the ledger found damage, so nothing is signed: " + check->damage->detail,
-                     check->damage->hint});
+    found.push_back(
+        {"the check of the ledger found damage, so nothing is signed: " + check->damage->detail, check->damage->hint});
   }
   return found;
 }

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "common/json_fields.h"
+
 namespace countersign::daemon {
 namespace {
 
@@ -74,6 +76,15 @@ Json ledger_json(const ledger::SqliteStore& store) {
     json.set("check", std::move(check));
   }
   return json;
+}
+
+Result<Json> ask_for_check(ledger::SqliteStore& store, const Json& body) {
+  JsonFields fields(body, "");
+  ASSIGN_OR_RETURN(const bool start, fields.boolean("start"));
+  RETURN_IF_ERROR(fields.finish());
+  Json ledger = ledger_json(store);
+  if (start) ledger.set("done_by_round", store.check_again());
+  return ledger;
 }
 
 std::vector<std::string> ledger_findings(const ledger::SqliteStore& store) {

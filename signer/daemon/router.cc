@@ -344,14 +344,7 @@ void Router::activate_key(const HttpRequest& request, const Shared& exchange) {
 
 void Router::check_ledger(const HttpRequest& request, const Shared& exchange) {
   const Result<Json> body = object_of(request.body);
-  if (!body) return answer(exchange, HttpResponse::error(body.error()));
-  JsonFields fields(*body, "");
-  const Result<bool> start = fields.boolean("start");
-  const Status only = fields.finish();
-  if (!start || !only) return answer(exchange, HttpResponse::error(start ? only.error() : start.error()));
-  Json ledger = ledger_json(services_.store);
-  if (*start) ledger.set("done_by_round", services_.store.check_again());
-  answer(exchange, std::move(ledger));
+  answer(exchange, body ? ask_for_check(services_.store, *body) : body);
 }
 
 void Router::reset_time(const HttpRequest& request, const Shared& exchange) {
