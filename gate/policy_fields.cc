@@ -9,6 +9,8 @@
 namespace countersign::gate {
 namespace {
 
+constexpr std::string_view kTextTag = "tag:yaml.org,2002:str";
+
 enum class ScalarKind { Bool, Integer, Huge, Float, Text };
 
 struct Scalar {
@@ -69,7 +71,9 @@ bool read_number(std::string_view text, Scalar& out) {
 
 Scalar scalar_of(const YamlNode& node) {
   Scalar out;
-  if (!node.plain) return out;
+  // gait ignores tags, apart from YAML's own for texts.
+  const bool tagged = !node.tag.empty() && node.tag != kTextTag;
+  if (!node.plain && !tagged) return out;
   const std::string& text = node.scalar;
   if (text == "true" || text == "True" || text == "TRUE" || text == "false" || text == "False" || text == "FALSE") {
     out.kind = ScalarKind::Bool;

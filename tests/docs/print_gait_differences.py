@@ -20,7 +20,7 @@ def known_tests():
 
 def shown_by(entry):
     rows = [f"`{row['case']}`" for row in entry.get("cases", []) if "case" in row]
-    if any("case" not in row for row in entry.get("cases", [])):
+    if any("case" not in row and not row.get("elsewhere") for row in entry.get("cases", [])):
         rows.append("every recording it occurs in")
     return ", ".join(dict.fromkeys(rows + [f"`{test}`" for test in entry.get("tests", [])]))
 

@@ -6,9 +6,11 @@ that restores gait's behaviour or null, the `tests` that show it where no record
     case     the cases it is about, as a pattern; without it, all cases in which `if` holds
     steps    of those cases; without it, all
     if       {"gait": {member: wanted}, "ours": {member: wanted}}: what the two answers must hold. `exit` is a member;
-             a list wants each of its elements, "~text" a text that the regular expression finds, null no such member
+             a list wants each of its elements, {"without": list} none of them, "~text" a text that the regular
+             expression finds, null no such member
     exit     what ours must exit with, which gait does not
     members  what ours must answer in these members
+    elsewhere  true where these recordings need not show it, but others may
     also     further paths of differences it accounts for, as patterns; a name of SETS stands for several
 """
 import fnmatch
@@ -33,6 +35,9 @@ def holds(wanted, answer):
         given = (answer or {}).get(member)
         if value is None:
             if given is not None:
+                return False
+        elif isinstance(value, dict):
+            if any(each in (given or []) for each in value["without"]):
                 return False
         elif isinstance(value, list):
             if not isinstance(given, list) or any(each not in given for each in value):
@@ -87,7 +92,8 @@ class Table:
     def unused(self):
         """Rows that no recorded command shows any more: what they say is no difference, or no longer ours."""
         return [f"{entry['id']}, row {number + 1}" for entry in self.entries
-                for number, _ in enumerate(entry.get("cases", [])) if (entry["id"], number) not in self._used]
+                for number, row in enumerate(entry.get("cases", []))
+                if (entry["id"], number) not in self._used and not row.get("elsewhere")]
 
 
 def load():

@@ -73,6 +73,20 @@ TEST(PolicyYaml, IsRefusedWithItsPlaceInGoccysWords) {
   }
 }
 
+TEST(PolicyYaml, IgnoresTagsApartFromThatOfTexts) {
+  const auto priority_of = [](const char* text) {
+    const Result<Policy> policy =
+        Policy::parse("rules: [{name: r, effect: allow, priority: " + std::string(text) + "}]");
+    return policy ? policy->rules().front().priority : -1;
+  };
+  EXPECT_EQ(priority_of("!mine 0x10"), 16);
+  EXPECT_EQ(priority_of("!!int 7"), 7);
+  EXPECT_TRUE(Policy::parse(rule("require_agent_owner: !mine true")));
+  EXPECT_FALSE(Policy::parse(rule("require_agent_owner: !!str true")));
+  EXPECT_EQ(Policy::parse("rules: [{name: !!str 1.50, effect: allow}]")->rules().front().name, "1.50");
+  EXPECT_EQ(Policy::parse("rules: [{name: 1.50, effect: allow}]")->rules().front().name, "1.5");
+}
+
 TEST(PolicyYaml, MergesAnAnchorsMembersWhereNoneStandsTwice) {
   const Policy merged = *Policy::parse(
       "rules:\n- {name: a, effect: allow, match: &m {risk_classes: [low]}}\n"
