@@ -37,7 +37,8 @@ def main():
     print("| difference | reference | gait's behaviour with | shown by |\n|---|---|---|---|")
     for entry in entries:
         flag = f"`{entry['flag']}`" if entry.get("flag") else "—"
-        print(f"| {entry['id']} | §{entry['item']} | {flag} | {shown_by(entry)} |")
+        section = f"§{entry['item']}" if entry["item"] else "—"
+        print(f"| {entry['id']} | {section} | {flag} | {shown_by(entry)} |")
 
 
 if __name__ == "__main__":
