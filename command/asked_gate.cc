@@ -41,7 +41,8 @@ Result<Json> request_of(const Arguments& arguments, const std::string& correlati
     ASSIGN_OR_RETURN(const gate::Policy policy, gate::Policy::parse(text));
     request.set("policy", policy.policy_digest().hex());
   }
-  ASSIGN_OR_RETURN(Json document, read_document("intent", intent_path));
+  ASSIGN_OR_RETURN(const std::string intent_text, read_input("intent", intent_path));
+  ASSIGN_OR_RETURN(Json document, gate::Intent::read(intent_text));
   RETURN_IF_ERROR(gate::Intent::parse(document));
   request.set("intent", std::move(document));
   if (const std::string path(trimmed(arguments.text("context-envelope"))); !path.empty()) {

@@ -83,6 +83,15 @@ bool is_explained(const Command& command, std::span<const std::string> words, bo
   return !json || std::ranges::find(command.flags, "explain", &Flag::name) == command.flags.end();
 }
 
+// Whether gait has read `--json` when it meets the word it refuses; before that it speaks plain text.
+bool json_was_read(std::span<const Flag> flags, Positionals positionals, std::span<const std::string> words) {
+  for (std::size_t read = words.size(); read-- > 0;) {
+    const Result<Arguments> before = Arguments::parse(flags, positionals, words.first(read));
+    if (before) return before->is_on("json");
+  }
+  return false;
+}
+
 int fail(Call& call, Shape shape, std::string_view words, const Error& error) {
   if (call.json) {
     if (shape == Shape::Gait) {
@@ -101,6 +110,7 @@ int fail(Call& call, Shape shape, std::string_view words, const Error& error) {
 Json gait_error(const Error& error) {
   Json answer = Json::object({{"ok", false}, {"error_detail", details(error)}});
   gate::add_error(answer, row_of(error.code).exit_code, error.detail);
+  if (error.reason == "legacy_policy") answer.set("hint", error.hint);  // gait's own, beside the migration
   if (error.code == ErrorCode::Unavailable || error.code == ErrorCode::OverLimit) answer.set("retryable", true);
   return answer;
 }
@@ -142,8 +152,9 @@ int dispatch(std::vector<std::string> argv, Console& console) {
   flags.insert(flags.end(), std::begin(kEveryFlag), std::end(kEveryFlag));
   const std::span<const Flag> key_flags = key_file_flags(command->words);
   flags.insert(flags.end(), key_flags.begin(), key_flags.end());
-  const Result<Arguments> arguments =
-      Arguments::parse(flags, command->positionals, words.subspan(words_of(*command).size()));
+  const std::span<const std::string> rest = words.subspan(words_of(*command).size());
+  const Result<Arguments> arguments = Arguments::parse(flags, command->positionals, rest);
+  if (!arguments && command->shape == Shape::Gait) call.json = json_was_read(flags, command->positionals, rest);
   if (!arguments) return fail(call, command->shape, command->words, arguments.error());
   if (arguments->is_on("help") || arguments->is_on("h")) {
     console.answer(help_of(*command));

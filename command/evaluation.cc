@@ -38,6 +38,7 @@ Status Evaluation::judge() {
     ASSIGN_OR_RETURN(keys, signer_.keys(TokenKind::Delegation));
   }
   evidence_.judge_delegations(inputs_, decision_, gate::DelegationRules{keys}, clock_.now());
+  by_policy_ = decision_;
   if (decision_.verdict == Verdict::RequireApproval && weighs_approvals()) {
     if (oss_prod) RETURN_IF_ERROR(signer_.require_keys(TokenKind::Approval));
     if (presented_.any()) {
@@ -108,10 +109,16 @@ EvaluationAnswer Evaluation::answer() {
                         options_.check,
                         options_.simulate,
                         warnings_};
+  // gait explains what the policy says, before approvals.
+  gate::Decision by_policy = by_policy_;
+  by_policy.verdict = decision_.verdict;
+  const GateAnswer explained{inputs_,          by_policy,      judgement_,        options_.profile, said.trace_id,
+                             said.policy_path, options_.check, options_.simulate, warnings_};
   EvaluationAnswer out;
   out.members = gate_json(said);
   evidence_.put_into(out.members);
-  out.policy_explain = explain_json(said);
+  gate::put(out.members, "approval_ref", options_.approval_token_ref);
+  out.policy_explain = explain_json(explained);
   out.records = std::move(records_);
   out.notice = signer_.notice();
   out.as_gait = !signer_.has_ledger();

@@ -88,6 +88,7 @@ class Evaluation {
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   double latency_ms_ = 0;
   gate::Decision decision_;
+  gate::Decision by_policy_;  // before approvals and credentials
   std::optional<gate::ApprovalJudgement> judgement_;
   std::vector<DecisionRecord> records_;
   std::vector<std::string> warnings_;

@@ -15,6 +15,8 @@
 #include "command/gate_inputs.h"
 #include "command/gate_settings.h"
 #include "command/input_file.h"
+#include "command/kept_evidence.h"
+#include "command/key_files.h"
 #include "command/signer_address.h"
 #include "common/clock.h"
 #include "common/text.h"
@@ -36,6 +38,7 @@ constexpr Flag kOwnFlags[] = {
     {"trace-out", Flag::Kind::Text, "FILE", "where the trace goes (trace_<trace_id>.json)"},
     {"approval-audit-out", Flag::Kind::Text, "FILE", "where the approval audit goes (approval_audit_<trace_id>.json)"},
     {"evaluation-time", Flag::Kind::Text, "RFC3339", "judge rules and windows at that time; approvals go by the clock"},
+    {"gait-args", Flag::Kind::Switch, "", "trim arguments and round large integers before hashing, as gait does"},
     {"idempotency-key", Flag::Kind::Text, "TEXT", "repeat safely: the same key and inputs get the recorded answer"},
     kConfigFlag,
     kNoConfigFlag,
@@ -79,7 +82,10 @@ Status write_record(const Arguments& arguments, const DecisionRecord& record, st
   std::string flag = name + "-out";
   std::ranges::replace(flag, '_', '-');
   std::string path(name == "trace" ? arguments.text(flag) : trimmed(arguments.text(flag)));
-  if (path.empty()) path = name + "_" + std::string(trace_id) + ".json";
+  if (path.empty()) {
+    path = name + "_" + std::string(trace_id) + ".json";
+    keep_earlier(path);
+  }
   RETURN_IF_ERROR(write_output(path, record.document.gait_file()));
   gate::put(members, name + "_path", path);
   return ok();
@@ -130,6 +136,11 @@ Result<int> answer(Call& call, const Arguments& arguments, EvaluationAnswer said
 }
 
 Result<EvaluationAnswer> decide_here(const Arguments& arguments, GateInputs inputs, const std::string& correlation_id) {
+  const bool signs = !arguments.is_on("check") && !arguments.is_on("simulate");
+  if (arguments.given("evaluation-time") && signs && !in_key_file_mode(arguments)) {
+    return Error{ErrorCode::Invalid, "--evaluation-time: the signer's decisions are judged by the clock",
+                 "evaluation_time_chosen", "leave it out, or use --check or --simulate"};
+  }
   ASSIGN_OR_RETURN(DecisionEvidence evidence, DecisionEvidence::prepare(arguments));
   ASSIGN_OR_RETURN(std::vector<Json> delegations, read_delegation_tokens(arguments));
   evidence.present(std::move(delegations));

@@ -19,6 +19,7 @@ constexpr Flag kFlags[] = {
     {"intent", Flag::Kind::Text, "FILE", "the intent, JSON"},
     {"context-envelope", Flag::Kind::Text, "FILE", "evidence of the context the agent worked in"},
     {"context-evidence", Flag::Kind::Text, "KIND", "envelope (default), or intent: the intent's own claims count"},
+    {"gait-args", Flag::Kind::Switch, "", "trim arguments and round large integers before hashing, as gait does"},
     {"wrkr-inventory", Flag::Kind::Text, "FILE", "what is known of tools: rules may ask for it"},
     {"kill-switch-state", Flag::Kind::Text, "FILE", "who is stopped"},
     {"profile", Flag::Kind::Text, "NAME", "standard (default) or oss-prod"},

@@ -10,6 +10,7 @@
 #include "command/tool_inventory.h"
 #include "common/text.h"
 #include "gate/context_envelope.h"
+#include "gate/go_texts.h"
 #include "gate/kill_switch.h"
 
 namespace countersign::command {
@@ -30,8 +31,12 @@ Result<UtcTime> evaluation_time(const Arguments& arguments, UtcTime now) {
   const std::string_view text = trimmed(arguments.text("evaluation-time"));
   if (text.empty()) return now;
   Result<UtcTime> time = UtcTime::parse(text);
-  if (!time) return invalid("invalid --evaluation-time: " + time.error().detail);
+  if (!time) return invalid("invalid --evaluation-time: " + gate::go_time_complaint(text));
   return time;
+}
+
+gate::ArgsReading args_reading(const Arguments& arguments) {
+  return arguments.is_on("gait-args") ? gate::ArgsReading::AsGait : gate::ArgsReading::Bound;
 }
 
 // gait-formats §7 step 0: an unreadable state stops what is risky, and is an error for the rest.
@@ -58,7 +63,7 @@ Result<gate::Evidence> kill_switch(const Arguments& arguments, const gate::Inten
 
 Result<GateInputs> gate_inputs(const Arguments& settings, GateQuestion question) {
   ASSIGN_OR_RETURN(const gate::ContextTrust trust, context_trust(settings));
-  ASSIGN_OR_RETURN(gate::Intent intent, gate::Intent::parse(question.intent_document));
+  ASSIGN_OR_RETURN(gate::Intent intent, gate::Intent::parse(question.intent_document, args_reading(settings)));
   ASSIGN_OR_RETURN(gate::Evidence evidence, kill_switch(settings, intent));
   std::vector<std::string> warnings;
   ASSIGN_OR_RETURN(evidence.inventory, read_tool_inventory(settings, intent, warnings));
@@ -93,7 +98,8 @@ Result<GateInputs> read_gate_inputs(const Arguments& arguments, UtcTime now) {
   ASSIGN_OR_RETURN(const std::string policy_text, read_input("policy", policy_path));
   ASSIGN_OR_RETURN(gate::Policy policy, gate::Policy::parse(policy_text));
   const Digest policy_digest = policy.policy_digest();
-  ASSIGN_OR_RETURN(Json document, read_document("intent", intent_path));
+  ASSIGN_OR_RETURN(const std::string intent_text, read_input("intent", intent_path));
+  ASSIGN_OR_RETURN(Json document, gate::Intent::read(intent_text, args_reading(arguments)));
   GateQuestion question{std::move(policy), policy_digest, std::move(document), {}, evaluated_at};
   if (const std::string path(trimmed(arguments.text("context-envelope"))); !path.empty()) {
     question.envelope = [&arguments, path]() -> Result<std::optional<gate::ContextEnvelope>> {

@@ -75,9 +75,12 @@ class Json {
     // gait's documents: an unpaired surrogate escape reads as U+FFFD (gait-formats §3.1) instead of being refused, and
     // members whose names differ only by case count as repeated.
     bool gait = false;
+    // Integers beyond 2^53, which many readers round to another number, are refused (reason "inexact_integer").
+    bool exact_integers = false;
   };
-  // One JSON value and white space, nothing else. Fails with Invalid on bad UTF-8, a byte order mark, repeated members
-  // (reason "repeated_member"), depth, numbers beyond a double, trailing bytes; with TooLarge beyond `bytes`.
+  // One JSON value and white space, nothing else. Fails with Invalid on bad UTF-8 (reason "invalid_utf8"), a byte order
+  // mark, repeated members ("repeated_member"), depth, numbers beyond a double, trailing bytes; with TooLarge beyond
+  // `bytes`. The detail names the member where there is one; of gait's documents it is Go's where Go refuses too.
   static Result<Json> parse(std::string_view text, const Limits& limits);
   static Result<Json> parse(std::string_view text) { return parse(text, Limits{}); }
 

@@ -43,8 +43,12 @@ class Handler {
   bool on_string_part(string_view part, std::size_t, error_code&) { return collect(part); }
   bool on_string(string_view part, std::size_t, error_code&) { return builder_.text(whole(part)), clear(); }
   bool on_number_part(string_view part, error_code&) { return collect(part); }
-  bool on_int64(std::int64_t value, string_view, error_code&) { return builder_.value(value), clear(); }
-  bool on_uint64(std::uint64_t value, string_view, error_code&) {
+  bool on_int64(std::int64_t value, string_view, error_code& error) {
+    if (exact_integers && (value > kMostExact || value < -kMostExact)) return refuse_inexact(error);
+    return builder_.value(value), clear();
+  }
+  bool on_uint64(std::uint64_t value, string_view, error_code& error) {
+    if (exact_integers && value > static_cast<std::uint64_t>(kMostExact)) return refuse_inexact(error);
     if (value <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
       builder_.value(static_cast<std::int64_t>(value));
     } else {
@@ -54,7 +58,9 @@ class Handler {
   }
   bool on_double(double, string_view part, error_code& error) {
     // Boost 1.81 rounds some literals to a neighbouring double; digests need the nearest one.
-    const double value = nearest(whole(part));
+    const std::string_view literal = whole(part);
+    if (exact_integers && literal.find_first_of(".eE") == std::string_view::npos) return refuse_inexact(error);
+    const double value = nearest(literal);
     clear();
     if (!std::isfinite(value)) {
       out_of_range = true;
@@ -68,9 +74,17 @@ class Handler {
   bool on_comment_part(string_view, error_code&) { return true; }
   bool on_comment(string_view, error_code&) { return true; }
 
+  bool exact_integers = false;  // Json::Limits::exact_integers
   bool out_of_range = false;
+  bool inexact = false;
 
  private:
+  static constexpr std::int64_t kMostExact = std::int64_t{1} << 53;
+
+  bool refuse_inexact(error_code& error) {
+    inexact = true;
+    return fail(error);
+  }
   static bool fail(error_code& error) {
     error = boost::json::error::extra_data;
     return false;
@@ -98,22 +112,37 @@ class Handler {
   std::string parts_;
 };
 
+// How the lexer left a text.
+struct Reading {
+  std::size_t used = 0;  // bytes
+  bool done = false;     // the value is complete
+  bool out_of_range = false;
+  bool inexact = false;
+  std::string_view repeated;  // the member that stood twice
+  std::string path;           // of what it was at, where the builder knows: "args.a[1]"
+  boost::system::error_code error;
+};
+
 Error too_large(std::size_t size, std::size_t limit);
-// Of a text that the lexer left at `used` with `error`, or whose value ended there; nothing where it is one JSON value.
-std::optional<Error> objection(std::string_view text, const Json::Limits& limits, std::size_t used, bool done,
-                               bool out_of_range, std::string_view repeated, const boost::system::error_code& error);
+// Nothing where `text` is one JSON value.
+std::optional<Error> objection(std::string_view text, const Json::Limits& limits, const Reading& reading);
 
 template <typename Builder>
 Status read(std::string_view text, const Json::Limits& limits, Builder& builder) {
   boost::json::parse_options options;
   options.max_depth = limits.depth;
   boost::json::basic_parser<Handler<Builder>> parser(options, builder);
-  boost::system::error_code error;
-  const std::size_t used = parser.write_some(false, text.data(), text.size(), error);
-  if (std::optional<Error> refusal =
-          objection(text, limits, used, parser.done(), parser.handler().out_of_range, builder.repeated, error)) {
-    return *std::move(refusal);
+  parser.handler().exact_integers = limits.exact_integers;
+  Reading reading;
+  reading.used = parser.write_some(false, text.data(), text.size(), reading.error);
+  reading.done = parser.done();
+  reading.out_of_range = parser.handler().out_of_range;
+  reading.inexact = parser.handler().inexact;
+  reading.repeated = builder.repeated;
+  if constexpr (requires { builder.path(); }) {
+    if (reading.error && (limits.gait || limits.exact_integers)) reading.path = builder.path();
   }
+  if (std::optional<Error> refusal = objection(text, limits, reading)) return *std::move(refusal);
   return ok();
 }
 

@@ -4,6 +4,7 @@
 
 #include "common/hex_digit.h"
 #include "common/json.h"
+#include "common/json_complaint.h"
 #include "common/json_lexer.h"
 #include "common/text.h"
 
@@ -44,6 +45,23 @@ class Builder {
       open_.back().value.as_object().emplace_back(std::move(key_), std::forward<Child>(child));
       key_.clear();
     }
+  }
+
+  // Of the member being read: "args.a[1]".
+  std::string path() const {
+    constexpr std::size_t kMost = 200;
+    std::string out;
+    for (std::size_t i = 0; i < open_.size(); ++i) {
+      if (out.size() > kMost) return out + "…";
+      const Json& value = open_[i].value;
+      if (value.is_array()) {
+        out += "[" + std::to_string(value.as_array().size()) + "]";
+        continue;
+      }
+      const std::string& name = i + 1 < open_.size() ? open_[i + 1].key : key_;
+      if (!name.empty()) out += (out.empty() ? "" : ".") + name.substr(0, 64);
+    }
+    return out;
   }
 
   Json whole;
@@ -137,23 +155,42 @@ Error too_large(std::size_t size, std::size_t limit) {
                "a JSON document of " + std::to_string(size) + " bytes; the limit is " + std::to_string(limit)};
 }
 
-std::optional<Error> objection(std::string_view text, const Json::Limits& limits, std::size_t used, bool done,
-                               bool out_of_range, std::string_view repeated, const boost::system::error_code& error) {
-  if (!repeated.empty()) {
+std::optional<Error> objection(std::string_view text, const Json::Limits& limits, const Reading& reading) {
+  const std::string at = reading.path.empty() ? std::string() : " at " + reading.path;
+  if (!reading.repeated.empty()) {
+    return Error{
+        ErrorCode::Invalid,
+        "the member \"" + std::string(reading.repeated.substr(0, 64)) + "\" stands twice in one JSON object" + at,
+        "repeated_member"};
+  }
+  if (reading.inexact) {
     return Error{ErrorCode::Invalid,
-                 "the member \"" + std::string(repeated.substr(0, 64)) + "\" stands twice in one JSON object",
-                 "repeated_member"};
+                 "an integer beyond 2^53" + at +
+                     ", which readers round to another number: a digest cannot tell the two "
+                     "apart",
+                 "inexact_integer", "write it as a string"};
   }
-  if (out_of_range) return refused("a JSON number that no double can hold");
-  if (error == boost::json::error::too_deep) {
-    return refused("JSON nested deeper than " + std::to_string(limits.depth) + " levels");
+  const std::string_view rest = text.substr(std::min(reading.used, text.size()));
+  const bool complete = !reading.error && reading.done && rest.find_first_not_of(" \t\r\n") == std::string_view::npos;
+  if (complete) return std::nullopt;
+  if (limits.gait) {
+    if (std::string complaint = json_complaint(text).text; !complaint.empty()) return refused(std::move(complaint));
   }
-  if (error) return refused("not JSON: " + error.message() + " at byte " + std::to_string(used));
-  if (!done) return refused("not JSON: the text ends too early");
-  for (const char c : text.substr(used)) {
-    if (c != ' ' && c != '\t' && c != '\r' && c != '\n') return refused("bytes after the end of the JSON value");
+  if (reading.out_of_range)
+    return Error{ErrorCode::Invalid, "a JSON number that no double can hold" + at, "number_range"};
+  if (reading.error == boost::json::error::too_deep) {
+    return refused("JSON nested deeper than " + std::to_string(limits.depth) + " levels" + at);
   }
-  return std::nullopt;
+  if (!is_utf8(text)) {
+    return Error{ErrorCode::Invalid,
+                 "not JSON: bytes" + at + " that are no UTF-8, by byte " + std::to_string(reading.used),
+                 "invalid_utf8"};
+  }
+  if (reading.error) {
+    return refused("not JSON: " + reading.error.message() + " at byte " + std::to_string(reading.used));
+  }
+  if (!reading.done) return refused("not JSON: the text ends too early");
+  return refused("bytes after the end of the JSON value");
 }
 
 }  // namespace json_lexer

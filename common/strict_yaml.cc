@@ -15,8 +15,12 @@ namespace {
 
 // Thrown and caught in this file only: yaml-cpp has no other way to stop a parse.
 struct Refusal {
-  std::string what;
-  int line;
+  YamlFault fault;
+  Refusal(std::string what, const YAML::Mark& mark) {
+    fault.what = std::move(what);
+    fault.line = mark.line + 1;
+    fault.column = mark.column + 1;
+  }
 };
 
 // Builds our tree from yaml-cpp's events. Aliases are expanded by copy, under the node limit, so that an expansion bomb
@@ -27,22 +31,17 @@ class TreeBuilder : public YAML::EventHandler {
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    YamlNode node;
-    node.line = mark.line + 1;
-    complete(std::move(node), anchor);
-  }
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { complete(node_at(mark), anchor, mark); }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto known = anchors_.find(anchor);
-    if (known == anchors_.end()) throw Refusal{"an alias inside its own anchor", mark.line + 1};
-    count(known->second, mark.line + 1);
+    if (known == anchors_.end()) throw Refusal{"an alias inside its own anchor", mark};
+    count(known->second, mark);
     YamlNode copy = known->second;
-    place(std::move(copy));
+    place(std::move(copy), mark);
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
-    YamlNode node;
-    node.line = mark.line + 1;
+    YamlNode node = node_at(mark);
     node.plain = tag == "?";
     node.tag = tag == "?" || tag == "!" ? "" : tag;
     if (node.plain && (value.empty() || value == "~" || value == "null" || value == "Null" || value == "NULL")) {
@@ -56,7 +55,7 @@ class TreeBuilder : public YAML::EventHandler {
       node.kind = YamlNode::Kind::Scalar;
       node.scalar = value;
     }
-    complete(std::move(node), anchor);
+    complete(std::move(node), anchor, mark);
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
@@ -71,24 +70,42 @@ class TreeBuilder : public YAML::EventHandler {
 
   YamlNode root;
 
+  // The innermost sequence that is not closed yet; null where there is none.
+  const YamlNode* open_sequence() const {
+    for (auto open = open_.rbegin(); open != open_.rend(); ++open) {
+      if (open->node.kind == YamlNode::Kind::Sequence) return &open->node;
+    }
+    return nullptr;
+  }
+
  private:
   struct Open {
     YamlNode node;
     YAML::anchor_t anchor = 0;
+    YAML::Mark mark;
     bool has_key = false;
     std::string key;
+    YAML::Mark key_mark;
   };
+
+  static YamlNode node_at(const YAML::Mark& mark) {
+    YamlNode node;
+    node.line = mark.line + 1;
+    node.column = mark.column + 1;
+    return node;
+  }
 
   bool expects_key() const {
     return !open_.empty() && open_.back().node.kind == YamlNode::Kind::Map && !open_.back().has_key;
   }
 
   void open(YamlNode::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
-    if (expects_key()) throw Refusal{"a key that is no scalar", mark.line + 1};
-    if (open_.size() >= limits_.depth) throw Refusal{"nested too deeply", mark.line + 1};
+    if (expects_key()) throw Refusal{"a key that is no scalar", mark};
+    if (open_.size() >= limits_.depth) throw Refusal{"nested too deeply", mark};
     Open frame;
+    frame.node = node_at(mark);
     frame.node.kind = kind;
-    frame.node.line = mark.line + 1;
+    frame.mark = mark;
     frame.node.tag = tag == "?" || tag == "!" ? "" : tag;
     frame.anchor = anchor;
     open_.push_back(std::move(frame));
@@ -97,22 +114,22 @@ class TreeBuilder : public YAML::EventHandler {
   void close() {
     Open frame = std::move(open_.back());
     open_.pop_back();
-    complete(std::move(frame.node), frame.anchor);
+    complete(std::move(frame.node), frame.anchor, frame.mark);
   }
 
-  void count(const YamlNode& node, int line) {
-    if (++nodes_ > limits_.nodes) throw Refusal{"too many nodes", line};
-    for (const YamlNode& element : node.sequence) count(element, line);
-    for (const auto& member : node.map) count(member.second, line);
+  void count(const YamlNode& node, const YAML::Mark& mark) {
+    if (++nodes_ > limits_.nodes) throw Refusal{"too many nodes", mark};
+    for (const YamlNode& element : node.sequence) count(element, mark);
+    for (const auto& member : node.map) count(member.second, mark);
   }
 
-  void complete(YamlNode node, YAML::anchor_t anchor) {
-    if (++nodes_ > limits_.nodes) throw Refusal{"too many nodes", node.line};
+  void complete(YamlNode node, YAML::anchor_t anchor, const YAML::Mark& mark) {
+    if (++nodes_ > limits_.nodes) throw Refusal{"too many nodes", mark};
     if (anchor != 0) anchors_[anchor] = node;
-    place(std::move(node));
+    place(std::move(node), mark);
   }
 
-  void place(YamlNode node) {
+  void place(YamlNode node, const YAML::Mark& mark) {
     if (open_.empty()) {
       root = std::move(node);
       return;
@@ -123,14 +140,22 @@ class TreeBuilder : public YAML::EventHandler {
       return;
     }
     if (!parent.has_key) {
-      if (node.kind != YamlNode::Kind::Scalar) throw Refusal{"a key that is no scalar", node.line};
-      if (parent.node.find(node.scalar) != nullptr) {
-        throw Refusal{"the key \"" + node.scalar.substr(0, 64) + "\" stands twice", node.line};
+      if (node.kind != YamlNode::Kind::Scalar) throw Refusal{"a key that is no scalar", mark};
+      if (const YamlNode* first = parent.node.find(node.scalar)) {
+        Refusal refusal{"the key \"" + node.scalar.substr(0, 64) + "\" stands twice", mark};
+        refusal.fault.kind = YamlFault::Kind::RepeatedKey;
+        refusal.fault.key = node.scalar;
+        refusal.fault.first_line = first->key_line;
+        refusal.fault.first_column = first->key_column;
+        throw refusal;
       }
       parent.key = std::move(node.scalar);
+      parent.key_mark = mark;
       parent.has_key = true;
       return;
     }
+    node.key_line = parent.key_mark.line + 1;
+    node.key_column = parent.key_mark.column + 1;
     parent.node.map.emplace_back(std::move(parent.key), std::move(node));
     parent.has_key = false;
   }
@@ -159,6 +184,21 @@ Error yaml_error(int line, const std::string& what) {
   return Error{ErrorCode::Invalid, "YAML, line " + std::to_string(line) + ": " + what};
 }
 
+YamlFault fault_of(const YAML::Exception& failure, const TreeBuilder& builder) {
+  YamlFault fault;
+  fault.line = failure.mark.line + 1;
+  fault.column = failure.mark.column + 1;
+  fault.what = failure.msg;
+  if (failure.msg == YAML::ErrorMsg::TAB_IN_INDENTATION) fault.kind = YamlFault::Kind::Tab;
+  const YamlNode* open = builder.open_sequence();
+  if (open != nullptr && failure.msg == YAML::ErrorMsg::END_OF_SEQ_FLOW) {
+    fault.kind = YamlFault::Kind::OpenSequence;
+    fault.line = open->line;
+    fault.column = open->column;
+  }
+  return fault;
+}
+
 }  // namespace
 
 const YamlNode* YamlNode::find(std::string_view key) const {
@@ -168,7 +208,7 @@ const YamlNode* YamlNode::find(std::string_view key) const {
   return nullptr;
 }
 
-Result<YamlNode> parse_yaml(std::string_view text, const YamlLimits& limits) {
+Result<YamlNode> parse_yaml(std::string_view text, const YamlLimits& limits, YamlFault* fault) {
   if (text.size() > limits.bytes) {
     return Error{ErrorCode::TooLarge, "a YAML document larger than " + std::to_string(limits.bytes) + " bytes"};
   }
@@ -181,8 +221,10 @@ Result<YamlNode> parse_yaml(std::string_view text, const YamlLimits& limits) {
     AnotherDocument rest;
     if (limits.single_document && parser.HandleNextDocument(rest)) return yaml_error(1, "more than one document");
   } catch (const Refusal& refusal) {
-    return yaml_error(refusal.line, refusal.what);
+    if (fault != nullptr) *fault = refusal.fault;
+    return yaml_error(refusal.fault.line, refusal.fault.what);
   } catch (const YAML::Exception& failure) {
+    if (fault != nullptr) *fault = fault_of(failure, builder);
     return yaml_error(failure.mark.line + 1, failure.msg);
   }
   return std::move(builder.root);

@@ -22,7 +22,10 @@ struct YamlNode {
   std::string tag;     // "!" tags as written, empty for none
   std::vector<YamlNode> sequence;
   std::vector<std::pair<std::string, YamlNode>> map;  // in file order, keys unique
-  int line = 0;                                       // 1-based
+  int line = 0;                                       // 1-based, as the others
+  int column = 0;
+  int key_line = 0;  // of the key it stands under, in a Map
+  int key_column = 0;
 
   const YamlNode* find(std::string_view key) const;
 };
@@ -34,9 +37,22 @@ struct YamlLimits {
   bool single_document = true;  // a second document is an error; otherwise it is ignored
 };
 
+// What stopped a parse, for those who say it in other words.
+struct YamlFault {
+  enum class Kind { Other, RepeatedKey, OpenSequence, Tab };
+  Kind kind = Kind::Other;
+  int line = 0;  // 1-based, of what is wrong: the second key, the bracket that is never closed
+  int column = 0;
+  std::string key;  // of a RepeatedKey; it stood first at:
+  int first_line = 0;
+  int first_column = 0;
+  std::string what;  // in our words
+};
+
 // Parses the first document. An empty text is a Null node. Plain `null`, `~` and nothing are Null.
-// Fails with Invalid naming the line on bad syntax, repeated keys, keys that are no scalars, and exceeded limits.
-Result<YamlNode> parse_yaml(std::string_view text, const YamlLimits& limits);
+// Fails with Invalid naming the line on bad syntax, repeated keys, keys that are no scalars, and exceeded limits; then
+// `fault` tells more, where one is given.
+Result<YamlNode> parse_yaml(std::string_view text, const YamlLimits& limits, YamlFault* fault = nullptr);
 
 // Reads the members of one mapping, each once; `finish` refuses what nobody asked for. Errors name the path
 // ("roles.trace.token").

@@ -11,8 +11,6 @@
 namespace countersign::gate {
 namespace {
 
-constexpr std::string_view kWildcard = "*";
-
 // What can be said of a token, verified or not, for the audit.
 ApprovalEntry entry_of(const Json& token) {
   ApprovalEntry entry;
@@ -51,11 +49,10 @@ Extent extent_of(const Intent& intent) {
   return extent;
 }
 
-bool covers(const std::vector<std::string>& scope, const std::vector<std::string>& required, bool wildcard_counts) {
-  const auto has = [&scope](std::string_view word) {
+bool covers(const std::vector<std::string>& scope, const std::vector<std::string>& required) {
+  return std::all_of(required.begin(), required.end(), [&scope](const std::string& word) {
     return std::find(scope.begin(), scope.end(), word) != scope.end();
-  };
-  return (wildcard_counts && has(kWildcard)) || std::all_of(required.begin(), required.end(), has);
+  });
 }
 
 bool exceeds(const Json& token, std::string_view limit, std::int64_t count) {
@@ -66,7 +63,7 @@ bool exceeds(const Json& token, std::string_view limit, std::int64_t count) {
 // Steps 3 to 6 on a token whose signature holds; empty where it counts.
 std::string_view objection(const Json& token, const ApprovalEntry& entry, const JudgedIntent& judged,
                            const Digest& intent_digest, const Digest& policy_digest, const Decision& decision,
-                           const ApprovalRules& rules, UtcTime now) {
+                           UtcTime now) {
   const Intent& intent = judged.intent;
   if (token.text("intent_digest") != intent_digest.hex()) return "approval_token_intent_mismatch";
   if (token.text("policy_digest") != policy_digest.hex()) return "approval_token_policy_mismatch";
@@ -76,7 +73,7 @@ std::string_view objection(const Json& token, const ApprovalEntry& entry, const 
     }
   }
   if (now >= entry.expires_at) return "approval_token_expired";
-  if (!covers(entry.scope, decision.required_scopes, rules.wildcard_counts)) return "approval_token_scope_mismatch";
+  if (!covers(entry.scope, decision.required_scopes)) return "approval_token_scope_mismatch";
   const Extent extent = extent_of(intent);
   if (exceeds(token, "max_targets", extent.targets)) return "approval_token_max_targets_exceeded";
   if (exceeds(token, "max_ops", extent.operations)) return "approval_token_max_ops_exceeded";
@@ -125,7 +122,7 @@ ApprovalEntry judge_token(const Json& token, const JudgedIntent& judged, const D
   const Json& document = verified->document();
   ApprovalEntry entry = entry_of(document);
   entry.error_code = identity_key(entry.approver_identity)
-                         ? objection(document, entry, judged, intent_digest, policy_digest, decision, rules, now)
+                         ? objection(document, entry, judged, intent_digest, policy_digest, decision, now)
                          : "approval_token_invalid";
   entry.valid = entry.error_code.empty();
   return entry;

@@ -1,5 +1,5 @@
-// Whether the approvals presented suffice for a decision (reference: gait-formats §9.3–9.5, with stricter identities:
-// two spellings of one person count once, and so do two files with one token id).
+// Whether the approvals presented suffice for a decision (reference: gait-formats §9.3–9.5, but stricter: two spellings
+// of one person count once, and so do two files with one token id; a scope "*" covers nothing).
 #pragma once
 
 #include <cstdint>
@@ -27,10 +27,9 @@ struct ApprovalEntry {
   Json json() const;
 };
 
-// The key set in which approvals are looked up, and how strictly a token is read.
+// The key set in which approvals are looked up.
 struct ApprovalRules {
   const keymgmt::KeySet& keys;
-  bool wildcard_counts = false;  // gait lets a scope "*" cover everything; only key-file mode does
 };
 
 struct ApprovalJudgement {

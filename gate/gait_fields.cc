@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/text.h"
+#include "gate/go_texts.h"
 
 namespace countersign::gate {
 namespace {
@@ -51,7 +52,7 @@ void GaitFields::mistyped(std::string_view name, const Json& value, std::string_
 }
 
 const Json* GaitFields::member(std::string_view name) {
-  asked_.emplace_back(name);
+  asked_.push_back(name);
   const Json* found = nullptr;
   for (const Json::Member& member : object_.as_object()) {
     if (!folds_to(member.first, name)) continue;
@@ -113,11 +114,7 @@ void GaitFields::time(std::string_view name, UtcTime& out) {
   if (value == nullptr) return;
   if (!value->is_string()) return error_.add("Time.UnmarshalJSON: input is not a JSON string");
   const Result<UtcTime> time = UtcTime::parse(value->as_string());
-  if (!time) {
-    const std::string quoted = "\"" + value->as_string() + "\"";
-    return error_.add("parsing time " + quoted + " as \"2006-01-02T15:04:05Z07:00\": cannot parse " + quoted +
-                      " as \"2006\"");
-  }
+  if (!time) return error_.add(go_time_complaint(value->as_string()));
   out = *time;
 }
 

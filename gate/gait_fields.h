@@ -59,7 +59,7 @@ class GaitFields {
   const Json& object_;
   std::string path_;
   FirstError& error_;
-  std::vector<std::string> asked_;
+  std::vector<std::string_view> asked_;  // names are literals
 };
 
 // "sha256 hex": exactly 64 lower-case hex digits.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/json_complaint.h"
 #include "gate/intent_reader.h"
 #include "gate/optional_members.h"
 
@@ -103,6 +104,18 @@ std::optional<std::vector<std::string>> argv_of(const Json& args) {
   return out;
 }
 
+// Go's words for a number that no double can hold: the field is the free map around it, where there is one.
+std::string beyond_double(std::string_view text) {
+  const JsonComplaint complaint = json_complaint(text);
+  std::string field = "IntentRequest";
+  for (const std::string& name : complaint.path) {
+    field += "." + name;
+    if (name == "args" || name == "auth_context") break;
+  }
+  return "json: cannot unmarshal number " + complaint.number.substr(0, 64) + " into Go struct field " + field +
+         " of type float64";
+}
+
 }  // namespace
 
 Json SkillProvenance::json() const {
@@ -163,23 +176,25 @@ Json Sandbox::json() const {
   return out;
 }
 
-Result<Intent> Intent::parse(std::string_view text) {
-  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
-    return Error{ErrorCode::Invalid, "parse intent json: unexpected end of JSON input"};
-  }
-  const Result<Json> document = Json::parse(text, Json::Limits{.gait = true});
-  if (!document) {
-    Error error = document.error();
-    error.detail = "parse intent json: " + error.detail;
-    return error;
-  }
-  return parse(*document);
+Result<Json> Intent::read(std::string_view text, ArgsReading args) {
+  const Json::Limits limits{.gait = true, .exact_integers = args == ArgsReading::Bound};
+  Result<Json> document = Json::parse(text, limits);
+  if (document) return document;
+  Error error = document.error();
+  if (error.reason == "number_range") error.detail = beyond_double(text);
+  error.detail = "parse intent json: " + error.detail;
+  return error;
 }
 
-Result<Intent> Intent::parse(const Json& document) {
+Result<Intent> Intent::parse(std::string_view text, ArgsReading args) {
+  ASSIGN_OR_RETURN(const Json document, read(text, args));
+  return parse(document, args);
+}
+
+Result<Intent> Intent::parse(const Json& document, ArgsReading args) {
   ASSIGN_OR_RETURN(IntentFields fields, read_intent(document));
   std::optional<std::vector<std::string>> argv = argv_of(fields.args);
-  RETURN_IF_ERROR(normalise_intent(fields));
+  RETURN_IF_ERROR(normalise_intent(fields, args));
   Intent intent(std::move(fields));
   intent.argv_ = std::move(argv);
   return intent;

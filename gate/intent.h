@@ -168,16 +168,27 @@ struct IntentFields {
   std::optional<std::vector<ScriptStep>> script;
 };
 
+// What becomes of arguments that a digest does not tell from others: texts and keys of args with outer white space,
+// which gait trims before it hashes, and integers beyond 2^53, which it rounds.
+enum class ArgsReading {
+  Bound,   // refused, reasons "unbound_white_space" and "inexact_integer": what is approved is what runs
+  AsGait,  // trimmed and rounded
+};
+
 // A normalised intent: only parse makes one.
 class Intent {
  public:
-  // `text` is a gait document (Json::Limits::gait): members match without regard to case, unknown ones are ignored,
-  // repeated ones refused. Fails with Invalid (exit 6); the detail is gait's text where gait refuses too
+  // The JSON of an intent's text, a gait document (Json::Limits::gait). Fails with Invalid, "parse intent json: …".
+  static Result<Json> read(std::string_view text, ArgsReading args = ArgsReading::Bound);
+  // Members match without regard to case, unknown ones are ignored, repeated ones refused. Fails with Invalid (exit 6);
+  // the detail is gait's text where gait refuses too
   // ("parse intent json: …", "normalize intent: …"). Two argument keys that become equal by trimming are refused, since
   // either of them could be what runs.
-  static Result<Intent> parse(std::string_view text);
-  static Result<Intent> parse(const std::string& text) { return parse(std::string_view(text)); }
-  static Result<Intent> parse(const Json& document);
+  static Result<Intent> parse(std::string_view text, ArgsReading args = ArgsReading::Bound);
+  static Result<Intent> parse(const std::string& text, ArgsReading args = ArgsReading::Bound) {
+    return parse(std::string_view(text), args);
+  }
+  static Result<Intent> parse(const Json& document, ArgsReading args = ArgsReading::Bound);
 
   const IntentFields& fields() const { return fields_; }
   const IntentContext& context() const { return fields_.context; }

@@ -13,6 +13,7 @@ namespace countersign::gate {
 namespace {
 
 constexpr std::size_t kMostSteps = 64;
+constexpr std::int64_t kMostExact = std::int64_t{1} << 53;
 constexpr std::string_view kAgeClaim = "context_age_seconds";
 
 constexpr std::string_view kProvenanceSources[] = {"user", "tool_output", "external", "system"};
@@ -49,32 +50,55 @@ Status require_digest(std::string_view value, const std::string& what) {
   return refused(what + " must be sha256 hex");
 }
 
-// Trims every text and every key below `value`. Depth is bounded by the JSON reader.
-Status trim_free_data(Json& value, const std::string& what) {  // NOLINT(misc-no-recursion)
+Error unbound(const std::string& path) {
+  return Error{ErrorCode::Invalid,
+               path +
+                   " begins or ends with white space, which the digest does not cover: another text would be approved "
+                   "with it",
+               "unbound_white_space", "trim it, or pass --gait-args to have it trimmed as gait does"};
+}
+
+// Trims every text and every key below `value`, or refuses what trimming changes. Depth is bounded by the JSON reader.
+Status trim_free_data(Json& value, const std::string& what, const std::string& path,
+                      ArgsReading reading) {  // NOLINT(misc-no-recursion)
+  const auto changes = [reading](std::string_view text) {
+    return reading == ArgsReading::Bound && trimmed(text).size() != text.size();
+  };
+  if (value.is_integer() && reading == ArgsReading::Bound &&
+      (value.as_integer() > kMostExact || value.as_integer() < -kMostExact)) {
+    return Error{ErrorCode::Invalid, path + " is an integer beyond 2^53, which its digest does not tell from others",
+                 "inexact_integer", "write it as a string, or pass --gait-args to have it rounded as gait does"};
+  }
   if (value.is_string()) {
+    if (changes(value.as_string())) return unbound(path);
     trim(value.as_string());
   } else if (value.is_array()) {
-    for (Json& element : value.as_array()) RETURN_IF_ERROR(trim_free_data(element, what));
+    for (std::size_t i = 0; i < value.as_array().size(); ++i) {
+      RETURN_IF_ERROR(trim_free_data(value.as_array()[i], what, path + "[" + std::to_string(i) + "]", reading));
+    }
   } else if (value.is_object()) {
     std::set<std::string, std::less<>> keys;
     for (Json::Member& member : value.as_object()) {
+      if (trimmed(member.first).empty()) return refused(what + " contains empty key");
+      if (changes(member.first)) return unbound("a key of " + path);
       trim(member.first);
-      if (member.first.empty()) return refused(what + " contains empty key");
       // gait lets one of the two win at random (gait-formats §19.8): approved and executed could differ.
       if (!keys.insert(member.first).second) {
         return refused(what + " contains keys that are equal without outer white space: " + member.first);
       }
-      RETURN_IF_ERROR(trim_free_data(member.second, what));
+      RETURN_IF_ERROR(trim_free_data(member.second, what, path + "." + member.first, reading));
     }
   }
   return ok();
 }
 
-Status normalise_args(Json& args) {
+Status normalise_args(Json& args, const std::string& path, ArgsReading reading) {
   if (args.is_null()) args = Json(Json::Object{});
-  const Status status = trim_free_data(args, "args");
-  if (!status) return refused("normalize args: " + status.error().detail);
-  return ok();
+  Status status = trim_free_data(args, "args", path, reading);
+  if (status) return status;
+  Error error = status.error();
+  if (error.reason.empty()) error.detail = "normalize args: " + error.detail;
+  return error;
 }
 
 template <typename T>
@@ -131,7 +155,7 @@ Status normalise_provenance(std::vector<ArgProvenance>& entries) {
   return ok();
 }
 
-Status normalise_script(std::vector<ScriptStep>& steps) {
+Status normalise_script(std::vector<ScriptStep>& steps, ArgsReading args) {
   if (steps.empty()) return refused("script.steps must not be empty");
   if (steps.size() > kMostSteps) {
     return refused("script.steps exceeds max supported steps (" + std::to_string(kMostSteps) + ")");
@@ -139,7 +163,7 @@ Status normalise_script(std::vector<ScriptStep>& steps) {
   for (ScriptStep& step : steps) {
     trim_and_lower(step.tool_name);
     if (step.tool_name.empty()) return refused("script step tool_name is required");
-    RETURN_IF_ERROR(normalise_args(step.args));
+    RETURN_IF_ERROR(normalise_args(step.args, "script.steps[" + std::to_string(&step - steps.data()) + "].args", args));
     RETURN_IF_ERROR(normalise_targets(step.targets, step.tool_name));
     RETURN_IF_ERROR(normalise_provenance(step.arg_provenance));
   }
@@ -276,7 +300,9 @@ Status normalise_context(IntentContext& context) {
   RETURN_IF_ERROR(require_known(context.credential_source, kCredentialSources, "context.credential_source"));
   RETURN_IF_ERROR(require_known(context.credential_access_type, kAccessTypes, "context.credential_access_type"));
   if (context.credential_ttl_seconds < 0) return refused("context.credential_ttl_seconds must be >= 0");
-  const Status status = trim_free_data(context.auth_context, "auth_context");
+  // Never executed: what an agent says about itself may be trimmed.
+  const Status status =
+      trim_free_data(context.auth_context, "auth_context", "context.auth_context", ArgsReading::AsGait);
   if (!status) return refused("normalize context.auth_context: " + status.error().detail);
   RETURN_IF_ERROR(refuse_credentials(context.auth_context, "context.auth_context"));
   context.credential_scopes = text_set(context.credential_scopes, false);
@@ -331,12 +357,12 @@ void gather_from_steps(IntentFields& fields) {
   }
 }
 
-Status normalise_parts(IntentFields& fields) {
-  if (fields.script) RETURN_IF_ERROR(normalise_script(*fields.script));
+Status normalise_parts(IntentFields& fields, ArgsReading args) {
+  if (fields.script) RETURN_IF_ERROR(normalise_script(*fields.script, args));
   trim_and_lower(fields.tool_name);
   if (fields.script) fields.tool_name = "script";
   if (fields.tool_name.empty()) return refused("tool_name is required");
-  RETURN_IF_ERROR(normalise_args(fields.args));
+  RETURN_IF_ERROR(normalise_args(fields.args, "args", args));
   RETURN_IF_ERROR(refuse_credentials(fields.args, "args"));
   if (fields.script) gather_from_steps(fields);
   RETURN_IF_ERROR(normalise_targets(fields.targets, fields.tool_name));
@@ -350,10 +376,12 @@ Status normalise_parts(IntentFields& fields) {
 
 }  // namespace
 
-Status normalise_intent(IntentFields& fields) {
-  const Status status = normalise_parts(fields);
-  if (!status) return refused("normalize intent: " + status.error().detail);
-  return ok();
+Status normalise_intent(IntentFields& fields, ArgsReading args) {
+  Status status = normalise_parts(fields, args);
+  if (status) return status;
+  Error error = status.error();
+  error.detail = "normalize intent: " + error.detail;
+  return error;
 }
 
 }  // namespace countersign::gate

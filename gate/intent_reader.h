@@ -11,6 +11,6 @@ namespace countersign::gate {
 Result<IntentFields> read_intent(const Json& document);
 
 // The second half (gait-formats §5.2), in place. Fails with Invalid, "normalize intent: …".
-Status normalise_intent(IntentFields& fields);
+Status normalise_intent(IntentFields& fields, ArgsReading args);
 
 }  // namespace countersign::gate

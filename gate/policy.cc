@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/text.h"
+#include "gate/go_texts.h"
 #include "gate/policy_reader.h"
 #include "gate/policy_rules.h"
 
@@ -89,7 +90,7 @@ Result<std::optional<McpTrust>> checked_mcp_trust(RawMcpTrust raw) {
   if (!(trust.min_score >= 0 && trust.min_score <= 1)) return refused("mcp_trust.min_score must be between 0 and 1");
   if (!max_age.empty()) {
     const Result<std::chrono::nanoseconds> age = parse_duration(max_age);
-    if (!age) return refused("parse mcp_trust.max_age: " + age.error().detail);
+    if (!age) return refused("parse mcp_trust.max_age: " + go_duration_complaint(max_age));
     if (age->count() <= 0) return refused("mcp_trust.max_age must be > 0");
     trust.max_age = *age;
   }

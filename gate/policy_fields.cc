@@ -9,6 +9,8 @@
 namespace countersign::gate {
 namespace {
 
+constexpr std::string_view kTextTag = "tag:yaml.org,2002:str";
+
 enum class ScalarKind { Bool, Integer, Huge, Float, Text };
 
 struct Scalar {
@@ -69,7 +71,9 @@ bool read_number(std::string_view text, Scalar& out) {
 
 Scalar scalar_of(const YamlNode& node) {
   Scalar out;
-  if (!node.plain) return out;
+  // gait ignores tags, apart from YAML's own for texts.
+  const bool tagged = !node.tag.empty() && node.tag != kTextTag;
+  if (!node.plain && !tagged) return out;
   const std::string& text = node.scalar;
   if (text == "true" || text == "True" || text == "TRUE" || text == "false" || text == "False" || text == "FALSE") {
     out.kind = ScalarKind::Bool;
@@ -96,33 +100,36 @@ std::string text_of(const YamlNode& node) {
   return node.scalar;
 }
 
-std::string_view go_kind(const YamlNode& node) {
+// What goccy calls a node where it expected another kind of node, and where it decodes it into a Go value.
+struct KindName {
+  std::string_view node;
+  std::string_view value;
+};
+
+KindName kind_of(const YamlNode& node) {
   switch (node.kind) {
     case YamlNode::Kind::Null:
-      return "null";
+      return {"null", "nil"};
     case YamlNode::Kind::Sequence:
-      return "sequence";
+      return {"sequence", "[]interface {}"};
     case YamlNode::Kind::Map:
-      return "mapping";
+      return {"mapping", "map[string]interface {}"};
     case YamlNode::Kind::Scalar:
       break;
   }
-  switch (scalar_of(node).kind) {
+  switch (const Scalar scalar = scalar_of(node); scalar.kind) {
     case ScalarKind::Bool:
-      return "bool";
+      return {"boolean", "bool"};
     case ScalarKind::Integer:
+      return {"int", scalar.integer < 0 ? "int64" : "uint64"};
     case ScalarKind::Huge:
-      return "int";
+      return {"int", "uint64"};
     case ScalarKind::Float:
-      return "float64";
+      return {"float", "float64"};
     case ScalarKind::Text:
-      return "string";
+      return {"string", "string"};
   }
-  return "string";
-}
-
-std::string position(const YamlNode& node) {
-  return "[line " + std::to_string(std::max(node.line, 1)) + "] ";
+  return {"string", "string"};
 }
 
 }  // namespace
@@ -132,29 +139,38 @@ bool reads_as_number(std::string_view text) {
   return read_number(text, scalar);
 }
 
-PolicyFields::PolicyFields(const YamlNode& node, FirstError& error) : node_(node), error_(error) {
-  if (node.kind != YamlNode::Kind::Map && node.kind != YamlNode::Kind::Null) {
-    error_.add(position(node) + std::string(go_kind(node)) + " was used where mapping is expected");
-  }
+std::string yaml_position(int line, int column) {
+  return "[" + std::to_string(std::max(line, 1)) + ":" + std::to_string(std::max(column, 1)) + "] ";
+}
+
+PolicyFields::PolicyFields(const YamlNode& node, std::string_view field, FirstError& error)
+    : node_(node), field_(field), error_(error) {
+  if (node.kind != YamlNode::Kind::Map && node.kind != YamlNode::Kind::Null) misplaced(node, "mapping");
 }
 
 PolicyFields::~PolicyFields() {
   for (const auto& member : node_.map) {
     if (std::find(taken_.begin(), taken_.end(), member.first) == taken_.end()) {
-      error_.add(position(member.second) + "unknown field \"" + member.first + "\"");
+      error_.add(yaml_position(member.second.key_line, member.second.key_column) + "unknown field \"" + member.first +
+                 "\"");
     }
   }
 }
 
 const YamlNode* PolicyFields::take(std::string_view name) {
-  taken_.emplace_back(name);
+  taken_.push_back(name);
   const YamlNode* node = node_.find(name);
   return node == nullptr || node->kind == YamlNode::Kind::Null ? nullptr : node;
 }
 
 void PolicyFields::mistyped(const YamlNode& node, std::string_view wanted) {
-  error_.add(position(node) + "cannot unmarshal " + std::string(go_kind(node)) + " into Go struct field \"" +
-             taken_.back() + "\" of type " + std::string(wanted));
+  error_.add(yaml_position(node.line, node.column) + "cannot unmarshal " + std::string(kind_of(node).value) +
+             " into Go struct field " + std::string(field_) + " of type " + std::string(wanted));
+}
+
+void PolicyFields::misplaced(const YamlNode& node, std::string_view wanted) {
+  error_.add(yaml_position(node.line, node.column) + std::string(kind_of(node).node) + " was used where " +
+             std::string(wanted) + " is expected");
 }
 
 void PolicyFields::text(std::string_view name, std::string& out) {
@@ -186,7 +202,8 @@ void PolicyFields::optional_integer(std::string_view name, std::optional<std::in
   } else if (scalar.kind == ScalarKind::Float && scalar.number > -kBeyond && scalar.number < kBeyond) {
     out = static_cast<std::int64_t>(std::trunc(scalar.number));
   } else if (scalar.kind == ScalarKind::Huge || scalar.kind == ScalarKind::Float) {
-    error_.add(position(*node) + "cannot unmarshal " + node->scalar + " into Go value of type int ( overflow )");
+    error_.add(yaml_position(node->line, node->column) + "cannot unmarshal " + node->scalar +
+               " into Go value of type int ( overflow )");
   } else {
     mistyped(*node, "int");
   }
@@ -230,14 +247,14 @@ void PolicyFields::number(std::string_view name, double& out) {
 const YamlNode* PolicyFields::mapping(std::string_view name) {
   const YamlNode* node = take(name);
   if (node == nullptr || node->kind == YamlNode::Kind::Map) return node;
-  error_.add(position(*node) + std::string(go_kind(*node)) + " was used where mapping is expected");
+  misplaced(*node, "mapping");
   return nullptr;
 }
 
 const YamlNode* PolicyFields::sequence(std::string_view name) {
   const YamlNode* node = take(name);
   if (node == nullptr || node->kind == YamlNode::Kind::Sequence) return node;
-  error_.add(position(*node) + std::string(go_kind(*node)) + " was used where sequence is expected");
+  misplaced(*node, "sequence");
   return nullptr;
 }
 

@@ -16,10 +16,14 @@ namespace countersign::gate {
 // Whether a plain scalar of this text is read as a number.
 bool reads_as_number(std::string_view text);
 
+// "[2:36] ", as goccy begins its errors.
+std::string yaml_position(int line, int column);
+
 class PolicyFields {
  public:
-  // A Null node reads as an empty mapping. `node` and `error` must outlive this.
-  PolicyFields(const YamlNode& node, FirstError& error);
+  // A Null node reads as an empty mapping. `field` names it as gait's structure does ("Policy.Rules"); it, `node` and
+  // `error` must outlive this.
+  PolicyFields(const YamlNode& node, std::string_view field, FirstError& error);
   // Refuses the members that nobody asked for.
   ~PolicyFields();
   PolicyFields(const PolicyFields&) = delete;
@@ -39,10 +43,12 @@ class PolicyFields {
  private:
   const YamlNode* take(std::string_view name);
   void mistyped(const YamlNode& node, std::string_view wanted);
+  void misplaced(const YamlNode& node, std::string_view wanted);
 
   const YamlNode& node_;
+  std::string_view field_;
   FirstError& error_;
-  std::vector<std::string> taken_;
+  std::vector<std::string_view> taken_;  // names are literals
 };
 
 }  // namespace countersign::gate

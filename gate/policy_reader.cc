@@ -10,6 +10,8 @@ namespace {
 constexpr std::string_view kPrefix = "parse policy yaml: ";
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr YamlLimits kLimits{.single_document = false};  // gait reads the first document only
+constexpr std::string_view kRules = "Policy.Rules";
+constexpr std::string_view kMerge = "<<";
 
 struct LegacyMember {
   std::string_view name;
@@ -49,7 +51,9 @@ Error legacy_error(const std::vector<LegacyMember>& members) {
   return Error{ErrorCode::Invalid,
                std::string(kPrefix) + "legacy policy proposal fields are not supported [" + joined(names, ", ") +
                    "]: " + joined(advice, "; "),
-               "legacy_policy"};
+               "legacy_policy",
+               "use the repo-root `.gait.yaml` contract: `schema_id`, `schema_version`, `default_verdict`, optional "
+               "`fail_closed`, optional `mcp_trust`, and `rules`"};
 }
 
 void add_lines(const YamlNode& node, const std::string& path, SourceLines& lines) {
@@ -68,7 +72,7 @@ SourceLines lines_of(const YamlNode& node) {
 }
 
 void read_match(const YamlNode& node, FirstError& error, RawRule& raw) {
-  PolicyFields fields(node, error);
+  PolicyFields fields(node, kRules, error);
   Match& match = raw.rule.match;
   fields.text("tool_name", raw.tool_name);
   fields.texts("tool_names", match.tool_names);
@@ -79,7 +83,7 @@ void read_match(const YamlNode& node, FirstError& error, RawRule& raw) {
   fields.texts("endpoint_classes", match.endpoint_classes);
   fields.texts("discovery_method", match.discovery_methods);
   if (const YamlNode* annotations = fields.mapping("tool_annotations")) {
-    PolicyFields hints(*annotations, error);
+    PolicyFields hints(*annotations, kRules, error);
     hints.optional_boolean("readOnlyHint", match.tool_annotations.read_only);
     hints.optional_boolean("destructiveHint", match.tool_annotations.destructive);
     hints.optional_boolean("idempotentHint", match.tool_annotations.idempotent);
@@ -106,7 +110,7 @@ void read_match(const YamlNode& node, FirstError& error, RawRule& raw) {
 }
 
 void read_endpoint(const YamlNode& node, FirstError& error, RawEndpoint& raw) {
-  PolicyFields fields(node, error);
+  PolicyFields fields(node, kRules, error);
   fields.boolean("enabled", raw.enabled);
   fields.texts("path_allowlist", raw.rule.path_allowlist);
   fields.texts("path_denylist", raw.rule.path_denylist);
@@ -120,7 +124,7 @@ void read_endpoint(const YamlNode& node, FirstError& error, RawEndpoint& raw) {
 }
 
 void read_dataflow(const YamlNode& node, FirstError& error, RawDataflow& raw) {
-  PolicyFields fields(node, error);
+  PolicyFields fields(node, kRules, error);
   fields.boolean("enabled", raw.enabled);
   fields.texts("tainted_sources", raw.rule.tainted_sources);
   fields.texts("destination_kinds", raw.rule.destination_kinds);
@@ -132,7 +136,7 @@ void read_dataflow(const YamlNode& node, FirstError& error, RawDataflow& raw) {
 }
 
 void read_freeze(const YamlNode& node, FirstError& error, RawFreeze& raw) {
-  PolicyFields fields(node, error);
+  PolicyFields fields(node, kRules, error);
   fields.boolean("enabled", raw.enabled);
   fields.text("timezone", raw.rule.timezone);
   fields.text("effect", raw.effect);
@@ -142,7 +146,7 @@ void read_freeze(const YamlNode& node, FirstError& error, RawFreeze& raw) {
   const YamlNode* windows = fields.sequence("windows");
   if (windows == nullptr) return;
   for (const YamlNode& element : windows->sequence) {
-    PolicyFields members(element, error);
+    PolicyFields members(element, kRules, error);
     FreezeWindow window;
     members.text("name", window.name);
     members.text("start", window.start);
@@ -152,7 +156,7 @@ void read_freeze(const YamlNode& node, FirstError& error, RawFreeze& raw) {
 }
 
 void read_sandbox(const YamlNode& node, FirstError& error, RawSandbox& raw) {
-  PolicyFields fields(node, error);
+  PolicyFields fields(node, kRules, error);
   fields.boolean("enabled", raw.enabled);
   fields.texts("allowed_network_modes", raw.rule.allowed_network_modes);
   fields.texts("allowed_writable_path_prefixes", raw.rule.allowed_writable_path_prefixes);
@@ -164,7 +168,7 @@ void read_sandbox(const YamlNode& node, FirstError& error, RawSandbox& raw) {
 }
 
 void read_rate(const YamlNode& node, FirstError& error, RateRule& rate) {
-  PolicyFields fields(node, error);
+  PolicyFields fields(node, kRules, error);
   fields.integer("requests", rate.requests);
   fields.text("window", rate.window);
   fields.text("scope", rate.scope);
@@ -199,7 +203,7 @@ void read_demands(PolicyFields& fields, RawRule& raw) {
 
 RawRule read_rule(const YamlNode& node, FirstError& error) {
   RawRule raw;
-  PolicyFields fields(node, error);
+  PolicyFields fields(node, kRules, error);
   fields.text("name", raw.rule.name);
   fields.integer("priority", raw.rule.priority);
   fields.text("effect", raw.effect);
@@ -219,7 +223,7 @@ RawRule read_rule(const YamlNode& node, FirstError& error) {
 }
 
 void read_mcp_trust(const YamlNode& node, FirstError& error, RawMcpTrust& raw) {
-  PolicyFields fields(node, error);
+  PolicyFields fields(node, "Policy.MCPTrust", error);
   fields.boolean("enabled", raw.trust.enabled);
   fields.text("snapshot", raw.trust.snapshot);
   fields.text("action", raw.action);
@@ -231,20 +235,20 @@ void read_mcp_trust(const YamlNode& node, FirstError& error, RawMcpTrust& raw) {
 }
 
 void read_root(const YamlNode& root, FirstError& error, RawPolicy& raw) {
-  PolicyFields fields(root, error);
+  PolicyFields fields(root, "Policy", error);
   raw.lines = lines_of(root);
   fields.text("schema_id", raw.schema_id);
   fields.text("schema_version", raw.schema_version);
   fields.text("default_verdict", raw.default_verdict);
   fields.text("default_action", raw.default_action);
   if (const YamlNode* scripts = fields.mapping("scripts")) {
-    PolicyFields members(*scripts, error);
+    PolicyFields members(*scripts, "Policy.Scripts", error);
     members.integer("max_steps", raw.scripts.max_steps);
     members.integer("require_approval_above", raw.scripts.require_approval_above);
     members.boolean("block_mixed_risk", raw.scripts.block_mixed_risk);
   }
   if (const YamlNode* closed = fields.mapping("fail_closed")) {
-    PolicyFields members(*closed, error);
+    PolicyFields members(*closed, "Policy.FailClosed", error);
     members.boolean("enabled", raw.fail_closed.enabled);
     members.texts("risk_classes", raw.fail_closed.risk_classes);
     members.texts("required_fields", raw.fail_closed.required_fields);
@@ -256,12 +260,70 @@ void read_root(const YamlNode& root, FirstError& error, RawPolicy& raw) {
   }
 }
 
-Result<YamlNode> root_of(std::string_view yaml) {
-  if (yaml.starts_with(kByteOrderMark)) {
-    return Error{ErrorCode::Invalid, std::string(kPrefix) + "a byte order mark"};
+Error refused(std::string_view position, const std::string& what) {
+  return Error{ErrorCode::Invalid, std::string(kPrefix) + std::string(position) + what};
+}
+
+// goccy's words where they are known.
+Error refused(const YamlFault& fault, const Error& error) {
+  const std::string position = yaml_position(fault.line, fault.column);
+  switch (fault.kind) {
+    case YamlFault::Kind::RepeatedKey: {
+      const std::string first = yaml_position(fault.first_line, fault.first_column);
+      return refused(position, "mapping key \"" + fault.key.substr(0, 64) + "\" already defined at " +
+                                   first.substr(0, first.size() - 1));
+    }
+    case YamlFault::Kind::OpenSequence:
+      return refused(position, "sequence end token ']' not found");
+    case YamlFault::Kind::Tab:
+      return refused(position, "found character '\t' that cannot start any token");
+    case YamlFault::Kind::Other:
+      break;
   }
-  Result<YamlNode> root = parse_yaml(yaml, kLimits);
-  if (!root) return Error{root.error().code, std::string(kPrefix) + root.error().detail};
+  if (fault.line == 0) return Error{error.code, std::string(kPrefix) + error.detail};
+  return refused(position, fault.what);
+}
+
+// Puts the members of `<<: *anchor` in its place. A member that stands twice then is refused, as gait does, where YAML
+// would let the nearer one win. Depth is bounded by the YAML reader.
+Status merge(YamlNode& node) {  // NOLINT(misc-no-recursion)
+  for (YamlNode& element : node.sequence) RETURN_IF_ERROR(merge(element));
+  std::vector<std::pair<std::string, YamlNode>> members;
+  const auto add = [&members](const std::pair<std::string, YamlNode>& member) -> Status {
+    for (const auto& other : members) {
+      if (other.first != member.first) continue;
+      return refused(yaml_position(member.second.key_line, member.second.key_column),
+                     "duplicate key \"" + member.first.substr(0, 64) + "\"");
+    }
+    members.push_back(member);
+    return ok();
+  };
+  const bool merges = node.find(kMerge) != nullptr;
+  for (auto& member : node.map) {
+    RETURN_IF_ERROR(merge(member.second));
+    if (!merges) continue;
+    const bool merged = member.first == kMerge && member.second.kind == YamlNode::Kind::Map;
+    if (!merged) {
+      RETURN_IF_ERROR(add(member));
+      continue;
+    }
+    for (const auto& inner : member.second.map) RETURN_IF_ERROR(add(inner));
+  }
+  if (merges) node.map = std::move(members);
+  return ok();
+}
+
+Result<YamlNode> root_of(std::string_view yaml) {
+  const bool marked = yaml.starts_with(kByteOrderMark);
+  if (marked) yaml.remove_prefix(kByteOrderMark.size());
+  YamlFault fault;
+  Result<YamlNode> root = parse_yaml(yaml, kLimits, &fault);
+  if (!root) return refused(fault, root.error());
+  if (marked) {
+    if (root->map.empty()) return refused(yaml_position(1, 1), "a byte order mark");
+    return refused(yaml_position(1, 1), "unknown field \"" + std::string(kByteOrderMark) + root->map[0].first + "\"");
+  }
+  RETURN_IF_ERROR(merge(*root));
   return root;
 }
 

@@ -16,7 +16,7 @@ void merge(const Rule& rule, const RuleOutcome& outcome, Decision& decision, Tex
   decision.required_approvals = std::max(decision.required_approvals, outcome.min_approvals);
   decision.distinct_approvers = decision.distinct_approvers || rule.require_distinct_approvers;
   decision.has_context_reason = decision.has_context_reason || outcome.has_context_reason;
-  decision.delegation_required = decision.delegation_required || demands_delegation(rule.match);
+  decision.delegation_required = decision.delegation_required || rule.match.require_delegation;
   if (rule.require_broker_credential) {
     decision.broker.required = true;
     if (!rule.broker_reference.empty()) references.push_back(rule.broker_reference);

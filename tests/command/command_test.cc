@@ -116,15 +116,19 @@ TEST(Command, SaysNothingOnStdoutWhereItFailsWithoutJson) {
 }
 
 TEST(Command, AnswersAWrongFlagInJsonWhereJsonIsAskedFor) {
-  EXPECT_EQ(say({"countersign", "gate", "eval", "--bogus", "--json"}).json().text("error"),
+  EXPECT_EQ(say({"countersign", "gate", "eval", "--json", "--bogus"}).json().text("error"),
             "flag provided but not defined: -bogus");
+  // gait speaks plain text until it has read --json.
+  const Said before = say({"countersign", "gate", "eval", "--bogus", "--json"});
+  EXPECT_EQ(before.exit_code, 6);
+  EXPECT_EQ(before.out, "");
 }
 
 TEST(Command, RefusesAKeyFlagWhereItsCommandHasNone) {
   for (const std::vector<std::string>& words : {std::vector<std::string>{"policy", "fmt"}, {"policy", "validate"}}) {
     std::vector<std::string> argv = {"gait"};
     argv.insert(argv.end(), words.begin(), words.end());
-    argv.insert(argv.end(), {"--private-key", "x", "--json"});
+    argv.insert(argv.end(), {"--json", "--private-key", "x"});
     const Said said = say(argv);
     EXPECT_EQ(said.exit_code, 6) << words.front();
     EXPECT_EQ(said.json().text("error"), "flag provided but not defined: -private-key") << words.front();

@@ -70,6 +70,74 @@ TEST(Json, GaitDocumentsReadLoneSurrogatesAndRefuseRepeatsByCase) {
   EXPECT_TRUE(Json::parse(R"({"tool":1,"Tool":2})"));
 }
 
+TEST(Json, RefusesWhatIsNestedTooDeeply) {
+  const std::string deep = std::string(65, '[') + std::string(65, ']');
+  EXPECT_FALSE(Json::parse(deep));
+  const auto refused = Json::parse(R"({"args":{"a":)" + deep + "}}", Json::Limits{.gait = true});
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().detail.starts_with("JSON nested deeper than 64 levels at args.a"))
+      << refused.error().detail;
+}
+
+TEST(Json, NamesTheMemberItRefuses) {
+  const Json::Limits limits{.gait = true, .exact_integers = true};
+  struct Case {
+    const char* text;
+    const char* reason;
+    const char* part;
+  };
+  const Case cases[] = {
+      {R"({"a":{"b":[1,{"c":1,"C":2}]}})", "repeated_member", "at a.b[1]"},
+      {R"({"a":[9007199254740993]})", "inexact_integer", "at a[0]"},
+      {R"({"a":{"b":-9007199254740993}})", "inexact_integer", "at a.b"},
+      {R"({"a":18446744073709551616})", "inexact_integer", "at a"},
+      {R"({"a":1e400})", "number_range", "at a"},
+      {"{\"a\":\"\xff\"}", "invalid_utf8", "at a"},
+  };
+  for (const Case& each : cases) {
+    const auto refused = Json::parse(each.text, limits);
+    ASSERT_FALSE(refused) << each.text;
+    EXPECT_EQ(refused.error().reason, each.reason) << each.text;
+    EXPECT_NE(refused.error().detail.find(each.part), std::string::npos) << refused.error().detail;
+  }
+  for (const char* text : {"9007199254740992", "-9007199254740992", "1e20", "9007199254740993.0"}) {
+    EXPECT_TRUE(Json::parse(text, limits)) << text;
+  }
+}
+
+TEST(Json, IsRefusedInGosWordsWhereItIsGaits) {
+  struct Case {
+    const char* text;
+    const char* detail;
+  };
+  const Case cases[] = {
+      {"", "unexpected end of JSON input"},
+      {" {", "unexpected end of JSON input"},
+      {"{\"a\":[1,2", "unexpected end of JSON input"},
+      {"{} x", "invalid character 'x' after top-level value"},
+      {"\xef\xbb\xbf{}", "invalid character '\xc3\xaf' looking for beginning of value"},
+      {"{n", "invalid character 'n' looking for beginning of object key string"},
+      {"{\"a\" 1}", "invalid character '1' after object key"},
+      {"{\"a\":1 2}", "invalid character '2' after object key:value pair"},
+      {"[1 2]", "invalid character '2' after array element"},
+      {"[1,]", "invalid character ']' looking for beginning of value"},
+      {"{\"a\":1,}", "invalid character '}' looking for beginning of object key string"},
+      {"tru'", "invalid character '\\'' in literal true (expecting 'e')"},
+      {"-x", "invalid character 'x' in numeric literal"},
+      {"1.x", "invalid character 'x' after decimal point in numeric literal"},
+      {"1e+x", "invalid character 'x' in exponent of numeric literal"},
+      {"01", "invalid character '1' after top-level value"},
+      {"\"\t\"", "invalid character '\\t' in string literal"},
+      {"\"\\x\"", "invalid character 'x' in string escape code"},
+      {"\"\\u12g4\"", "invalid character 'g' in \\u hexadecimal character escape"},
+  };
+  for (const Case& each : cases) {
+    const auto refused = Json::parse(each.text, Json::Limits{.gait = true});
+    ASSERT_FALSE(refused) << each.text;
+    EXPECT_EQ(refused.error().detail, each.detail) << each.text;
+  }
+}
+
 TEST(Json, NearestDoubleIsReadWhereShortcutsMissIt) {
   EXPECT_EQ(Json::parse("8.9007198252823e-108")->as_double(), 8.9007198252823e-108);
   EXPECT_EQ(Json::parse("2.2250738585072011e-308")->as_double(), 2.2250738585072011e-308);

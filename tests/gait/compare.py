@@ -78,6 +78,7 @@ def _normal(value, minted):
 
 def answer_differences(gaits, ours, argv):
     """Between two `json` answers of one command. `ours` is None where no JSON was printed."""
+    gaits = gaits or None  # plain text is recorded as an empty object
     if ours is None:
         return [("/", gaits, "(no JSON)")] if gaits is not None else []
     minted = argv[1:2] != ["gate"] and argv[1:3] != ["trace", "verify"]

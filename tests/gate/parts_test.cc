@@ -161,7 +161,7 @@ TEST(CorrelationId, FollowsTheArguments) {
 TEST(Intent, KeepsTheArgumentsToRunAsSpelled) {
   const std::string text =
       R"({"tool_name":"run","args":{"argv":["rm"," x "]},"context":{"identity":"a","workspace":"/w","risk_class":"low"}})";
-  const Intent intent = *Intent::parse(text);
+  const Intent intent = *Intent::parse(text, ArgsReading::AsGait);
   ASSERT_TRUE(intent.argv());
   EXPECT_EQ((*intent.argv())[1], " x ");
   const std::string without =

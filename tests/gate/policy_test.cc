@@ -42,8 +42,9 @@ TEST(Policy, RefusesWhatARuleMayNotSay) {
        "freeze_window: {timezone: UTC, effect: allow, windows: [{start: s, end: e}]}", "freeze_window.effect"},
       {"sandbox: {max_timeout_seconds: 9}", "sandbox: {max_timeout_seconds: -9}", "max_timeout_seconds"},
       {"required_agent_manifest_digest: ''", "required_agent_manifest_digest: abc", "sha256 hex"},
-      {"priority: -3", "priority: many", "priority"},
-      {"require_jit_credential: true", "require_jit_credential: 'true'", "require_jit_credential"},
+      {"priority: -3", "priority: many",
+       "[2:64] cannot unmarshal string into Go struct field Policy.Rules of type int"},
+      {"require_jit_credential: true", "require_jit_credential: 'true'", "of type bool"},
       {"violations: [v, 1]", "violations: {v: 1}", "sequence is expected"},
       {"broker_scopes: []", "broker_scope: []", "unknown field"},
   };

@@ -75,7 +75,7 @@ struct Outcome {
 // What `gate eval` does on a step, without broker, delegation and limits.
 inline Result<Outcome> replay(const GaitStep& step) {
   ASSIGN_OR_RETURN(const Policy policy, Policy::parse(step.file_of("--policy").value_or("- absent")));
-  ASSIGN_OR_RETURN(Intent intent, Intent::parse(step.file_of("--intent").value_or("")));
+  ASSIGN_OR_RETURN(Intent intent, Intent::parse(step.file_of("--intent").value_or(""), ArgsReading::AsGait));
   Evidence evidence;
   if (const auto text = step.file_of("--kill-switch-state")) {
     Result<KillSwitch> state = KillSwitch::parse(*text);
@@ -102,7 +102,7 @@ inline Result<Outcome> replay(const GaitStep& step) {
   if (out.decision.verdict == Verdict::RequireApproval) {
     const keymgmt::KeySet keys = approval_keys(step);
     out.judgement = judge_approvals(tokens, judged, judged.intent.intent_digest(), policy.policy_digest(), out.decision,
-                                    ApprovalRules{keys, true}, *UtcTime::parse("2026-11-22T04:30:00Z"));
+                                    ApprovalRules{keys}, *UtcTime::parse("2026-11-22T04:30:00Z"));
     out.decision = after_approvals(std::move(out.decision), out.judgement);
   }
   return out;
@@ -152,6 +152,7 @@ inline constexpr Stricter kStricter[] = {
     {"372_fuzz_24", Verdict::RequireApproval, "a default allow does not cover destructive targets"},
     {"068_sandbox_valid", Verdict::Block, "a required read-only root is not declared"},
     {"072_sandbox_exec_not_destructive", Verdict::Block, "a required read-only root is not declared"},
+    {"092_wildcard_scope", Verdict::RequireApproval, "a scope * covers nothing"},
     {"098_copy_of_token", Verdict::RequireApproval, "a copy of a token is the same token"},
     {"099_WEAK_whitespace_forges_second_approver", Verdict::RequireApproval, "one token is one approval"},
     {"100_WEAK_case_variant_approver", Verdict::RequireApproval, "two spellings are one person"},
