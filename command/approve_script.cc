@@ -8,10 +8,15 @@
 #include "command/input_file.h"
 #include "command/key_files.h"
 #include "command/lock_file.h"
+#include "command/signer_address.h"
+#include "command/token_proof.h"
 #include "common/clock.h"
 #include "common/text.h"
 #include "gate/approved_script.h"
+#include "gate/optional_members.h"
 #include "gate/policy.h"
+#include "signer/client/signer_client.h"
+#include "signer/statement/approval_proof.h"
 
 namespace countersign::command {
 namespace {
@@ -24,10 +29,13 @@ constexpr Flag kFlags[] = {
     {"policy", Flag::Kind::Text, "FILE", "the policy, YAML"},
     {"intent", Flag::Kind::Text, "FILE", "an intent with the script, JSON"},
     {"registry", Flag::Kind::Text, "FILE", "the registry the entry goes into; made where it is absent"},
-    {"approver", Flag::Kind::Text, "IDENTITY", "who approves"},
+    {"approver", Flag::Kind::Text, "IDENTITY", "who approves, as the signer's roster spells it"},
     {"pattern-id", Flag::Kind::Text, "ID", "the entry's name (pattern_ and 12 digits of the script's hash)"},
     {"ttl", Flag::Kind::Text, "SPAN", "how long the script stays approved (168h)"},
     {"scope", Flag::Kind::Text, "LIST", "when it counts: risk:… tool:… workspace_prefix:… endpoint:…, all of them"},
+    kSshKeyFlag,
+    kProofFlag,
+    kSignerFlag,
 };
 
 Error invalid(std::string detail) {
@@ -121,31 +129,80 @@ Result<int> approve_with_key_file(Call& call, const Arguments& arguments) {
   return keep(call, request, entry, signer.warnings());
 }
 
+// What the signer is asked to sign: the entry as gait normalises it, without what the holder sets.
+statement::ApprovedScriptFields fields_of(const Request& request, const gate::ApprovedScript& entry) {
+  statement::ApprovedScriptFields fields;
+  fields.pattern_id = entry.pattern_id();
+  fields.policy_digest = request.terms.policy_digest;
+  fields.script_hash = *request.script.script_hash();
+  fields.tool_sequence = entry.tool_sequence();
+  fields.scope = request.terms.scope;
+  fields.approver_identity = request.terms.approver;
+  fields.ttl = request.terms.ttl;
+  return fields;
+}
+
+Json statement_of(const statement::ApprovedScriptFields& fields) {
+  Json out = Json::object({{"pattern_id", fields.pattern_id},
+                           {"policy_digest", fields.policy_digest.hex()},
+                           {"script_hash", fields.script_hash.hex()},
+                           {"tool_sequence", Json::array(fields.tool_sequence)},
+                           {"approver_identity", fields.approver_identity},
+                           {"ttl_seconds", std::chrono::duration_cast<std::chrono::seconds>(fields.ttl).count()}});
+  gate::put(out, "scope", fields.scope);
+  return out;
+}
+
+Result<int> approve_with_signer(Call& call, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const Request request, request_of(arguments));
+  if (request.terms.ttl % std::chrono::seconds(1) != std::chrono::nanoseconds(0)) {
+    return invalid("invalid --ttl, expected whole seconds");
+  }
+  ASSIGN_OR_RETURN(const gate::ApprovedScript draft,
+                   gate::ApprovedScript::of(request.script, request.terms, SystemClock().now()));
+  const statement::ApprovedScriptFields fields = fields_of(request, draft);
+  // Before an entry is signed that could not be kept.
+  RETURN_IF_ERROR(prepare_output("approved script registry", request.registry));
+  ASSIGN_OR_RETURN(const LockFile lock, LockFile::take(request.registry + ".lock", {}));
+  client::SignerClient signer(signer_address(arguments).path);
+  client::SignRequest asked;
+  asked.type = statement::StatementType::ApprovedScript;
+  asked.fields = statement_of(fields);
+  ASSIGN_OR_RETURN(asked.proof, proof_of(arguments, signer, statement::kScriptNamespace,
+                                         [&fields](std::string_view nonce, UtcTime expires_at) {
+                                           return statement::approved_script_message(fields, nonce, expires_at);
+                                         }));
+  ASSIGN_OR_RETURN(auto answer, signer.sign(asked));
+  if (const auto* refusal = std::get_if<client::Refusal>(&answer)) return refusal->error;
+  ASSIGN_OR_RETURN(const gate::ApprovedScript entry,
+                   gate::ApprovedScript::parse(std::get<client::Signed>(answer).statement));
+  RETURN_IF_ERROR(enter(request.registry, entry));
+  return keep(call, request, entry, {});
+}
+
 Result<int> approve_script(Call& call, const Arguments& arguments) {
   if (!arguments.positionals().empty()) return invalid("unexpected positional arguments");
-  if (!in_key_file_mode(arguments)) {
-    return Error{
-        ErrorCode::Invalid, "the signer does not approve scripts ahead of time; a key file can",
-        "approved_script_unsupported",
-        "name --key-mode prod and --private-key, or have each run of the script approved (countersign approve)"};
-  }
-  return approve_with_key_file(call, arguments);
+  if (in_key_file_mode(arguments)) return approve_with_key_file(call, arguments);
+  return approve_with_signer(call, arguments);
 }
 
 }  // namespace
 
 Command approve_script_command() {
-  return {"approve-script",
-          "--policy FILE --intent FILE --registry FILE --approver IDENTITY [flags]",
-          "Approves one script under one policy ahead of time",
-          "gate eval --approved-script-registry then allows exactly this script, until the entry expires. What stops\n"
-          "everybody still stops it: kill switches, limits, delegations and credentials that rules demand.",
-          "countersign approve-script --policy policy.yaml --intent script.json --registry registry.json "
-          "--approver approver@company --key-mode prod --private-key approval_private.key --json",
-          kFlags,
-          Positionals::EndFlags,
-          Shape::Gait,
-          approve_script};
+  return {
+      "approve-script",
+      "--policy FILE --intent FILE --registry FILE --approver IDENTITY [flags]",
+      "Approves one script under one policy ahead of time",
+      "gate eval --approved-script-registry then allows exactly this script, until the entry expires. What stops\n"
+      "everybody still stops it: kill switches, limits, delegations and credentials that rules demand. The signer's\n"
+      "approval key signs the entry for approvers whose roster entry lists script:TOOL of every tool in it, no longer\n"
+      "than their limits; they prove themselves as for an approval.",
+      "countersign approve-script --policy policy.yaml --intent script.json --registry registry.json "
+      "--approver approver@company --ttl 12h --json",
+      kFlags,
+      Positionals::EndFlags,
+      Shape::Gait,
+      approve_script};
 }
 
 }  // namespace countersign::command

@@ -21,6 +21,14 @@ std::optional<std::string> refused_word(const ApproverConfig& delegator,
   return std::nullopt;
 }
 
+std::optional<std::string> refused_tool(const ApproverConfig& approver, const statement::ApprovedScriptFields& script) {
+  for (const std::string& tool : script.tool_sequence) {
+    const std::string scope = std::string(kScriptScope) + tool;
+    if (std::find(approver.scopes.begin(), approver.scopes.end(), scope) == approver.scopes.end()) return tool;
+  }
+  return std::nullopt;
+}
+
 std::chrono::nanoseconds longest_ttl(const ApprovalsConfig& approvals, const ApproverConfig& approver,
                                      const std::vector<std::string>& scopes) {
   std::chrono::nanoseconds longest = approvals.max_ttl;

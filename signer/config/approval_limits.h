@@ -16,6 +16,9 @@ namespace countersign::config {
 // Before a word that an entry of the roster may delegate.
 inline constexpr std::string_view kDelegateScope = "delegate:";
 
+// Before a tool whose scripts an approver may approve ahead of time.
+inline constexpr std::string_view kScriptScope = "script:";
+
 // `scope` is one of the approver's, or the approver has "tool:*" and it is a tool's.
 bool may_grant(const ApproverConfig& approver, std::string_view scope);
 
@@ -23,6 +26,10 @@ bool may_grant(const ApproverConfig& approver, std::string_view scope);
 // "delegate:<word>" of each, and no wildcard stands for it.
 std::optional<std::string> refused_word(const ApproverConfig& delegator,
                                         const statement::DelegationTokenFields& delegation);
+
+// The first tool of the script whose scripts `approver` may not approve: the roster has to say "script:<tool>" of each,
+// and no wildcard stands for it.
+std::optional<std::string> refused_tool(const ApproverConfig& approver, const statement::ApprovedScriptFields& script);
 
 // The least of approvals.max_ttl, the approver's max_ttl and the max_ttl of every high-risk scope in `scopes`;
 // destructive:apply is one even where the list does not say so, with 30 minutes.

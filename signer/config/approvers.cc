@@ -142,13 +142,14 @@ Status check_scope(std::string_view scope, bool wildcard_tool) {
     return Error{ErrorCode::Invalid, "holds a wildcard that is not permitted: " + std::string(scope)};
   }
   if (scope == "phase:plan" || scope == "phase:apply" || scope == "destructive:apply") return ok();
-  // An approver may also be given words to delegate.
+  // An approver may also be given words to delegate, and tools whose scripts they approve.
   std::string_view name;
   if (scope.starts_with("tool:")) name = scope.substr(5);
   if (wildcard_tool && scope.starts_with(kDelegateScope)) name = scope.substr(kDelegateScope.size());
+  if (wildcard_tool && scope.starts_with(kScriptScope)) name = scope.substr(kScriptScope.size());
   if (name.empty() || name != trimmed(name) || lowered(name) != name || name.find(',') != std::string_view::npos) {
     return Error{ErrorCode::Invalid, "holds no scope of the form tool:NAME (lower case), phase:apply" +
-                                         std::string(wildcard_tool ? ", delegate:WORD" : "") +
+                                         std::string(wildcard_tool ? ", delegate:WORD, script:TOOL" : "") +
                                          " or destructive:apply: " + std::string(scope)};
   }
   return ok();

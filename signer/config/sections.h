@@ -55,7 +55,7 @@ void read_security_owner(Reading& reading, YamlFields& document);
 void read_limits(Reading& reading, YamlFields& document);
 
 // A scope an approver may be given: "tool:NAME", "phase:plan|apply", "destructive:apply", lower case; with
-// `wildcard_tool` also "tool:*" and "delegate:WORD". Fails with Invalid.
+// `wildcard_tool` also "tool:*", "delegate:WORD" and "script:TOOL". Fails with Invalid.
 Status check_scope(std::string_view scope, bool wildcard_tool);
 
 // Precondition: `document` is a mapping or null. The sections in the order of the file, then what concerns several.

@@ -209,4 +209,30 @@ std::variant<MintGrant, Refusal> MintRules::judge(const statement::DelegationTok
   return MintGrant{key, UtcTime(), proof_facts("delegator", delegator, read, caller)};
 }
 
+std::variant<MintGrant, Refusal> MintRules::judge(const statement::ApprovedScriptFields& script,
+                                                  const std::optional<Json>& proof, const Caller& caller,
+                                                  UtcTime now) const {
+  const Subject subject{script.approver_identity, "approver_not_in_roster", statement::kScriptNamespace,
+                        [&script](std::string_view nonce, UtcTime expires_at) {
+                          return statement::approved_script_message(script, nonce, expires_at);
+                        }};
+  std::variant<Proven, Refusal> known = proven(subject, proof, caller, now);
+  if (Refusal* refusal = std::get_if<Refusal>(&known)) return std::move(*refusal);
+  const auto& [approver, key, read] = std::get<Proven>(known);
+
+  if (const std::optional<std::string> tool = config::refused_tool(approver, script)) {
+    return refused("script_tool_refused", approver.identity + " may not approve scripts that call " + *tool,
+                   "The roster entry needs the scope script:" + *tool + ".", Event::ApproverNotAuthorised);
+  }
+  const std::chrono::nanoseconds longest = config::longest_ttl(config_.approvals, approver, script.scope);
+  if (script.ttl > longest) {
+    return refused("ttl_over_limit",
+                   "a ttl of " + duration_text(script.ttl) + " exceeds " + duration_text(longest) +
+                       ", the limit of approvals.max_ttl and the approver's max_ttl",
+                   "Ask for " + duration_text(longest) + " or less.", Event::TtlOverLimit);
+  }
+  if (std::optional<Refusal> refusal = used_up(nonces_, read, now)) return *std::move(refusal);
+  return MintGrant{key, UtcTime(), proof_facts("approver", approver, read, caller)};
+}
+
 }  // namespace countersign::daemon

@@ -55,6 +55,13 @@ class MintRules {
   std::variant<MintGrant, Refusal> judge(const statement::DelegationTokenFields& token,
                                          const std::optional<Json>& proof, const Caller& caller, UtcTime now) const;
 
+  // As above, for a script approved ahead of time: nothing need be pending. Refusals by reason: approver_not_in_roster
+  // ·
+  //   approval_proof_missing · approval_proof_invalid · approval_proof_expired · nonce_unknown · script_tool_refused ·
+  //   ttl_over_limit.
+  std::variant<MintGrant, Refusal> judge(const statement::ApprovedScriptFields& script,
+                                         const std::optional<Json>& proof, const Caller& caller, UtcTime now) const;
+
  private:
   struct Proven {
     const config::ApproverConfig& approver;

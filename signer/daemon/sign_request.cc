@@ -69,9 +69,10 @@ Result<SignRequest> SignRequest::parse(const JsonTree& body, std::string_view by
   if (!trace && !request.redeem.empty()) return wrong("redeem belongs to a trace");
   if (!trace && request.intent) return wrong("intent belongs to a trace");
   const bool token = request.type == statement::StatementType::ApprovalToken ||
-                     request.type == statement::StatementType::DelegationToken;
+                     request.type == statement::StatementType::DelegationToken ||
+                     request.type == statement::StatementType::ApprovedScript;
   if (!token && request.proof) {
-    return wrong("proof belongs to an approval or a delegation token");
+    return wrong("proof belongs to an approval, a delegation token or an approved script");
   }
   if (!request.idempotency_key.empty()) request.digest = sha256(bytes);
   return request;

@@ -143,7 +143,10 @@ std::optional<Refusal> SignService::judge(Pending& pending, SignRequest& request
     return judge_token(pending, request, *token);
   }
   if (const statement::DelegationTokenFields* token = statement.delegation_token()) {
-    return judge_token(pending, request, *token);
+    return take_grant(pending, mints_.judge(*token, request.proof, pending.caller, clock_.now()));
+  }
+  if (const statement::ApprovedScriptFields* script = statement.approved_script()) {
+    return take_grant(pending, mints_.judge(*script, request.proof, pending.caller, clock_.now()));
   }
   return std::nullopt;  // a record states what was judged; it permits nothing
 }
@@ -194,9 +197,7 @@ std::optional<Refusal> SignService::judge_token(Pending& pending, const SignRequ
   return std::nullopt;
 }
 
-std::optional<Refusal> SignService::judge_token(Pending& pending, const SignRequest& request,
-                                                const statement::DelegationTokenFields& token) {
-  std::variant<MintGrant, Refusal> judged = mints_.judge(token, request.proof, pending.caller, clock_.now());
+std::optional<Refusal> SignService::take_grant(Pending& pending, std::variant<MintGrant, Refusal> judged) {
   if (Refusal* refusal = std::get_if<Refusal>(&judged)) return std::move(*refusal);
   pending.proof_record = std::move(std::get<MintGrant>(judged).proof);
   return std::nullopt;

@@ -49,8 +49,8 @@ class SignService {
   std::optional<Refusal> judge_trace(Pending& pending, const SignRequest& request, const statement::TraceClaims& trace);
   std::optional<Refusal> judge_token(Pending& pending, const SignRequest& request,
                                      const statement::ApprovalTokenFields& token);
-  std::optional<Refusal> judge_token(Pending& pending, const SignRequest& request,
-                                     const statement::DelegationTokenFields& token);
+  // For what rests on the proof alone: a delegation, a script approved ahead of time.
+  std::optional<Refusal> take_grant(Pending& pending, std::variant<MintGrant, Refusal> judged);
   void signed_by_holder(const std::shared_ptr<Pending>& pending, const Result<std::string_view>& payload);
   Status complete(Pending& pending, channel::SignAnswer answer);
   void recorded(Pending& pending, const Result<ledger::Committed>& outcome);

@@ -107,6 +107,19 @@ Status ApprovalCheck::check(const statement::DelegationTokenFields& token, std::
   return check_ttl(*delegator, token.scope, token.ttl);
 }
 
+Status ApprovalCheck::check(const statement::ApprovedScriptFields& script, std::string_view proof_json,
+                            std::uint32_t peer_uid, UtcTime now) const {
+  const Subject subject{script.approver_identity, "approver_not_in_roster", statement::kScriptNamespace,
+                        [&script](std::string_view nonce, UtcTime expires_at) {
+                          return statement::approved_script_message(script, nonce, expires_at);
+                        }};
+  ASSIGN_OR_RETURN(const config::ApproverConfig* approver, proven(subject, proof_json, peer_uid, now));
+  if (const std::optional<std::string> tool = config::refused_tool(*approver, script)) {
+    return refused("script_tool_refused", approver->identity + " may not approve scripts that call " + *tool);
+  }
+  return check_ttl(*approver, script.scope, script.ttl);
+}
+
 void ApprovalCheck::use(std::string_view proof_json, UtcTime now) {
   std::erase_if(used_, [now](const auto& entry) { return entry.second <= now; });
   const Result<ApprovalProof> proof = read_proof(proof_json);

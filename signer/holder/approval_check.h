@@ -29,6 +29,10 @@ class ApprovalCheck {
   Status check(const statement::DelegationTokenFields& token, std::string_view proof_json, std::uint32_t peer_uid,
                UtcTime now) const;
 
+  // As above, with script_tool_refused.
+  Status check(const statement::ApprovedScriptFields& script, std::string_view proof_json, std::uint32_t peer_uid,
+               UtcTime now) const;
+
   // After the token was signed: an SSH proof makes one token only.
   void use(std::string_view proof_json, UtcTime now);
 

@@ -41,6 +41,9 @@ Result<SignDesk::Draft> SignDesk::draft(const channel::SignJobView& job) const {
   if (const auto* delegation = statement.delegation_token()) {
     RETURN_IF_ERROR(approvals_.check(*delegation, job.proof_json, job.peer_uid, stamp.now));
   }
+  if (const auto* script = statement.approved_script()) {
+    RETURN_IF_ERROR(approvals_.check(*script, job.proof_json, job.peer_uid, stamp.now));
+  }
   if (is_token) {
     stamp.token_id = to_hex(random_bytes(kTokenIdBytes));
   }
@@ -59,9 +62,10 @@ Result<SignDesk::Sealed> SignDesk::finish(const channel::SignJobView& job, Draft
   const Digest signed_digest = draft.document.signed_digest();
   ASSIGN_OR_RETURN(const Digest of_signature, signature_digest(key, signature));
   ASSIGN_OR_RETURN(JsonTree document, std::move(draft.document).seal(key, signature));
-  const bool is_token =
-      job.type == statement::StatementType::ApprovalToken || job.type == statement::StatementType::DelegationToken;
-  if (is_token) approvals_.use(job.proof_json, draft.now);
+  const bool is_proven = job.type == statement::StatementType::ApprovalToken ||
+                         job.type == statement::StatementType::DelegationToken ||
+                         job.type == statement::StatementType::ApprovedScript;
+  if (is_proven) approvals_.use(job.proof_json, draft.now);
   return Sealed{{sha256(payload), key.kid(), signed_digest, of_signature, draft.now}, std::move(document)};
 }
 

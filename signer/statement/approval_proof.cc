@@ -47,6 +47,19 @@ std::string delegation_message(const DelegationTokenFields& fields, std::string_
   return out.canonical();
 }
 
+std::string approved_script_message(const ApprovedScriptFields& fields, std::string_view nonce, UtcTime expires_at) {
+  Json out = Json::object({{"approver_identity", fields.approver_identity},
+                           {"expires_at", expires_at.rfc3339()},
+                           {"nonce", nonce},
+                           {"pattern_id", fields.pattern_id},
+                           {"policy_digest", fields.policy_digest.hex()},
+                           {"script_hash", fields.script_hash.hex()},
+                           {"tool_sequence", Json::array(fields.tool_sequence)},
+                           {"ttl_seconds", std::chrono::duration_cast<std::chrono::seconds>(fields.ttl).count()}});
+  if (!fields.scope.empty()) out.set("scope", Json::array(fields.scope));
+  return out.canonical();
+}
+
 Result<ApprovalProof> ApprovalProof::parse(const Json& json) {
   const JsonTree proof(json);
   const JsonNode& given = proof.root();

@@ -21,6 +21,8 @@ std::string approval_message(const ApprovalTokenFields& fields, std::string_view
 
 // The bytes a delegator signs: RFC 8785 form of {delegate_identity, delegator_identity, expires_at, intent_digest?,
 // nonce, policy_digest?, scope, scope_class?, ttl_seconds}.
+inline constexpr std::string_view kScriptNamespace = "countersign-script";
+std::string approved_script_message(const ApprovedScriptFields& fields, std::string_view nonce, UtcTime expires_at);
 std::string delegation_message(const DelegationTokenFields& fields, std::string_view nonce, UtcTime expires_at);
 
 // A request's `proof`: {"kind":"ssh","signature","nonce","expires_at"} or {"kind":"unix_user"}.

@@ -141,6 +141,7 @@ const Structure& record_structure(StatementType type) {
       return state_attestation_structure();
     case StatementType::ApprovalToken:
     case StatementType::DelegationToken:
+    case StatementType::ApprovedScript:
     case StatementType::Trace:
     case StatementType::EvidencePack:
       break;

@@ -1,6 +1,7 @@
 #include "signer/statement/statement.h"
 
 #include "signer/statement/approval_token_fields.h"
+#include "signer/statement/approved_script_fields.h"
 #include "signer/statement/delegation_token_fields.h"
 #include "signer/statement/envelope.h"
 #include "signer/statement/evidence_pack_fields.h"
@@ -23,6 +24,8 @@ constexpr StatementRow kRows[] = {
     {StatementType::CredentialEvidence, "credential_evidence", "gait.gate.broker_credential_record",
      keymgmt::Role::Trace, true},
     {StatementType::StateAttestation, "state_attestation", "countersign.state_attestation", keymgmt::Role::Trace, true},
+    {StatementType::ApprovedScript, "approved_script", "gait.gate.approved_script_entry", keymgmt::Role::Approval,
+     true},
 };
 
 struct VerdictRow {
@@ -103,6 +106,10 @@ Result<Statement> Statement::parse(StatementType type, JsonTree fields) {
       ASSIGN_OR_RETURN(out.delegation_, read_delegation_token_fields(out.fields_));
       break;
     }
+    case StatementType::ApprovedScript: {
+      ASSIGN_OR_RETURN(out.script_, read_approved_script_fields(out.fields_));
+      break;
+    }
     case StatementType::ApprovalAudit:
     case StatementType::DelegationAudit:
     case StatementType::CredentialEvidence:
@@ -129,6 +136,10 @@ Result<UnsignedDocument> Statement::rebuild(const Stamp& stamp) const {
     }
     case StatementType::DelegationToken: {
       ASSIGN_OR_RETURN(StampedDocument made, stamped(*delegation_, stamp));
+      return UnsignedDocument(std::move(made.document), made.signed_digest, type_);
+    }
+    case StatementType::ApprovedScript: {
+      StampedDocument made = stamped(*script_, stamp);
       return UnsignedDocument(std::move(made.document), made.signed_digest, type_);
     }
     case StatementType::ApprovalAudit:

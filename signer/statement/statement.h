@@ -29,6 +29,7 @@ enum class StatementType {
   DelegationAudit,
   CredentialEvidence,
   StateAttestation,
+  ApprovedScript,
 };
 
 struct StatementRow {
@@ -104,6 +105,16 @@ struct DelegationTokenFields {
   std::chrono::nanoseconds ttl{};  // whole seconds, > 0
 };
 
+struct ApprovedScriptFields {
+  std::string pattern_id;
+  Digest policy_digest;
+  Digest script_hash;
+  std::vector<std::string> tool_sequence;  // lower-cased set
+  std::vector<std::string> scope;          // lower-cased set, never a wildcard; empty: always
+  std::string approver_identity;
+  std::chrono::nanoseconds ttl{};  // whole seconds, > 0
+};
+
 struct EvidencePackFields {
   // gait-formats §16.2 in file order without schema_id, schema_version, producer_version, pack_id and generated_at,
   // which the holder sets.
@@ -152,6 +163,7 @@ class Statement {
   const TraceClaims* trace() const { return facts_ == nullptr ? nullptr : &claims_; }
   const ApprovalTokenFields* approval_token() const { return token_ ? &*token_ : nullptr; }
   const DelegationTokenFields* delegation_token() const { return delegation_ ? &*delegation_ : nullptr; }
+  const ApprovedScriptFields* approved_script() const { return script_ ? &*script_ : nullptr; }
 
   // Fails with Invalid only where the stamp does not fit (an empty token id for a token).
   Result<UnsignedDocument> rebuild(const Stamp& stamp) const;
@@ -164,6 +176,7 @@ class Statement {
   const JsonNode* facts_ = nullptr;  // of a trace: its member `countersign`, normalised, taken out of `fields_`
   std::optional<ApprovalTokenFields> token_;
   std::optional<DelegationTokenFields> delegation_;
+  std::optional<ApprovedScriptFields> script_;
   std::optional<EvidencePackFields> pack_;
 };
 

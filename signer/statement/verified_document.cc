@@ -1,4 +1,5 @@
 #include "signer/statement/approval_token_fields.h"
+#include "signer/statement/approved_script_fields.h"
 #include "signer/statement/delegation_token_fields.h"
 #include "signer/statement/envelope.h"
 #include "signer/statement/evidence_pack_fields.h"
@@ -27,6 +28,8 @@ ReadingRow reading_of(StatementType type) {
       return {approval_token_structure(), "created_at", normalise_approval_token};
     case StatementType::DelegationToken:
       return {delegation_token_structure(), "created_at", normalise_delegation_token};
+    case StatementType::ApprovedScript:
+      return {approved_script_structure(), "created_at", normalise_approved_script};
     case StatementType::Trace:
       return {trace_structure(), "observed_at"};
     case StatementType::EvidencePack:

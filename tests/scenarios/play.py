@@ -34,7 +34,7 @@ sys.path.insert(0, str(SOURCE / "tests" / "support"))
 from appliance import Appliance  # noqa: E402
 
 EXPECTATIONS = ("exit", "stdout", "stderr", "json", "keep", "told", "file")
-SCOPES = ("tool:tenant.retire", "tool:tool.write", "phase:apply", "destructive:apply", "delegate:write")
+SCOPES = ("tool:tenant.retire", "tool:tool.write", "phase:apply", "destructive:apply", "delegate:write", "script:a.read", "script:b.read")
 
 
 class Failed(Exception):

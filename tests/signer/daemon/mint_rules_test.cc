@@ -233,6 +233,58 @@ TEST_F(DelegationMintTest, PassesOnOnlyWordsOfTheRoster) {
   EXPECT_EQ(judge(delegation({"write"}, hours(25)), unix_user()), "ttl_over_limit");
 }
 
+class ScriptMintTest : public MintRulesTest {
+ protected:
+  ScriptMintTest() { config_.approvers[0].scopes = {"tool:*", "script:db.read", "script:db.save"}; }
+  static statement::ApprovedScriptFields script(std::vector<std::string> tools = {"db.read", "db.save"},
+                                                std::chrono::seconds ttl = hours(1)) {
+    statement::ApprovedScriptFields fields;
+    fields.pattern_id = "nightly";
+    fields.policy_digest = sha256("policy");
+    fields.script_hash = sha256("script");
+    fields.tool_sequence = std::move(tools);
+    fields.approver_identity = "alice@approvers.example";
+    fields.ttl = ttl;
+    return fields;
+  }
+  Json proof_of(const statement::ApprovedScriptFields& fields, const char* name_space = "countersign-script") {
+    const auto nonce = nonces_.issue(kAlice, clock_.now());
+    const UtcTime expires = clock_.now() + minutes(5);
+    const test::Outcome made =
+        test::run({.argv = {"ssh-keygen", "-Y", "sign", "-q", "-n", name_space, "-f", folder_ / "alice"},
+                   .input = statement::approved_script_message(fields, nonce->text, expires)});
+    return Json::object(
+        {{"kind", "ssh"}, {"signature", made.out}, {"nonce", nonce->text}, {"expires_at", expires.rfc3339()}});
+  }
+  std::string judge(const statement::ApprovedScriptFields& fields, const std::optional<Json>& proof,
+                    std::uint32_t uid = kAlice) {
+    const auto judged = MintRules(config_, *store_, nonces_).judge(fields, proof, Caller{uid, "r"}, clock_.now());
+    const Refusal* refusal = std::get_if<Refusal>(&judged);
+    return refusal == nullptr ? "granted" : refusal->error.wire_code();
+  }
+};
+
+TEST_F(ScriptMintTest, AsksTheApproverForAProofOfExactlyThisScript) {
+  EXPECT_EQ(judge(script(), unix_user()), "granted");
+  EXPECT_EQ(judge(script(), unix_user(), kGate), "approval_proof_invalid");
+  EXPECT_EQ(judge(script(), std::nullopt), "approval_proof_missing");
+  const Json good = proof_of(script());
+  EXPECT_EQ(judge(script({"db.read"}), good, kGate), "approval_proof_invalid");
+  EXPECT_EQ(judge(script(), proof_of(script(), "countersign-approval"), kGate), "approval_proof_invalid");
+  EXPECT_EQ(judge(script(), good, kGate), "granted");
+  EXPECT_EQ(judge(script(), good, kGate), "nonce_unknown");
+  statement::ApprovedScriptFields stranger = script();
+  stranger.approver_identity = "eve@approvers.example";
+  EXPECT_EQ(judge(stranger, unix_user()), "approver_not_in_roster");
+}
+
+TEST_F(ScriptMintTest, IsForToolsOfTheRosterAndNoLongerThanItsLimits) {
+  // tool:* lets them approve every call, and no script.
+  EXPECT_EQ(judge(script({"db.drop_table", "db.read"}), unix_user()), "script_tool_refused");
+  EXPECT_EQ(judge(script({"db.read"}, hours(24)), unix_user()), "granted");
+  EXPECT_EQ(judge(script({"db.read"}, hours(25)), unix_user()), "ttl_over_limit");
+}
+
 TEST(ApprovalTimes, TakeTheLeastLimitAndAShorterDefaultForHighRisk) {
   config::ApprovalsConfig approvals;
   approvals.high_risk = {{"phase:apply", minutes(20)}};

@@ -23,7 +23,7 @@ class Approving : public OnToken {
     alice.identity = kAlice;
     alice.identity_key = *identity_key(kAlice);
     std::getline(std::ifstream(key_file("alice") + ".pub"), alice.ssh_key);
-    alice.scopes = {"tool:*", "phase:apply", "delegate:write", "delegate:deploy"};
+    alice.scopes = {"tool:*", "phase:apply", "delegate:write", "delegate:deploy", "script:db.read", "script:db.save"};
     alice.max_ttl = std::chrono::hours(2);
     config::ApproverConfig bob;
     bob.identity = bob.identity_key = "bob";
@@ -158,6 +158,42 @@ TEST_F(Approving, MintsADelegationOnlyOnItsOwnProofAndForWordsOfTheRoster) {
   SignJob unproven = job_of(StatementType::DelegationToken, kid_of(ready_));
   unproven.statement_json = fields.compact();
   EXPECT_EQ(reason(unproven), "approval_proof_missing");
+}
+
+TEST_F(Approving, SignsAScriptOnlyOnItsOwnProofAndForToolsOfTheRoster) {
+  Json fields = statement::script_fields();
+  fields.set("approver_identity", kAlice);
+  const auto wanted = [&](const Json& asked, const std::string& name_space) {
+    const auto parsed = statement::Statement::parse(StatementType::ApprovedScript, asked);
+    const UtcTime expires_at = soon();
+    static int count = 0;
+    const std::string nonce = "s-" + std::to_string(++count);
+    const test::Outcome signature =
+        test::run({.argv = {"ssh-keygen", "-q", "-Y", "sign", "-f", key_file("alice"), "-n", name_space},
+                   .input = statement::approved_script_message(*parsed->approved_script(), nonce, expires_at)});
+    EXPECT_EQ(signature.exit_code, 0);
+    SignJob made = job_of(StatementType::ApprovedScript, kid_of(ready_));
+    made.statement_json = asked.compact();
+    made.proof_json =
+        Json::object(
+            {{"kind", "ssh"}, {"signature", signature.out}, {"nonce", nonce}, {"expires_at", expires_at.rfc3339()}})
+            .compact();
+    return made;
+  };
+  const std::string name_space(statement::kScriptNamespace);
+  const SignJob good = wanted(fields, name_space);
+  const Result<SignAnswer> answer = holder_->sign(good);
+  ASSERT_TRUE(answer) << answer.error().detail;
+  const Json entry = *Json::parse(answer->statement_json);
+  EXPECT_TRUE(statement::VerifiedDocument::verify(StatementType::ApprovedScript, entry, key_set_of(ready_)));
+  EXPECT_EQ(reason(good), "approval_proof_used");
+  EXPECT_EQ(reason(wanted(fields, std::string(statement::kDelegationNamespace))), "approval_proof_invalid");
+  Json more = fields;
+  more.set("tool_sequence", Json::array({"db.drop_table"}));
+  EXPECT_EQ(reason(wanted(more, name_space)), "script_tool_refused");
+  more = fields;
+  more.set("ttl_seconds", 365 * 24 * 3600);
+  EXPECT_EQ(reason(wanted(more, name_space)), "ttl_over_limit");
 }
 
 TEST_F(Approving, RefusesAnyOtherProof) {

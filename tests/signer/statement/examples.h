@@ -111,6 +111,18 @@ inline Json delegation_fields() {
   })");
 }
 
+inline Json script_fields() {
+  return *Json::parse(R"({
+    "pattern_id": "nightly",
+    "policy_digest": "850f03880f107538e6ea675fe85706d4700249cd12596c483c3b1a93207e62e7",
+    "script_hash": "a791d95d1068179ba843136367016f5724340b1cd161298654d8f4d68dad2497",
+    "tool_sequence": ["db.read", "db.save"],
+    "scope": ["risk:low"],
+    "approver_identity": "alice@approvers.example",
+    "ttl_seconds": 3600
+  })");
+}
+
 inline Json delegation_audit_fields() {
   return *Json::parse(R"({
     "created_at": "2026-06-08T21:14:00Z",
@@ -173,14 +185,20 @@ inline Json fields_of(StatementType type) {
       return evidence_fields();
     case StatementType::StateAttestation:
       return attestation_fields();
+    case StatementType::ApprovedScript:
+      return script_fields();
   }
   __builtin_unreachable();
 }
 
 // Those with a member `signature`; evidence_pack_test.cc is about the one with a list.
-inline constexpr StatementType kTypes[] = {StatementType::Trace,           StatementType::ApprovalToken,
-                                           StatementType::ApprovalAudit,   StatementType::DelegationToken,
-                                           StatementType::DelegationAudit, StatementType::CredentialEvidence,
-                                           StatementType::StateAttestation};
+inline constexpr StatementType kTypes[] = {StatementType::Trace,
+                                           StatementType::ApprovalToken,
+                                           StatementType::ApprovalAudit,
+                                           StatementType::DelegationToken,
+                                           StatementType::DelegationAudit,
+                                           StatementType::CredentialEvidence,
+                                           StatementType::StateAttestation,
+                                           StatementType::ApprovedScript};
 
 }  // namespace countersign::statement

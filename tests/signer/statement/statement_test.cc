@@ -182,6 +182,7 @@ constexpr auto kDelegationAudit = StatementType::DelegationAudit;
 constexpr auto kEvidence = StatementType::CredentialEvidence;
 constexpr auto kAttestation = StatementType::StateAttestation;
 constexpr auto kAudit = StatementType::ApprovalAudit;
+constexpr auto kScript = StatementType::ApprovedScript;
 
 const Change kRefused[] = {
     {"unknown member", kTrace, [](Json& f) { f.set("extra", 1); }},
@@ -243,6 +244,13 @@ const Change kRefused[] = {
     {"delegation for ever", kDelegation, [](Json& f) { f.set("ttl_seconds", kLargestInteger); }},
     {"delegation for no time", kDelegation, [](Json& f) { f.set("ttl_seconds", 0); }},
     {"delegation id", kDelegation, [](Json& f) { f.set("token_id", std::string(kTokenId)); }},
+    {"script without a name", kScript, [](Json& f) { f.set("pattern_id", " "); }},
+    {"script of no tools", kScript, [](Json& f) { f.set("tool_sequence", Json::Array{}); }},
+    {"script of a comma", kScript, [](Json& f) { f.set("tool_sequence", Json::Array{Json("a,b")}); }},
+    {"script hash", kScript, [](Json& f) { f.set("script_hash", "A0"); }},
+    {"script's policy", kScript, [](Json& f) { f.erase("policy_digest"); }},
+    {"script for ever", kScript, [](Json& f) { f.set("ttl_seconds", kLargestInteger); }},
+    {"script's end", kScript, [](Json& f) { f.set("expires_at", "2090-01-01T00:00:00Z"); }},
     {"negative delegations", kDelegationAudit, [](Json& f) { f.set("valid_delegations", -1); }},
     {"unknown in an entry", kDelegationAudit, [](Json& f) { f.find("entries")->as_array()[0].set("x", 1); }},
     {"no reference", kEvidence, [](Json& f) { f.erase("credential_ref"); }},
@@ -270,6 +278,14 @@ TEST(DelegationToken, IsNeverForEverythingNorToOneself) {
   Json own = delegation_fields();
   own.set("delegate_identity", "Lead@Team.example ");
   EXPECT_EQ(Statement::parse(kDelegation, own).error().reason, "delegation_to_self");
+}
+
+TEST(ApprovedScript, IsNeverForEveryTool) {
+  for (const char* name : {"tool_sequence", "scope"}) {
+    Json fields = script_fields();
+    fields.set(name, Json::Array{Json("tool:*")});
+    EXPECT_EQ(Statement::parse(kScript, fields).error().reason, "scope_wildcard") << name;
+  }
 }
 
 TEST(Statement, IsReadStrictly) {
