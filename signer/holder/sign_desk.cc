@@ -41,6 +41,10 @@ Result<SignDesk::Draft> SignDesk::draft(const channel::SignJobView& job) const {
   if (const auto* delegation = statement.delegation_token()) {
     RETURN_IF_ERROR(approvals_.check(*delegation, job.proof_json, job.peer_uid, stamp.now));
   }
+  if (statement.lifetime() > settings_.set_lifetime) {
+    return refused("lifetime_too_long",
+                   std::string(row.name) + " may be believed for at most " + duration_text(settings_.set_lifetime));
+  }
   if (is_token) {
     stamp.token_id = to_hex(random_bytes(kTokenIdBytes));
   }
@@ -49,8 +53,7 @@ Result<SignDesk::Draft> SignDesk::draft(const channel::SignJobView& job) const {
 }
 
 Result<Bytes> SignDesk::sign(const Draft& draft) {
-  // gait signs the 32 bytes of the digest (gait-formats §4).
-  return draft.pair->pair.sign(draft.document.signed_digest().bytes());
+  return draft.pair->pair.sign(draft.document.message());
 }
 
 Result<SignDesk::Sealed> SignDesk::finish(const channel::SignJobView& job, Draft draft, const Bytes& signature,

@@ -143,6 +143,10 @@ const Structure& record_structure(StatementType type) {
     case StatementType::DelegationToken:
     case StatementType::Trace:
     case StatementType::EvidencePack:
+    case StatementType::TufTimestamp:
+    case StatementType::TufSnapshot:
+    case StatementType::TufRevoked:
+    case StatementType::LogCheckpoint:
       break;
   }
   __builtin_unreachable();

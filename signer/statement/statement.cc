@@ -1,9 +1,11 @@
 #include "signer/statement/statement.h"
 
 #include "signer/statement/approval_token_fields.h"
+#include "signer/statement/checkpoint_fields.h"
 #include "signer/statement/delegation_token_fields.h"
 #include "signer/statement/envelope.h"
 #include "signer/statement/evidence_pack_fields.h"
+#include "signer/statement/publication_fields.h"
 #include "signer/statement/record_fields.h"
 #include "signer/statement/trace_fields.h"
 
@@ -23,7 +25,17 @@ constexpr StatementRow kRows[] = {
     {StatementType::CredentialEvidence, "credential_evidence", "gait.gate.broker_credential_record",
      keymgmt::Role::Trace, true},
     {StatementType::StateAttestation, "state_attestation", "countersign.state_attestation", keymgmt::Role::Trace, true},
+    {StatementType::TufTimestamp, "tuf_timestamp", "timestamp", keymgmt::Role::Publication, true, Format::Tuf},
+    {StatementType::TufSnapshot, "tuf_snapshot", "snapshot", keymgmt::Role::Publication, true, Format::Tuf},
+    {StatementType::TufRevoked, "tuf_revoked", "targets", keymgmt::Role::Publication, true, Format::Tuf},
+    {StatementType::LogCheckpoint, "log_checkpoint", "tlog-checkpoint", keymgmt::Role::Log, false, Format::Note},
 };
+
+struct FormatRow {
+  Format format;
+  std::string_view name;
+};
+constexpr FormatRow kFormats[] = {{Format::Gait, "gait"}, {Format::Tuf, "TUF 1.0"}, {Format::Note, "signed note"}};
 
 struct VerdictRow {
   Verdict verdict;
@@ -41,6 +53,13 @@ constexpr std::size_t kShortId = 24;
 const StatementRow& row_of(StatementType type) {
   for (const StatementRow& row : kRows) {
     if (row.type == type) return row;
+  }
+  __builtin_unreachable();
+}
+
+std::string_view name_of(Format format) {
+  for (const FormatRow& row : kFormats) {
+    if (row.format == format) return row.name;
   }
   __builtin_unreachable();
 }
@@ -113,6 +132,16 @@ Result<Statement> Statement::parse(StatementType type, JsonTree fields) {
       ASSIGN_OR_RETURN(out.pack_, read_evidence_pack_fields(out.fields_));
       break;
     }
+    case StatementType::TufTimestamp:
+    case StatementType::TufSnapshot:
+    case StatementType::TufRevoked: {
+      ASSIGN_OR_RETURN(out.online_, read_publication_fields(type, out.fields_));
+      break;
+    }
+    case StatementType::LogCheckpoint: {
+      ASSIGN_OR_RETURN(out.online_, read_checkpoint_fields(out.fields_));
+      break;
+    }
   }
   return out;
 }
@@ -142,11 +171,39 @@ Result<UnsignedDocument> Statement::rebuild(const Stamp& stamp) const {
       StampedDocument made = stamped(*pack_, stamp);
       return UnsignedDocument(std::move(made.document), made.signed_digest, type_);
     }
+    case StatementType::TufTimestamp:
+    case StatementType::TufSnapshot:
+    case StatementType::TufRevoked: {
+      ASSIGN_OR_RETURN(OnlineDocument made, stamped_publication(type_, online_, stamp));
+      const Digest digest = sha256(made.message);
+      return UnsignedDocument(JsonTree(made.document), digest, type_, std::move(made.message));
+    }
+    case StatementType::LogCheckpoint: {
+      OnlineDocument made = stamped_checkpoint(online_);
+      const Digest digest = sha256(made.message);
+      return UnsignedDocument(JsonTree(made.document), digest, type_, std::move(made.message));
+    }
   }
   __builtin_unreachable();
 }
 
+std::chrono::nanoseconds Statement::lifetime() const {
+  return row_of(type_).format == Format::Tuf ? lifetime_of(online_) : std::chrono::nanoseconds(0);
+}
+
 Result<JsonTree> UnsignedDocument::seal(const keymgmt::PublicKey& key, ByteView signature) && {
+  switch (row_of(type_).format) {
+    case Format::Tuf: {
+      ASSIGN_OR_RETURN(const Json file, sealed_publication(document_.root().json(), key, signature));
+      return JsonTree(file);
+    }
+    case Format::Note: {
+      ASSIGN_OR_RETURN(const Json file, sealed_checkpoint(document_.root().json(), key, signature));
+      return JsonTree(file);
+    }
+    case Format::Gait:
+      break;
+  }
   ASSIGN_OR_RETURN(JsonNode * member, sealed_envelope(document_, key, signature, signed_digest_));
   const bool is_pack = type_ == StatementType::EvidencePack;
   if (is_pack) {

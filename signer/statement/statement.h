@@ -29,14 +29,24 @@ enum class StatementType {
   DelegationAudit,
   CredentialEvidence,
   StateAttestation,
+  TufTimestamp,
+  TufSnapshot,
+  TufRevoked,
+  LogCheckpoint,
 };
+
+// What a document of the type is to those who read it: gait's JSON with its envelope, a file of TUF metadata, or a C2SP
+// signed note. The last two are asked for by the front alone; no peer may.
+enum class Format { Gait, Tuf, Note };
+std::string_view name_of(Format format);
 
 struct StatementRow {
   StatementType type;
   std::string_view name;       // in the API and in `peers.may` as sign:<role>
-  std::string_view schema_id;  // gait's
+  std::string_view schema_id;  // gait's, or the specification's word
   keymgmt::Role role;
   bool p256;  // whether a P-256 key may sign it (gait itself verifies Ed25519 only)
+  Format format = Format::Gait;
 };
 // The table role → statement types → formats → algorithms; docs/statements.md is printed from it.
 const StatementRow& row_of(StatementType type);
@@ -126,17 +136,20 @@ class UnsignedDocument {
  public:
   const JsonTree& document() const { return document_; }  // gait's file order, without `signature`
   const Digest& signed_digest() const { return signed_digest_; }
+  // What the key signs: the 32 bytes of the digest, or what the digest is of (TUF, a note).
+  ByteView message() const { return message_.empty() ? ByteView(signed_digest_.bytes()) : view_of(message_); }
   // Adds gait's envelope (gait-formats §4), to a pack as a list of one. `signature` as the token made it (Ed25519 64
-  // bytes; P-256 r||s, carried as DER under alg "ecdsa-p256-sha256").
+  // bytes; P-256 r||s, carried as DER under alg "ecdsa-p256-sha256"). Of TUF and a note: the file as it is published.
   Result<JsonTree> seal(const keymgmt::PublicKey& key, ByteView signature) &&;
 
  private:
   friend class Statement;
-  UnsignedDocument(JsonTree document, const Digest& digest, StatementType type)
-      : document_(std::move(document)), signed_digest_(digest), type_(type) {}
+  UnsignedDocument(JsonTree document, const Digest& digest, StatementType type, std::string message = {})
+      : document_(std::move(document)), signed_digest_(digest), type_(type), message_(std::move(message)) {}
   JsonTree document_;
   Digest signed_digest_;
   StatementType type_;
+  std::string message_;
 };
 
 class Statement {
@@ -152,6 +165,8 @@ class Statement {
   const TraceClaims* trace() const { return facts_ == nullptr ? nullptr : &claims_; }
   const ApprovalTokenFields* approval_token() const { return token_ ? &*token_ : nullptr; }
   const DelegationTokenFields* delegation_token() const { return delegation_ ? &*delegation_ : nullptr; }
+  // Of TUF metadata: how long it is to be believed. Otherwise zero.
+  std::chrono::nanoseconds lifetime() const;
 
   // Fails with Invalid only where the stamp does not fit (an empty token id for a token).
   Result<UnsignedDocument> rebuild(const Stamp& stamp) const;
@@ -165,6 +180,7 @@ class Statement {
   std::optional<ApprovalTokenFields> token_;
   std::optional<DelegationTokenFields> delegation_;
   std::optional<EvidencePackFields> pack_;
+  Json online_;  // the fields of TUF metadata or of a checkpoint
 };
 
 // A signed document whose signature, digests and key were checked. Only verify makes one.
@@ -183,7 +199,7 @@ class VerifiedDocument {
   // signature; then ours: the key's role is the type's, it counts at signed_at(), and a `countersign` member matches
   // the digest in related_entity_ids. Fails with VerificationFailed, `reason` one of signature_missing,
   // signed_digest_mismatch, unknown_key, wrong_role, key_not_valid_then, signature_invalid, countersign_mismatch; with
-  // Invalid if it is no such document.
+  // Invalid if it is no such document, and for TUF metadata and checkpoints, which have verifiers of their own.
   static Result<VerifiedDocument> verify(StatementType type, const Json& document, const keymgmt::KeySet& keys);
 
  private:

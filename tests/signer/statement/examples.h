@@ -173,6 +173,17 @@ inline Json fields_of(StatementType type) {
       return evidence_fields();
     case StatementType::StateAttestation:
       return attestation_fields();
+    case StatementType::TufTimestamp:
+      return *Json::parse(R"({"version":7,"lifetime":600,"snapshot_version":3,"snapshot_length":99,
+        "snapshot_sha256":"7931610eb378db66c954b66e0f69043053a0ada733bfda16e7818844d1f0ab0e"})");
+    case StatementType::TufSnapshot:
+      return *Json::parse(R"({"version":3,"lifetime":600,"targets_version":2,"revoked_version":5})");
+    case StatementType::TufRevoked:
+      return *Json::parse(R"({"version":5,"lifetime":600,"length":0,
+        "sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"})");
+    case StatementType::LogCheckpoint:
+      return *Json::parse(R"({"origin":"signer.example/log","size":8,
+        "root":"7931610eb378db66c954b66e0f69043053a0ada733bfda16e7818844d1f0ab0e"})");
   }
   __builtin_unreachable();
 }
