@@ -4,7 +4,7 @@
 namespace countersign::ledger {
 
 inline constexpr int kApplicationId = 0x43536c67;  // "CSlg"
-inline constexpr int kSchemaVersion = 2;
+inline constexpr int kSchemaVersion = 3;
 
 // Columns named idx are the record's index. What every signature writes is appended: its record, and the one row of
 // `meta`. All that hangs on random digests is written rarely (tokens, executions, required approvals) or sorted and

@@ -152,7 +152,7 @@ TEST_F(DamageTest, RefusesWhatSomebodyEdited) {
            Edit{"DELETE FROM minted", "ledger_corrupt"},
            Edit{"DROP INDEX one_active_key", "ledger_corrupt"},
            Edit{"CREATE TRIGGER t AFTER INSERT ON redemptions BEGIN DELETE FROM redemptions; END", "ledger_corrupt"},
-           Edit{"PRAGMA user_version = 3", "ledger_version"},
+           Edit{"PRAGMA user_version = 99", "ledger_version"},
            Edit{"PRAGMA application_id = 7", "ledger_corrupt"},
        }) {
     put_back(whole_);
