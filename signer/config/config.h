@@ -106,6 +106,14 @@ struct LimitsConfig {
   std::uint64_t batch_items = 256;
 };
 
+// The transparency log (docs/log.md). There is one where the role `log` is configured.
+struct LogConfig {
+  static constexpr const char* kDefaultOrigin = "localhost/countersign";
+  std::string origin = kDefaultOrigin;  // names the log in every checkpoint, for good
+  std::string directory;                // plain files that any static server may serve; default STATE/log
+  std::chrono::nanoseconds publish_every = std::chrono::milliseconds(500);
+};
+
 struct Config {
   std::string path;
   std::string state;  // directory, 0700
@@ -125,6 +133,7 @@ struct Config {
   std::chrono::nanoseconds publication_skew = std::chrono::minutes(1);  // how far a verifier's clock may be off
   std::string publication_roster;  // file of the verifiers that must acknowledge; empty: open roster
   LimitsConfig limits;
+  LogConfig log;
   std::string log_level = "info";
   bool trial = false;                 // one uid may hold both sign:trace and sign:approval; `status` says so
   bool confinement_mandatory = true;  // refuse to start where a measure is missing

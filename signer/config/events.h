@@ -31,6 +31,7 @@ enum class Event {
   KeyHalted,
   StandbyMissing,
   RotationDue,
+  LogTrouble,
 };
 
 enum class Severity { Notice, Warning, Critical };

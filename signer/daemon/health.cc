@@ -22,6 +22,14 @@ bool signs(const std::vector<HolderState>& holders, Role role) {
                      [&](const HolderState& each) { return each.name.role == role && canary_counts(each); });
 }
 
+// Null where no log is kept.
+Json log_status(const Services& services) {
+  if (services.log == nullptr) return nullptr;
+  return Json::object({{"origin", services.log->origin()},
+                       {"size", services.log->size()},
+                       {"behind", services.store.head().size - services.log->size()}});
+}
+
 Json findings_json(const std::vector<Finding>& findings) {
   Json::Array rows;
   for (const Finding& each : findings) rows.push_back(Json::object({{"what", each.what}, {"fix", each.fix}}));
@@ -81,6 +89,9 @@ std::vector<Finding> warnings(const Services& services, const std::vector<Holder
                      trouble.hint});
   }
   for (const std::string& each : services.findings) found.push_back({each, "See docs/runbooks; `countersign doctor`."});
+  if (services.log != nullptr && !services.log->finding().empty()) {
+    found.push_back({services.log->finding(), "docs/log.md, \"When the log stands still\"."});
+  }
   if (!services.anchors.finding().empty()) {
     found.push_back({services.anchors.finding(), "Look at the trace token: is it full, or read-only?"});
   }
@@ -161,6 +172,7 @@ Json status(const Services& services, const transport::HttpCounts& http) {
                                                {"uid", std::int64_t{::geteuid()}},
                                                {"confinement", services.confinement}})},
                        {"ledger", Json::object({{"size", head.size}, {"root", head.root.hex()}})},
+                       {"log", log_status(services)},
                        {"time", Json::object({{"now", services.clock.now().rfc3339()},
                                               {"stopped", services.store.time_guard().stopped()},
                                               {"mark", services.store.time_guard().mark().wall.rfc3339()}})},

@@ -1,4 +1,4 @@
-// The leaves of the tree, many at a time: what the transparency log publishes.
+// The leaves of the tree, many at a time, and its nodes: what the transparency log publishes.
 #include <algorithm>
 
 #include "signer/ledger/leaf.h"
@@ -35,6 +35,14 @@ Result<std::vector<std::string>> SqliteStore::leaves(std::uint64_t first, std::s
     if (index != to) break;  // the caller counts
   }
   return leaves;
+}
+
+Result<Digest> SqliteStore::node(unsigned level, std::uint64_t index) const {
+  if (level >= 64 || index + 1 > head().size >> level) {
+    return Error{ErrorCode::NotFound, "a subtree lies beyond the ledger's end"};
+  }
+  const std::lock_guard lock(state_->reading);
+  return state_->nodes().node(level, index);
 }
 
 }  // namespace countersign::ledger

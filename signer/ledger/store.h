@@ -163,6 +163,8 @@ class Store {
   virtual Result<std::vector<Digest>> leaf_hashes(std::uint64_t first, std::size_t limit) const = 0;
   // At most `limit` leaves from leaf `first` on: the bytes whose hashes leaf_hashes gives, made again from the records.
   virtual Result<std::vector<std::string>> leaves(std::uint64_t first, std::size_t limit) const = 0;
+  // The root of the complete subtree over the leaves [index << level, (index + 1) << level); NotFound beyond the head.
+  virtual Result<Digest> node(unsigned level, std::uint64_t index) const = 0;
   // log/merkle_tree.h; NotFound beyond the head.
   virtual Result<std::vector<Digest>> inclusion_proof(std::uint64_t index, std::uint64_t size) const = 0;
   virtual Result<std::vector<Digest>> consistency_proof(std::uint64_t first, std::uint64_t second) const = 0;

@@ -39,27 +39,32 @@ Status Integration::mend(const TileId& id, const std::string& bytes, Recovery& r
   return folder_.write(id, bytes);
 }
 
-// Hashes come from the ledger throughout, 32 bytes a leaf; entries only for the part that is compared.
+Result<TileEdge> Integration::edge_at(std::uint64_t size) const {
+  std::vector<std::vector<Digest>> levels(tile_levels(size));
+  for (unsigned level = 0; level < levels.size(); ++level) {
+    const std::uint64_t end = size >> (level * kTileHeight);
+    for (std::uint64_t index = end / kTileWidth * kTileWidth; index < end; ++index) {
+      ASSIGN_OR_RETURN(const Digest hash, ledger_.node(level * kTileHeight, index));
+      levels[level].push_back(hash);
+    }
+  }
+  return TileEdge::of(size, std::move(levels));
+}
+
 Result<Integration::Recovery> Integration::recover(std::uint64_t size, std::uint64_t checked) {
   Recovery recovery;
   recovery.size = size;
-  TileEdge edge;
-  const std::uint64_t first_compared = checked / kTileWidth * kTileWidth;
+  ASSIGN_OR_RETURN(TileEdge edge, edge_at(std::min(checked, size) / kTileWidth * kTileWidth));
   while (edge.size() < size) {
     const std::uint64_t first = edge.size();
     const auto count = static_cast<std::size_t>(std::min(kTileWidth, size - first));
     ASSIGN_OR_RETURN(const std::vector<Digest> hashes, ledger_.hashes(first, count));
-    if (hashes.size() != count) return short_read(first);
-    if (first >= first_compared) {
-      ASSIGN_OR_RETURN(const std::vector<std::string> leaves, leaves_of(first, count, hashes));
-      ASSIGN_OR_RETURN(const std::string bundle, bundle_bytes(leaves));
-      RETURN_IF_ERROR(mend({Kind::Entries, 0, first / kTileWidth, count}, bundle, recovery));
-    }
+    ASSIGN_OR_RETURN(const std::vector<std::string> leaves, leaves_of(first, count, hashes));
+    ASSIGN_OR_RETURN(const std::string bundle, bundle_bytes(leaves));
+    RETURN_IF_ERROR(mend({Kind::Entries, 0, first / kTileWidth, count}, bundle, recovery));
     for (const Digest& hash : hashes) {
       for (const TileEdge::FullTile& tile : edge.append(hash)) {
-        if (((tile.index + 1) << ((tile.level + 1) * kTileHeight)) <= first_compared) continue;
-        const TileId id{Kind::Hashes, tile.level, tile.index, kTileWidth};
-        RETURN_IF_ERROR(mend(id, tile_bytes(tile.hashes), recovery));
+        RETURN_IF_ERROR(mend({Kind::Hashes, tile.level, tile.index, kTileWidth}, tile_bytes(tile.hashes), recovery));
       }
     }
   }

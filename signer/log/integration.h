@@ -21,6 +21,8 @@ class LeafSource {
   virtual Result<std::vector<std::string>> leaves(std::uint64_t first, std::size_t limit) const = 0;
   virtual Result<std::vector<Digest>> hashes(std::uint64_t first, std::size_t limit) const = 0;
   virtual Result<Digest> root_at(std::uint64_t size) const = 0;
+  // The root of the complete subtree over the leaves [index << level, (index + 1) << level).
+  virtual Result<Digest> node(unsigned level, std::uint64_t index) const = 0;
 };
 
 class Integration {
@@ -47,6 +49,8 @@ class Integration {
   Digest root() const { return edge_.root(); }
 
  private:
+  // The edge of the tree of `size` leaves, a multiple of kTileWidth, from the ledger's own nodes.
+  Result<TileEdge> edge_at(std::uint64_t size) const;
   Status mend(const TileId& id, const std::string& bytes, Recovery& recovery);
   Status write_partials(const TileEdge& edge);
   // The leaves of one tile's range, checked against their hashes.

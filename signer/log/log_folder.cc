@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 
@@ -120,11 +121,19 @@ Status LogFolder::remember(const std::string& day, const Json& line) {
   return write_all(file.number(), line.compact() + "\n", file_path);
 }
 
-Status LogFolder::sync() {
+Status LogFolder::sync(std::uint64_t size) {
   const Descriptor folder(::open(path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder.number() < 0) return failed("open", path(), errno);
   if (::syncfs(folder.number()) != 0) return failed("sync", path(), errno);
-  return ok();
+  return write_durable(path() + "/synced", std::to_string(size) + "\n", kFileMode);
+}
+
+std::uint64_t LogFolder::synced() const {
+  const Result<std::string> text = source_.read("synced");
+  std::uint64_t size = 0;
+  if (!text) return 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), size);
+  return error == std::errc() && end + 1 == text->data() + text->size() ? size : 0;
 }
 
 }  // namespace countersign::log

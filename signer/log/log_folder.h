@@ -42,8 +42,10 @@ class LogFolder {
   // A line of history; `day` is "2026-11-27".
   Status remember(const std::string& day, const Json& line);
 
-  // Everything written so far reaches the disk.
-  Status sync();
+  // Everything written so far reaches the disk, and that the files of the first `size` entries did is remembered.
+  Status sync(std::uint64_t size);
+  // As far as sync() got; 0 where that is not known.
+  std::uint64_t synced() const;
 
  private:
   LogFolder(std::string folder, LockedFile lock) : source_(std::move(folder)), lock_(std::move(lock)) {}

@@ -39,6 +39,11 @@ class MemoryLedger : public LeafSource {
   Result<std::vector<Digest>> hashes(std::uint64_t first, std::size_t limit) const override {
     return part(hashes_, first, limit);
   }
+  Result<Digest> node(unsigned level, std::uint64_t index) const override {
+    Frontier frontier;
+    for (std::uint64_t i = index << level; i < (index + 1) << level; ++i) frontier.append(hashes_[i]);
+    return frontier.root();
+  }
   Result<Digest> root_at(std::uint64_t size) const override { return size == 0 ? empty_root() : roots_[size - 1]; }
 
  private:
