@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "signer/channel/frame.h"
+#include "signer/log/record_proof.h"
 
 namespace countersign::daemon {
 namespace {
@@ -121,7 +122,7 @@ void LogPublisher::start() {
 
 void LogPublisher::look() {
   serve_waiters();
-  if (busy_ || halted_ || stopped_ || store_.head().size == size_) return;
+  if (busy_ || halted_ || stopping_ || store_.head().size == size_) return;
   if (SteadyClock::now() - began_ >= config_.log.publish_every) begin();
 }
 
@@ -206,15 +207,16 @@ void LogPublisher::end_cycle() {
   busy_ = false;
   serve_waiters();
   if (!stopped_) return;
-  thread_->run([this, size = size_] {
+  thread_->run([this, size = size_, done = std::exchange(stopped_, nullptr)] {
     [[maybe_unused]] const Status synced = folder_->sync(size);
-    loop_.post(std::exchange(stopped_, nullptr));
+    loop_.post(done);
   });
 }
 
 void LogPublisher::stop(std::function<void()> done) {
+  stopping_ = true;
+  if (!thread_) return done();
   stopped_ = std::move(done);
-  if (!thread_) return std::exchange(stopped_, nullptr)();
   if (busy_) return;  // end_cycle goes on
   if (halted_ || store_.head().size == size_) return end_cycle();
   begin();
@@ -250,13 +252,7 @@ Result<Json> LogPublisher::proof(std::uint64_t index) const {
   ASSIGN_OR_RETURN(const std::vector<std::string> leaves, store_.leaves(index, 1));
   if (leaves.empty())
     return Error{ErrorCode::NotFound, "there is no record " + std::to_string(index), "record_unknown"};
-  Json::Array hashes;
-  for (const Digest& hash : proof) hashes.push_back(to_base64(hash.bytes()));
-  return Json::object({{"index", static_cast<std::int64_t>(index)},
-                       {"size", static_cast<std::int64_t>(size_)},
-                       {"leaf", leaves.front()},
-                       {"hashes", std::move(hashes)},
-                       {"checkpoint", note_}});
+  return log::RecordProof{index, size_, leaves.front(), proof, note_}.to_json();
 }
 
 Result<std::string> LogPublisher::tile(std::string_view path) const {

@@ -96,10 +96,11 @@ class LogPublisher {
   std::uint64_t mended_ = 0;
   std::string finding_;
   std::vector<Waiter> waiters_;
-  std::function<void()> stopped_;
+  std::function<void()> stopped_;  // of a stop that has not ended yet
   std::chrono::steady_clock::time_point began_{};
   std::chrono::steady_clock::time_point synced_{};
   bool busy_ = false;
+  bool stopping_ = false;
   bool halted_ = false;  // by something that trying again does not mend
 };
 

@@ -52,12 +52,16 @@ Result<const std::vector<Digest>*> TileNodes::tile(const TileId& id) const {
   const Key key{id.level, id.index};
   if (const auto kept = kept_.find(key); kept != kept_.end()) return &kept->second;
   ASSIGN_OR_RETURN(std::vector<Digest> hashes, read_tile(source_, id));
+  return keep_at(key, std::move(hashes));
+}
+
+const std::vector<Digest>* TileNodes::keep_at(const Key& key, std::vector<Digest> hashes) const {
   if (order_.size() == kTilesKept) {
     kept_.erase(order_.front());
     order_.pop_front();
   }
   order_.push_back(key);
-  return &kept_.emplace(key, std::move(hashes)).first->second;
+  return &kept_.insert_or_assign(key, std::move(hashes)).first->second;
 }
 
 Result<Digest> TileNodes::node(unsigned level, std::uint64_t index) const {

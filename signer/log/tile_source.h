@@ -44,13 +44,17 @@ class TileNodes : public NodeReader {
  public:
   TileNodes(const TileSource& source, std::uint64_t size) : source_(source), size_(size) {}
   Result<Digest> node(unsigned level, std::uint64_t index) const override;
+  // Takes these hashes for the tile instead of reading it: what is proven then is proven of them.
+  void keep(const TileId& id, std::vector<Digest> hashes) { keep_at({id.level, id.index}, std::move(hashes)); }
 
  private:
   Result<const std::vector<Digest>*> tile(const TileId& id) const;
 
+  using Key = std::pair<unsigned, std::uint64_t>;
+  const std::vector<Digest>* keep_at(const Key& key, std::vector<Digest> hashes) const;
+
   const TileSource& source_;
   std::uint64_t size_;
-  using Key = std::pair<unsigned, std::uint64_t>;
   mutable std::map<Key, std::vector<Digest>> kept_;
   mutable std::list<Key> order_;  // of kept_, oldest first
 };
