@@ -79,6 +79,11 @@ void read_small_sections(Reading& reading, YamlFields& document) {
 
   read_log(reading, document);
 
+  const YamlNode* releases = document.take("releases");
+  YamlFields release_fields(releases == nullptr ? kNothing : *releases, "releases");
+  config.release_approvals = findings.keep(release_fields.integer("approvals", 0, 0, 16));
+  findings.keep(release_fields.finish());
+
   const YamlNode* confinement = document.take("confinement");
   YamlFields confinement_fields(confinement == nullptr ? kNothing : *confinement, "confinement");
   config.confinement_mandatory = findings.keep(confinement_fields.boolean("mandatory", true), true);

@@ -18,6 +18,24 @@ bool is_origin(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~' && c != '+'; });
 }
 
+void read_witnesses(Reading& reading, YamlFields& fields) {
+  Findings& findings = reading.findings;
+  LogConfig& log = reading.config.log;
+  if (const YamlNode* list = fields.take("witnesses")) {
+    if (list->kind != YamlNode::Kind::Sequence) findings.error("log.witnesses", "must be a list" + at_line(*list));
+    for (const YamlNode& node : list->sequence) {
+      YamlFields row(node, "log.witnesses");
+      LogConfig::Witness witness;
+      witness.key = findings.keep(row.required_text("key"));
+      witness.socket = reading.absolute(findings.keep(row.required_text("socket")));
+      findings.keep(row.finish());
+      log.witnesses.push_back(std::move(witness));
+    }
+  }
+  const auto most = static_cast<std::int64_t>(log.witnesses.size());
+  log.witnesses_required = findings.keep(fields.integer("witnesses_required", most, 0, most), most);
+}
+
 }  // namespace
 
 void read_log(Reading& reading, YamlFields& document) {
@@ -42,6 +60,7 @@ void read_log(Reading& reading, YamlFields& document) {
   if (log.publish_every < kShortest || log.publish_every > kLongest) {
     findings.error("log.publish_every", "must be 100ms to 1s: the log lags by no more");
   }
+  read_witnesses(reading, fields);
   if (config.role(keymgmt::Role::Log) != nullptr && log.origin == LogConfig::kDefaultOrigin) {
     findings.warning("log.origin", "is the default",
                      "give the log a name of its own before others keep its checkpoints");

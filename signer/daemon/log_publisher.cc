@@ -73,6 +73,7 @@ std::vector<log::NoteKey> LogPublisher::note_keys() const {
 }
 
 Status LogPublisher::open() {
+  ASSIGN_OR_RETURN(witnesses_, LogWitnesses::of(config_.log));
   ASSIGN_OR_RETURN(log::LogFolder folder, log::LogFolder::open(config_.log.directory));
   folder_.emplace(std::move(folder));
   integration_ = std::make_unique<log::Integration>(*folder_, *leaves_);
@@ -171,7 +172,13 @@ void LogPublisher::signed_by_holder(const log::Checkpoint& checkpoint, const std
                                   {"signature_digest", answer->signature_digest.hex()}});
   const bool sync = SteadyClock::now() - synced_ >= kSyncEvery;
   if (sync) synced_ = SteadyClock::now();
-  thread_->run([this, expected = last_note_, note, at, line, sync, size = checkpoint.size] {
+  thread_->run([this, expected = last_note_, own = note, at, line, sync, checkpoint] {
+    const std::uint64_t size = checkpoint.size;
+    const Result<std::string> cosigned = witnesses_->cosigned(own, checkpoint, store_);
+    if (!cosigned) {
+      return loop_.post([this, error = cosigned.error(), size] { published(error, size, ""); });
+    }
+    const std::string& note = *cosigned;
     Status status = folder_->publish(expected, note);
     if (status) status = folder_->remember(at.rfc3339().substr(0, 10), line);
     loop_.post([this, status, size, note] { published(status, size, note); });

@@ -16,6 +16,7 @@
 #include "signer/daemon/background_thread.h"
 #include "signer/daemon/holder_pool.h"
 #include "signer/daemon/key_ring.h"
+#include "signer/daemon/log_witnesses.h"
 #include "signer/ledger/sqlite_store.h"
 #include "signer/log/checkpoint.h"
 #include "signer/log/integration.h"
@@ -89,6 +90,7 @@ class LogPublisher {
   std::unique_ptr<StoreLeaves> leaves_;
   std::optional<log::LogFolder> folder_;           // of the background thread once started
   std::unique_ptr<log::Integration> integration_;  // as folder_
+  std::optional<LogWitnesses> witnesses_;          // as folder_
   std::unique_ptr<BackgroundThread> thread_;
   std::optional<std::string> last_note_;  // what has to stand in the folder; nothing before the first
   std::string note_;

@@ -13,8 +13,9 @@ from appliance import ROLES, Appliance, Refused, trace_request  # noqa: E402,F40
 ORIGIN = "log.example/test"
 
 
-def logged_appliance(programs, folder, more=""):
-    return Appliance(programs, folder, roles=ROLES + ("log",), more=f"log: {{origin: {ORIGIN}}}\n" + more)
+def logged_appliance(programs, folder, log="", more=""):
+    """`log` is added to that section of the configuration."""
+    return Appliance(programs, folder, roles=ROLES + ("log",), more=f"log: {{origin: {ORIGIN}{log}}}\n" + more)
 
 
 def command(appliance, *words, raw=False):
