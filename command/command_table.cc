@@ -40,6 +40,8 @@ std::span<const Command> all_commands() {
       keys_init_command(),
       keys_rotate_command(),
       keys_verify_command(),
+      release_sign_command(),
+      release_verify_command(),
       log_show_command(),
       log_verify_command(),
       log_prove_command(),

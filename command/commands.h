@@ -41,6 +41,8 @@ Command keys_activate_command();
 Command keys_init_command();
 Command keys_rotate_command();
 Command keys_verify_command();
+Command release_sign_command();
+Command release_verify_command();
 Command log_show_command();
 Command log_verify_command();
 Command log_prove_command();

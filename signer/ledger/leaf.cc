@@ -186,7 +186,8 @@ Result<std::string> leaf_of(const Record& record, const Digest& content_digest, 
     append_member(out, R"(,"type":)", record.type);
     out += '}';
   }
-  if (!is_utf8(text) || !is_utf8(record.request_id)) return Error{ErrorCode::Invalid, "a member of a ledger record is not UTF-8"};
+  if (!is_utf8(text) || !is_utf8(record.request_id))
+    return Error{ErrorCode::Invalid, "a member of a ledger record is not UTF-8"};
   return text;
 }
 

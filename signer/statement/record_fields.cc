@@ -147,6 +147,7 @@ const Structure& record_structure(StatementType type) {
     case StatementType::TufSnapshot:
     case StatementType::TufRevoked:
     case StatementType::LogCheckpoint:
+    case StatementType::Release:
       break;
   }
   __builtin_unreachable();

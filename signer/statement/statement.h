@@ -33,11 +33,12 @@ enum class StatementType {
   TufSnapshot,
   TufRevoked,
   LogCheckpoint,
+  Release,
 };
 
 // What a document of the type is to those who read it: gait's JSON with its envelope, a file of TUF metadata, or a C2SP
-// signed note. The last two are asked for by the front alone; no peer may.
-enum class Format { Gait, Tuf, Note };
+// signed note (both asked for by the front alone; no peer may), or the files of a release.
+enum class Format { Gait, Tuf, Note, Release };
 std::string_view name_of(Format format);
 
 struct StatementRow {
@@ -129,6 +130,7 @@ struct Stamp {
   UtcTime now;
   std::uint64_t sequence = 0;  // reserved by the front; goes into a trace's `countersign`
   std::string token_id;        // 24 random hex digits; for a token
+  keymgmt::Algorithm algorithm = keymgmt::Algorithm::Ed25519;  // of the key that signs; for a release
 };
 
 // A document ready to be signed: only Statement::rebuild makes one.
@@ -138,8 +140,12 @@ class UnsignedDocument {
   const Digest& signed_digest() const { return signed_digest_; }
   // What the key signs: the 32 bytes of the digest, or what the digest is of (TUF, a note).
   ByteView message() const { return message_.empty() ? ByteView(signed_digest_.bytes()) : view_of(message_); }
+  // What the key signs after `so_far` (64 bytes a signature); nothing when it has signed all. A release has several
+  // signatures, everything else one.
+  std::optional<Bytes> further_message(ByteView so_far) const;
   // Adds gait's envelope (gait-formats §4), to a pack as a list of one. `signature` as the token made it (Ed25519 64
-  // bytes; P-256 r||s, carried as DER under alg "ecdsa-p256-sha256"). Of TUF and a note: the file as it is published.
+  // bytes; P-256 r||s, carried as DER under alg "ecdsa-p256-sha256"). Of TUF and a note: the file as it is published;
+  // of a release: its files, `signature` being all of them, one after another.
   Result<JsonTree> seal(const keymgmt::PublicKey& key, ByteView signature) &&;
 
  private:
@@ -150,6 +156,11 @@ class UnsignedDocument {
   Digest signed_digest_;
   StatementType type_;
   std::string message_;
+  struct Further {
+    std::string message;
+    bool after_previous;  // the signature before it stands in front of `message`
+  };
+  std::vector<Further> further_;  // of a release
 };
 
 class Statement {
@@ -165,6 +176,7 @@ class Statement {
   const TraceClaims* trace() const { return facts_ == nullptr ? nullptr : &claims_; }
   const ApprovalTokenFields* approval_token() const { return token_ ? &*token_ : nullptr; }
   const DelegationTokenFields* delegation_token() const { return delegation_ ? &*delegation_ : nullptr; }
+  const Json* release() const { return type_ == StatementType::Release ? &online_ : nullptr; }  // its fields
   // Of TUF metadata: how long it is to be believed. Otherwise zero.
   std::chrono::nanoseconds lifetime() const;
 
@@ -180,7 +192,7 @@ class Statement {
   std::optional<ApprovalTokenFields> token_;
   std::optional<DelegationTokenFields> delegation_;
   std::optional<EvidencePackFields> pack_;
-  Json online_;  // the fields of TUF metadata or of a checkpoint
+  Json online_;  // the fields of TUF metadata, of a checkpoint or of a release
 };
 
 // A signed document whose signature, digests and key were checked. Only verify makes one.

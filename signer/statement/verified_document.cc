@@ -40,6 +40,7 @@ ReadingRow reading_of(StatementType type) {
     case StatementType::TufSnapshot:
     case StatementType::TufRevoked:
     case StatementType::LogCheckpoint:
+    case StatementType::Release:
       break;  // read_document refuses them
   }
   __builtin_unreachable();

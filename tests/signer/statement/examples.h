@@ -184,6 +184,11 @@ inline Json fields_of(StatementType type) {
     case StatementType::LogCheckpoint:
       return *Json::parse(R"({"origin":"signer.example/log","size":8,
         "root":"7931610eb378db66c954b66e0f69043053a0ada733bfda16e7818844d1f0ab0e"})");
+    case StatementType::Release:
+      return *Json::parse(
+          R"({"version":"1.2.3","builder":"ci@team.example","source_revision":"a8c3d18","formats":["all"],
+        "artifacts":[{"name":"tool.tar.gz","size":3,
+          "sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}]})");
   }
   __builtin_unreachable();
 }
