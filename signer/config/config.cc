@@ -12,7 +12,6 @@ namespace countersign::config {
 namespace {
 
 constexpr std::string_view kDefaultSocket = "/run/countersign/sign.sock";
-constexpr std::array<std::string_view, 4> kLogLevels = {"debug", "info", "warning", "error"};
 
 void read_sockets(Reading& reading, YamlFields& document) {
   static const YamlNode kNothing;
@@ -78,13 +77,12 @@ void read_small_sections(Reading& reading, YamlFields& document) {
   }
   findings.keep(gate_fields.finish());
 
-  const YamlNode* log = document.take("log");
-  YamlFields log_fields(log == nullptr ? kNothing : *log, "log");
-  config.log_level = findings.keep(log_fields.text("level", config.log_level), config.log_level);
-  if (std::find(kLogLevels.begin(), kLogLevels.end(), config.log_level) == kLogLevels.end()) {
-    findings.error("log.level", "must be debug, info, warning or error");
-  }
-  findings.keep(log_fields.finish());
+  read_log(reading, document);
+
+  const YamlNode* releases = document.take("releases");
+  YamlFields release_fields(releases == nullptr ? kNothing : *releases, "releases");
+  config.release_approvals = findings.keep(release_fields.integer("approvals", 0, 0, 16));
+  findings.keep(release_fields.finish());
 
   const YamlNode* confinement = document.take("confinement");
   YamlFields confinement_fields(confinement == nullptr ? kNothing : *confinement, "confinement");

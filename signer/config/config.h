@@ -108,6 +108,20 @@ struct LimitsConfig {
   std::chrono::nanoseconds ledger_check_every = std::chrono::hours(24);  // after a completed check of the whole ledger
 };
 
+// The transparency log (docs/log.md). There is one where the role `log` is configured.
+struct LogConfig {
+  struct Witness {
+    std::string key;     // verifier key of a cosigner: NAME+ID+BASE64 (C2SP signed-note, tlog-cosignature)
+    std::string socket;  // where it, or a forwarder to it, listens (C2SP tlog-witness)
+  };
+  static constexpr const char* kDefaultOrigin = "localhost/countersign";
+  std::string origin = kDefaultOrigin;  // names the log in every checkpoint, for good
+  std::string directory;                // plain files that any static server may serve; default STATE/log
+  std::chrono::nanoseconds publish_every = std::chrono::milliseconds(500);
+  std::vector<Witness> witnesses;
+  std::int64_t witnesses_required = 0;  // no checkpoint is published without so many cosignatures
+};
+
 struct Config {
   std::string path;
   std::string state;  // directory, 0700
@@ -127,6 +141,8 @@ struct Config {
   std::chrono::nanoseconds publication_skew = std::chrono::minutes(1);  // how far a verifier's clock may be off
   std::string publication_roster;  // file of the verifiers that must acknowledge; empty: open roster
   LimitsConfig limits;
+  LogConfig log;
+  std::int64_t release_approvals = 0;  // releases.approvals: tokens of so many people before a release is signed
   std::string log_level = "info";
   bool trial = false;                 // one uid may hold both sign:trace and sign:approval; `status` says so
   bool confinement_mandatory = true;  // refuse to start where a measure is missing

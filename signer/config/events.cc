@@ -50,6 +50,8 @@ constexpr EventRow kEvents[] = {
      "A role has no standby key: after a halt it would sign nothing until verifiers know a new key."},
     {Event::RotationDue, "rotation_due", Severity::Warning, minutes(1440),
      "The active key of a role is as old as it may become, or soon will be."},
+    {Event::LogTrouble, "log_trouble", Severity::Critical, minutes(10),
+     "The transparency log publishes nothing new, or somebody else wrote in its folder."},
 };
 
 }  // namespace

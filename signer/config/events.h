@@ -32,6 +32,7 @@ enum class Event {
   KeyHalted,
   StandbyMissing,
   RotationDue,
+  LogTrouble,
 };
 
 enum class Severity { Notice, Warning, Critical };

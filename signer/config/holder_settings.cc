@@ -125,6 +125,7 @@ Json HolderSettings::to_json() const {
                        {"token", token_json(token)},
                        {"approvers", std::move(roster)},
                        {"approvals", approvals_json(approvals)},
+                       {"set_lifetime", std::int64_t{set_lifetime.count()}},
                        {"locks", locks},
                        {"anchors", anchors},
                        {"confinement_mandatory", confinement_mandatory},
@@ -156,6 +157,8 @@ Result<HolderSettings> HolderSettings::from_json(const Json& json) {
   }
   ASSIGN_OR_RETURN(const Json* approvals, fields.required("approvals"));
   ASSIGN_OR_RETURN(settings.approvals, approvals_from(*approvals));
+  ASSIGN_OR_RETURN(const std::int64_t lifetime, fields.integer("set_lifetime", 0, kMost));
+  settings.set_lifetime = std::chrono::nanoseconds(lifetime);
   ASSIGN_OR_RETURN(settings.locks, fields.text("locks"));
   ASSIGN_OR_RETURN(settings.anchors, fields.boolean("anchors"));
   ASSIGN_OR_RETURN(settings.confinement_mandatory, fields.boolean("confinement_mandatory"));
@@ -177,6 +180,7 @@ HolderSettings holder_settings(const Config& config, keymgmt::Role role, int ind
     settings.approvers = config.approvers;
     settings.approvals = config.approvals;
   }
+  if (role == keymgmt::Role::Publication) settings.set_lifetime = config.publication_lifetime;
   settings.locks = config.state + "/holders";
   settings.anchors = role == keymgmt::Role::Trace && index == 0;
   settings.confinement_mandatory = config.confinement_mandatory;

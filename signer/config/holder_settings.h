@@ -12,11 +12,12 @@ struct HolderSettings {
   keymgmt::Role role{};
   int index = 0;
   std::vector<keymgmt::Algorithm> algorithms;
-  TokenConfig token;                      // without `pin`, which comes by descriptor
-  std::vector<ApproverConfig> approvers;  // the approval role only
-  ApprovalsConfig approvals;              // the approval role only
-  std::string locks;                      // folder of the start locks of tokens that are not SoftHSM's
-  bool anchors = false;                   // the first holder of the trace role keeps the ledger's anchors
+  TokenConfig token;                        // without `pin`, which comes by descriptor
+  std::vector<ApproverConfig> approvers;    // the approval role only
+  ApprovalsConfig approvals;                // the approval role only
+  std::chrono::nanoseconds set_lifetime{};  // the publication role only: how long what it signs may be believed
+  std::string locks;                        // folder of the start locks of tokens that are not SoftHSM's
+  bool anchors = false;                     // the first holder of the trace role keeps the ledger's anchors
   bool confinement_mandatory = true;
   std::size_t memory = std::size_t{256} << 20;  // bytes; a holder that grows past it ends
 

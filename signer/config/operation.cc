@@ -21,7 +21,7 @@ constexpr OperationRow kOperations[] = {
     {Operation::Requests, "requests", "GET /v1/requests, /v1/requests/{intent_digest}", false, kSign},
     {Operation::Executed, "executed", "POST /v1/executed", false, kSign},
     {Operation::Keys, "keys", "GET /v1/keys, /v1/keys/{name}, /.well-known/jwks.json", true, kEverywhere},
-    {Operation::Log, "log", "GET /v1/log/…", false, kPrivate},
+    {Operation::Log, "log", "GET /v1/log/checkpoint, /v1/log/tile/…, /v1/log/proof", true, kEverywhere},
     {Operation::Metrics, "metrics", "GET /metrics", false, kPrivate},
     {Operation::Health, "health", "GET /healthz, /readyz", true, kEverywhere},
     {Operation::AdminHalt, "admin:halt", "POST /v1/halt", false, kAdmin},

@@ -53,6 +53,7 @@ void read_approvers(Reading& reading, YamlFields& document);
 void read_approvals(Reading& reading, YamlFields& document);  // and `policies`
 void read_security_owner(Reading& reading, YamlFields& document);
 void read_limits(Reading& reading, YamlFields& document);
+void read_log(Reading& reading, YamlFields& document);
 
 // A scope an approver may be given: "tool:NAME", "phase:plan|apply", "destructive:apply", lower case; with
 // `wildcard_tool` also "tool:*", "delegate:WORD" and "script:TOOL". Fails with Invalid.

@@ -33,7 +33,7 @@ constexpr std::string_view kFrontCalls[] = {
     "accept4", "shutdown", "getsockopt", "setsockopt", "getsockname", "getpeername", "socketpair",
     // files
     "openat", "open", "newfstatat", "stat", "lstat", "fstat", "statx", "access", "faccessat", "faccessat2", "readlink",
-    "readlinkat", "getdents64", "getcwd", "flock", "truncate", "ftruncate", "fallocate", "fsync", "fdatasync",
+    "readlinkat", "getdents64", "getcwd", "flock", "truncate", "ftruncate", "fallocate", "fsync", "fdatasync", "syncfs",
     "sync_file_range", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink",
     "unlinkat", "mkdir", "mkdirat", "rmdir", "fchmod", "fchmodat", "chmod", "chown", "lchown", "fchown", "fchownat",
     "umask", "statfs", "fstatfs", "copy_file_range", "sendfile", "fadvise64", "utimensat",

@@ -69,6 +69,13 @@ class Front {
     ASSIGN_OR_RETURN(moved_, custody_->settle());
     RETURN_IF_ERROR(keys_->reload(*store_, config_, store_->time_guard().believed()));
     anchors_ = std::make_unique<AnchorKeeper>(config_, clock_, *store_, holders_);
+    if (config_.role(Role::Log) == nullptr) return ok();
+    log_ = std::make_unique<LogPublisher>(loop_, config_, *store_, *keys_, holders_);
+    RETURN_IF_ERROR(log_->open());
+    if (log_->mended() > 0) {
+      note_finding("the log's folder lacked or had other bytes in " + std::to_string(log_->mended()) +
+                   " files; they were made again from the ledger");
+    }
     return ok();
   }
 
@@ -208,6 +215,7 @@ class Front {
     needs.kind = confinement::ProcessKind::Front;
     needs.mandatory = config_.confinement_mandatory;
     needs.read_write = {config_.state};
+    if (log_) needs.read_write.push_back(config_.log.directory);
     if (!config_.publication.empty()) needs.read_write.push_back(config_.publication);
     for (const Opening& opening : openings) {
       if (opening.path.empty()) continue;
@@ -218,7 +226,7 @@ class Front {
     ASSIGN_OR_RETURN(const confinement::Report report, confinement::confine(needs));
 
     services_ = std::make_unique<Services>(loop_, config_, clock_, *store_, *keys_, *custody_, holders_, troubles_,
-                                           *anchors_, report.to_json());
+                                           *anchors_, log_.get(), report.to_json());
     services_->findings.assign(known_findings_.begin(), known_findings_.end());
     custody_->start(services_->recorder, [this](Role role) { end_holders(role); });
     services_->recorder.on_poisoned = [this](const Error& error) { fail(error); };
@@ -248,6 +256,12 @@ class Front {
       if (!ended_) anchors_->write(services_->recorder);
     });
     anchors_->write(services_->recorder);
+    if (log_) {
+      log_->on_trouble = [this](const Error& error) {
+        tell_owner(config::Event::LogTrouble, error.wire_code(), Json::object({{"message", error.detail}}));
+      };
+      log_->start();
+    }
     say(Json::object({{"event", "listening"}}));
     return ok();
   }
@@ -315,7 +329,8 @@ class Front {
       if (stopping_ || (!done && std::chrono::steady_clock::now() < give_up)) return;
       stopping_ = true;
       services_->recorder.stop();
-      anchors_->write_last([this] { loop_.stop(); });
+      const auto last = [this] { anchors_->write_last([this] { loop_.stop(); }); };
+      log_ ? log_->stop(last) : last();
     });
   }
 
@@ -337,6 +352,7 @@ class Front {
   HolderPool holders_;
   HolderTroubles troubles_;
   std::unique_ptr<AnchorKeeper> anchors_;
+  std::unique_ptr<LogPublisher> log_;  // null where no role `log` is configured
   transport::ReadWatch control_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<LedgerKeeper> ledger_keeper_;

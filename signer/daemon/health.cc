@@ -23,6 +23,14 @@ bool signs(const std::vector<HolderState>& holders, Role role) {
                      [&](const HolderState& each) { return each.name.role == role && canary_counts(each); });
 }
 
+// Null where no log is kept.
+Json log_status(const Services& services) {
+  if (services.log == nullptr) return nullptr;
+  return Json::object({{"origin", services.log->origin()},
+                       {"size", services.log->size()},
+                       {"behind", services.store.head().size - services.log->size()}});
+}
+
 Json findings_json(const std::vector<Finding>& findings) {
   Json::Array rows;
   for (const Finding& each : findings) rows.push_back(Json::object({{"what", each.what}, {"fix", each.fix}}));
@@ -84,6 +92,9 @@ std::vector<Finding> warnings(const Services& services, const std::vector<Holder
   for (const std::string& each : services.findings) found.push_back({each, "See docs/runbooks; `countersign doctor`."});
   for (const std::string& each : ledger_findings(services.store)) {
     found.push_back({each, "docs/ledger.md, \"Restore\" and \"Checks\"."});
+  }
+  if (services.log != nullptr && !services.log->finding().empty()) {
+    found.push_back({services.log->finding(), "docs/log.md, \"When the log stands still\"."});
   }
   if (!services.anchors.finding().empty()) {
     found.push_back({services.anchors.finding(), "Look at the trace token: is it full, or read-only?"});
@@ -168,6 +179,7 @@ Json status(const Services& services, const transport::HttpCounts& http) {
                                                {"uid", std::int64_t{::geteuid()}},
                                                {"confinement", services.confinement}})},
                        {"ledger", ledger_json(services.store)},
+                       {"log", log_status(services)},
                        {"time", Json::object({{"now", services.clock.now().rfc3339()},
                                               {"stopped", services.store.time_guard().stopped()},
                                               {"mark", services.store.time_guard().mark().wall.rfc3339()}})},

@@ -1,5 +1,7 @@
 #include "signer/daemon/queries.h"
 
+#include <charconv>
+
 #include "common/json_fields.h"
 #include "signer/daemon/mint_rules.h"
 #include "signer/daemon/permit_rules.h"
@@ -79,6 +81,26 @@ Result<Json> Queries::key(std::string_view name) const {
     if (each.text("kid") == key->key.kid()) return each;
   }
   return Error{ErrorCode::Internal, "the key set's document lacks a key it holds"};
+}
+
+Result<std::uint64_t> Queries::log_index(std::string_view query) const {
+  const Result<std::string> index = transport::query_value(query, "index");
+  if (index) {
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(index->data(), index->data() + index->size(), number);
+    if (error != std::errc() || end != index->data() + index->size()) {
+      return Error{ErrorCode::Invalid, "index must be a decimal number"};
+    }
+    return number;
+  }
+  if (index.error().code != ErrorCode::NotFound) return index.error();
+  ASSIGN_OR_RETURN(const std::string intent_text, transport::query_value(query, "intent_digest"));
+  ASSIGN_OR_RETURN(const std::string signed_text, transport::query_value(query, "signed_digest"));
+  ASSIGN_OR_RETURN(const Digest intent, Digest::parse(intent_text));
+  ASSIGN_OR_RETURN(const Digest trace, Digest::parse(signed_text));
+  ASSIGN_OR_RETURN(const std::optional<std::uint64_t> found, store_.index_of_trace(intent, trace));
+  if (!found) return Error{ErrorCode::NotFound, "no record holds a trace of these digests", "record_unknown"};
+  return *found;
 }
 
 Result<Json> Queries::verify(const Json& body) const {

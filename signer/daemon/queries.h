@@ -27,6 +27,8 @@ class Queries {
   Result<Json> request(std::string_view digest) const;
   // One key of the set, by kid or alias (percent-encoded).
   Result<Json> key(std::string_view name) const;
+  // The record that ?index=N names, or ?intent_digest=&signed_digest= (of a trace). Fails with NotFound.
+  Result<std::uint64_t> log_index(std::string_view query) const;
   // {"valid","reason","role","kid","key_state"}
   Result<Json> verify(const Json& body) const;
 

@@ -72,6 +72,21 @@ HttpResponse cached(const std::string& body, const std::string& etag, const Http
   return response;
 }
 
+Error no_log() {
+  return Error{ErrorCode::NotFound, "this signer keeps no transparency log", "log_not_configured",
+               "Configure the role `log` (docs/log.md)."};
+}
+
+// `?proof=1` of a request to sign.
+Result<bool> proof_wanted(std::string_view query) {
+  if (query.empty()) return false;
+  const Result<std::string> value = transport::query_value(query, "proof");
+  if (!value && value.error().code == ErrorCode::NotFound) return false;
+  if (!value) return value.error();
+  if (*value == "1" || *value == "0") return *value == "1";
+  return Error{ErrorCode::Invalid, "proof must be 0 or 1"};
+}
+
 }  // namespace
 
 // A request that was admitted and is not yet answered.
@@ -118,6 +133,9 @@ void Router::serve(Socket socket, const HttpRequest& request, transport::Respond
       {Method::Get, "/v1/keys", false, Operation::Keys, false, &Router::keys},
       {Method::Get, "/v1/keys/", true, Operation::Keys, false, &Router::key},
       {Method::Get, "/.well-known/jwks.json", false, Operation::Keys, false, &Router::jwks},
+      {Method::Get, "/v1/log/checkpoint", false, Operation::Log, false, &Router::checkpoint},
+      {Method::Get, "/v1/log/tile/", true, Operation::Log, false, &Router::tile},
+      {Method::Get, "/v1/log/proof", false, Operation::Log, false, &Router::proof},
       {Method::Get, "/healthz", false, Operation::Health, false, &Router::healthz},
       {Method::Get, "/readyz", false, Operation::Health, false, &Router::readyz},
       {Method::Get, "/metrics", false, Operation::Metrics, false, &Router::metrics},
@@ -201,8 +219,14 @@ void Router::sign_one(const JsonTree& body, std::string_view bytes, const transp
 void Router::sign(const HttpRequest& request, const Shared& exchange) {
   const Result<JsonTree> body = JsonTree::parse(request.body);
   if (!body) return answer(exchange, HttpResponse::error(body.error()));
+  const Result<bool> proof = proof_wanted(request.query);
+  if (!proof) return answer(exchange, HttpResponse::error(proof.error()));
+  if (*proof && services_.log == nullptr) return answer(exchange, HttpResponse::error(no_log()));
   sign_one(*body, request.body, request.peer, request.request_id,
-           [this, exchange](SignOutcome outcome) { answer(exchange, response_of(std::move(outcome))); });
+           [this, exchange, proof = *proof](SignOutcome outcome) {
+             if (proof && outcome.answer) return answer_with_proof(exchange, *outcome.answer);
+             answer(exchange, response_of(std::move(outcome)));
+           });
 }
 
 void Router::sign_batch(const HttpRequest& request, const Shared& exchange) {
@@ -287,6 +311,55 @@ void Router::key(const HttpRequest& request, const Shared& exchange) {
 
 void Router::jwks(const HttpRequest& request, const Shared& exchange) {
   answer(exchange, cached(services_.keys.jwks(), services_.keys.etag(), request));
+}
+
+void Router::answer_with_proof(const Shared& exchange, const std::string& text) {
+  Result<Json> whole = Json::parse(text);
+  const Json* index = whole ? whole->find("log_index") : nullptr;
+  if (index == nullptr || !index->is_integer()) {
+    return answer(exchange, HttpResponse::error(Error{ErrorCode::Internal, "the answer to a signature has no index"}));
+  }
+  const auto place = static_cast<std::uint64_t>(index->as_integer());
+  services_.log->when_covered(place, [this, exchange, place, whole = *std::move(whole)](const Status& covered) mutable {
+    const Result<Json> proof = covered ? services_.log->proof(place) : Result<Json>(covered.error());
+    // The signature is made and recorded: it is given also where its proof has to be fetched later.
+    if (proof) {
+      whole.set("proof", *proof);
+    } else {
+      whole.set("proof_error", transport::error_json(proof.error()));
+    }
+    answer(exchange, HttpResponse::json(whole));
+  });
+}
+
+void Router::checkpoint(const HttpRequest&, const Shared& exchange) {
+  if (services_.log == nullptr) return answer(exchange, HttpResponse::error(no_log()));
+  if (services_.log->note().empty()) {
+    return answer(exchange, HttpResponse::error(Error{ErrorCode::Unavailable, "the log has no checkpoint yet",
+                                                      "log_behind", "Ask again in a second."}));
+  }
+  HttpResponse response;
+  response.body = services_.log->note();
+  response.content_type = "text/plain; charset=utf-8";
+  response.headers.emplace_back("Cache-Control", "no-cache");
+  answer(exchange, std::move(response));
+}
+
+void Router::tile(const HttpRequest& request, const Shared& exchange) {
+  if (services_.log == nullptr) return answer(exchange, HttpResponse::error(no_log()));
+  Result<std::string> bytes = services_.log->tile(request.path.substr(std::string_view("/v1/log/").size()));
+  if (!bytes) return answer(exchange, HttpResponse::error(bytes.error()));
+  HttpResponse response;
+  response.body = *std::move(bytes);
+  response.content_type = "application/octet-stream";
+  response.headers.emplace_back("Cache-Control", "public, max-age=31536000, immutable");
+  answer(exchange, std::move(response));
+}
+
+void Router::proof(const HttpRequest& request, const Shared& exchange) {
+  if (services_.log == nullptr) return answer(exchange, HttpResponse::error(no_log()));
+  const Result<std::uint64_t> index = services_.queries.log_index(request.query);
+  answer(exchange, index ? services_.log->proof(*index) : Result<Json>(index.error()));
 }
 
 void Router::healthz(const HttpRequest&, const Shared& exchange) {

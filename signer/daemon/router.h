@@ -36,6 +36,9 @@ class Router {
   void keys(const transport::HttpRequest& request, const Shared& exchange);
   void key(const transport::HttpRequest& request, const Shared& exchange);
   void jwks(const transport::HttpRequest& request, const Shared& exchange);
+  void checkpoint(const transport::HttpRequest& request, const Shared& exchange);
+  void tile(const transport::HttpRequest& request, const Shared& exchange);
+  void proof(const transport::HttpRequest& request, const Shared& exchange);
   void healthz(const transport::HttpRequest& request, const Shared& exchange);
   void readyz(const transport::HttpRequest& request, const Shared& exchange);
   void metrics(const transport::HttpRequest& request, const Shared& exchange);
@@ -51,6 +54,8 @@ class Router {
   // Parses, authorises, admits and signs one request.
   void sign_one(const JsonTree& body, std::string_view bytes, const transport::Peer& peer, std::string_view request_id,
                 SignService::Done done);
+  // The answer to a signature with the proof of its record, once a checkpoint covers it.
+  void answer_with_proof(const Shared& exchange, const std::string& text);
   void answer(const Shared& exchange, transport::HttpResponse response);
   void answer(const Shared& exchange, const Result<Json>& result);
 

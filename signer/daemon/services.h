@@ -11,6 +11,7 @@
 #include "signer/daemon/holder_troubles.h"
 #include "signer/daemon/key_custody.h"
 #include "signer/daemon/key_ring.h"
+#include "signer/daemon/log_publisher.h"
 #include "signer/daemon/metrics.h"
 #include "signer/daemon/nonces.h"
 #include "signer/daemon/outbox_pump.h"
@@ -27,7 +28,8 @@ namespace countersign::daemon {
 struct Services {
   Services(transport::EventLoop& loop, const config::Config& configuration, const Clock& time,
            ledger::SqliteStore& ledger, const KeyRing& ring, KeyCustody& key_custody, HolderPool& pool,
-           const HolderTroubles& holder_troubles, AnchorKeeper& keeper, Json confinement_report)
+           const HolderTroubles& holder_troubles, AnchorKeeper& keeper, LogPublisher* publisher,
+           Json confinement_report)
       : config(configuration),
         clock(time),
         store(ledger),
@@ -36,6 +38,7 @@ struct Services {
         holders(pool),
         troubles(holder_troubles),
         anchors(keeper),
+        log(publisher),
         confinement(std::move(confinement_report)),
         recorder(loop, ledger, [&pool] { return pool.coming_soon(); }),
         refusals(recorder, time),
@@ -54,6 +57,7 @@ struct Services {
   HolderPool& holders;
   const HolderTroubles& troubles;
   AnchorKeeper& anchors;
+  LogPublisher* log;                  // null where no role `log` is configured
   Json confinement;                   // of the front
   std::vector<std::string> findings;  // of the start, one sentence each
   Recorder recorder;

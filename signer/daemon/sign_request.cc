@@ -66,7 +66,8 @@ Result<SignRequest> SignRequest::parse(const JsonTree& body, std::string_view by
   if (!has_type) return wrong("type is missing");
   if (!request.statement) return wrong("statement is missing");
   const bool trace = request.type == statement::StatementType::Trace;
-  if (!trace && !request.redeem.empty()) return wrong("redeem belongs to a trace");
+  const bool release = request.type == statement::StatementType::Release;
+  if (!trace && !release && !request.redeem.empty()) return wrong("redeem belongs to a trace or a release");
   if (!trace && request.intent) return wrong("intent belongs to a trace");
   const bool token = request.type == statement::StatementType::ApprovalToken ||
                      request.type == statement::StatementType::DelegationToken ||

@@ -17,7 +17,7 @@ struct SignRequest {
   statement::StatementType type = statement::StatementType::Trace;
   std::optional<JsonTree> statement;            // set by parse; views the request's bytes
   std::optional<keymgmt::Algorithm> algorithm;  // none: the role's default
-  std::vector<Json> redeem;                     // a trace's approval tokens
+  std::vector<Json> redeem;                     // approval tokens of a trace, or of a release
   std::optional<Json> proof;                    // an approval token's
   std::optional<Json> intent;                   // a trace's: {"digest_form","document"}
   std::string idempotency_key;                  // empty for none

@@ -1,11 +1,14 @@
 #include "signer/daemon/sign_service.h"
 
+#include "signer/statement/release_fields.h"
+
 namespace countersign::daemon {
 namespace {
 
 using statement::StatementType;
 using statement::Verdict;
 
+constexpr std::string_view kReleaseApprovalRequired = "release_approval_required";
 constexpr std::string_view kIndexPlace = "%LOG_INDEX%";  // ledger/store.h, Item::answer
 
 std::string answer_of(const ledger::Item& item, std::string_view statement_json, std::string_view index) {
@@ -60,6 +63,14 @@ Result<ledger::MintedToken> minted_token(const std::string& signed_json, const D
   minted.token_id = std::string(token.text("token_id"));
   minted.token_digest = signed_digest;
   return minted;
+}
+
+Error approvals_needed(std::int64_t count, const Digest& intent, const Digest& policy) {
+  return Error{ErrorCode::ApprovalRequired, "the release needs " + std::to_string(count) + " approvals",
+               std::string(kReleaseApprovalRequired),
+               "Each approver: countersign approve --intent-digest " + intent.hex() + " --policy-digest " +
+                   policy.hex() + " --scope " + std::string(statement::kReleaseScope) +
+                   " …; then the same release again with --approval-token-chain."};
 }
 
 Error key_changed(const std::string& kid) {
@@ -120,7 +131,10 @@ void SignService::sign(AuthorizedRequest authorized, Done done) {
     return refuse(
         pending, Refusal{statement.error(), {}, wildcard ? std::optional(config::Event::ScopeWildcard) : std::nullopt});
   }
-  if (const std::optional<Refusal> refusal = judge(pending, request, *statement)) return refuse(pending, *refusal);
+  if (const std::optional<Refusal> refusal = judge(pending, request, *statement)) {
+    if (refusal->error.reason == kReleaseApprovalRequired) return ask_for_approvals(shared);
+    return refuse(pending, *refusal);
+  }
 
   const Result<std::uint64_t> sequence = store_.next_sequence();
   if (!sequence) return end(pending, {sequence.error()});
@@ -148,7 +162,63 @@ std::optional<Refusal> SignService::judge(Pending& pending, SignRequest& request
   if (const statement::ApprovedScriptFields* script = statement.approved_script()) {
     return take_grant(pending, mints_.judge(*script, request.proof, pending.caller, clock_.now()));
   }
+  if (const Json* release = statement.release()) return judge_release(pending, request, *release);
   return std::nullopt;  // a record states what was judged; it permits nothing
+}
+
+std::optional<Refusal> SignService::judge_release(Pending& pending, const SignRequest& request, const Json& release) {
+  if (config_.release_approvals == 0) {
+    if (request.redeem.empty()) return std::nullopt;
+    return Refusal{Error{ErrorCode::Invalid, "this signer asks for no approvals of releases", "redeem_without_allow"}};
+  }
+  const Json approvable = statement::approvable_release(release);
+  statement::TraceClaims claims;
+  claims.intent_digest = approvable.digest();
+  claims.policy_digest = statement::release_policy_digest();
+  claims.verdict = Verdict::Allow;
+  claims.facts.requester = "uid:" + std::to_string(pending.caller.uid);
+  claims.facts.required_approvals = config_.release_approvals;
+  claims.facts.distinct_approvers = config_.release_approvals > 1;
+  claims.facts.required_scopes = {std::string(statement::kReleaseScope)};
+  if (request.redeem.empty()) {
+    ledger::Item& item = pending.item;
+    item.idempotency.reset();  // the answer is no signature
+    item.decision.emplace();
+    item.decision->intent_digest = claims.intent_digest;
+    item.decision->policy_digest = claims.policy_digest;
+    item.decision->verdict = Verdict::RequireApproval;
+    item.decision->peer_uid = pending.caller.uid;
+    item.decision->facts = claims.facts;
+    item.intent = ledger::IntentDocument{
+        claims.intent_digest, Json::object({{"digest_form", approvable}, {"document", approvable}}).compact()};
+    return Refusal{approvals_needed(config_.release_approvals, claims.intent_digest, claims.policy_digest)};
+  }
+  std::variant<Permit, Refusal> judged =
+      permits_.judge(claims, request.redeem, keys_.set(), tokens_in_use_, clock_.now());
+  if (Refusal* refusal = std::get_if<Refusal>(&judged)) return std::move(*refusal);
+  Permit& permit = std::get<Permit>(judged);
+  pending.item.redeem = std::move(permit.redeem);
+  pending.findings = std::move(permit.findings);
+  return std::nullopt;
+}
+
+void SignService::ask_for_approvals(const std::shared_ptr<Pending>& shared) {
+  ledger::Item& item = shared->item;
+  item.record.kind = "release_requested";
+  item.record.at = clock_.now();
+  item.record.type = std::string(statement::row_of(shared->type).name);
+  item.record.peer_uid = shared->caller.uid;
+  item.record.request_id = shared->caller.request_id;
+  item.record.body = item.intent->json;
+  item.record.body_digest = sha256(item.record.body);
+  item.decision->at = item.record.at;
+  item.decision->trace_digest = item.record.body_digest;
+  const Digest intent = item.decision->intent_digest;
+  const Digest policy = item.decision->policy_digest;
+  recorder_.record(std::move(item), [this, shared, intent, policy](const Result<ledger::Committed>& outcome) {
+    if (!outcome) return end(*shared, {outcome.error()});
+    end(*shared, {approvals_needed(config_.release_approvals, intent, policy)});
+  });
 }
 
 std::optional<Refusal> SignService::judge_trace(Pending& pending, const SignRequest& request,

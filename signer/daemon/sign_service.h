@@ -29,7 +29,8 @@ class SignService {
 
   SignService(const config::Config& config, const Clock& clock, ledger::Store& store, ledger::TimeGuard& guard,
               const KeyRing& keys, HolderPool& holders, Recorder& recorder, RefusalLog& refusals, Nonces& nonces)
-      : clock_(clock),
+      : config_(config),
+        clock_(clock),
         store_(store),
         guard_(guard),
         keys_(keys),
@@ -51,6 +52,10 @@ class SignService {
                                      const statement::ApprovalTokenFields& token);
   // For what rests on the proof alone: a delegation, a script approved ahead of time.
   std::optional<Refusal> take_grant(Pending& pending, std::variant<MintGrant, Refusal> judged);
+  // Dual control of releases (`releases.approvals`).
+  std::optional<Refusal> judge_release(Pending& pending, const SignRequest& request, const Json& release);
+  // Records that approvals are asked for, so that they can be minted; then refuses.
+  void ask_for_approvals(const std::shared_ptr<Pending>& pending);
   void signed_by_holder(const std::shared_ptr<Pending>& pending, const Result<std::string_view>& payload);
   Status complete(Pending& pending, channel::SignAnswer answer);
   void recorded(Pending& pending, const Result<ledger::Committed>& outcome);
@@ -58,6 +63,7 @@ class SignService {
   void refuse(Pending& pending, const Refusal& refusal);
   void end(Pending& pending, SignOutcome outcome);
 
+  const config::Config& config_;
   const Clock& clock_;
   ledger::Store& store_;
   ledger::TimeGuard& guard_;

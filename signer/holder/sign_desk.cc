@@ -9,9 +9,11 @@ Error refused(std::string_view reason, std::string detail) {
   return Error{ErrorCode::Refused, std::move(detail), std::string(reason)};
 }
 
-// Of the bytes that the document carries: r||s of the token becomes DER there.
+// Of the bytes that the document carries: r||s of the token becomes DER there. Of the several signatures of a release:
+// of all as the token made them, one after another.
 Result<Digest> signature_digest(const keymgmt::PublicKey& key, const Bytes& signature) {
-  if (key.algorithm() == keymgmt::Algorithm::Ed25519) return sha256(signature);
+  constexpr std::size_t kOne = 64;
+  if (key.algorithm() == keymgmt::Algorithm::Ed25519 || signature.size() != kOne) return sha256(signature);
   ASSIGN_OR_RETURN(const Bytes der, keymgmt::ecdsa_der(signature));
   return sha256(der);
 }
@@ -33,7 +35,7 @@ Result<SignDesk::Draft> SignDesk::draft(const channel::SignJobView& job) const {
   ASSIGN_OR_RETURN(JsonTree fields, JsonTree::parse(job.statement_json));
   ASSIGN_OR_RETURN(const statement::Statement statement, statement::Statement::parse(job.type, std::move(fields)));
 
-  statement::Stamp stamp{clock_.now(), job.sequence, {}};
+  statement::Stamp stamp{clock_.now(), job.sequence, {}, key.algorithm()};
   const bool is_token = statement.approval_token() != nullptr || statement.delegation_token() != nullptr;
   if (const auto* approval = statement.approval_token()) {
     RETURN_IF_ERROR(approvals_.check(*approval, job.proof_json, job.peer_uid, stamp.now));
@@ -44,6 +46,10 @@ Result<SignDesk::Draft> SignDesk::draft(const channel::SignJobView& job) const {
   if (const auto* script = statement.approved_script()) {
     RETURN_IF_ERROR(approvals_.check(*script, job.proof_json, job.peer_uid, stamp.now));
   }
+  if (statement.lifetime() > settings_.set_lifetime) {
+    return refused("lifetime_too_long",
+                   std::string(row.name) + " may be believed for at most " + duration_text(settings_.set_lifetime));
+  }
   if (is_token) {
     stamp.token_id = to_hex(random_bytes(kTokenIdBytes));
   }
@@ -52,8 +58,12 @@ Result<SignDesk::Draft> SignDesk::draft(const channel::SignJobView& job) const {
 }
 
 Result<Bytes> SignDesk::sign(const Draft& draft) {
-  // gait signs the 32 bytes of the digest (gait-formats §4).
-  return draft.pair->pair.sign(draft.document.signed_digest().bytes());
+  ASSIGN_OR_RETURN(Bytes signatures, draft.pair->pair.sign(draft.document.message()));
+  while (const std::optional<Bytes> further = draft.document.further_message(signatures)) {
+    ASSIGN_OR_RETURN(const Bytes next, draft.pair->pair.sign(*further));
+    signatures.insert(signatures.end(), next.begin(), next.end());
+  }
+  return signatures;
 }
 
 Result<SignDesk::Sealed> SignDesk::finish(const channel::SignJobView& job, Draft draft, const Bytes& signature,

@@ -180,13 +180,14 @@ Result<std::string> leaf_of(const Record& record, const Digest& content_digest, 
     append_member(out, R"(,"kid":)", record.kid);
     append_member(out, R"(,"kind":)", record.kind);
     append_member(out, R"(,"peer_uid":)", std::int64_t{record.peer_uid});
-    append_member(out, R"(,"request_id":)", record.request_id);
+    append_member(out, R"(,"request_digest":)", sha256(record.request_id));
     append_member(out, R"(,"role":)", record.role);
     append_member(out, R"(,"signature_digest":)", record.signature_digest);
     append_member(out, R"(,"type":)", record.type);
     out += '}';
   }
-  if (!is_utf8(text)) return Error{ErrorCode::Invalid, "a member of a ledger record is not UTF-8"};
+  if (!is_utf8(text) || !is_utf8(record.request_id))
+    return Error{ErrorCode::Invalid, "a member of a ledger record is not UTF-8"};
   return text;
 }
 

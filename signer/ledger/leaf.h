@@ -15,9 +15,10 @@ namespace countersign::ledger {
 // The derived tables are checked against it, and could be built again from it. Fails with Invalid on bad UTF-8.
 Result<std::string> effects_of(const Item& item);
 
-// {"at","body_digest","content_digest",["effects_digest",]"index","kid","kind","peer_uid","request_id","role",
+// {"at","body_digest","content_digest",["effects_digest",]"index","kid","kind","peer_uid","request_digest","role",
 // "signature_digest","type"}: RFC 8785 canonical form. `content_digest` is SHA-256 of the body's bytes; record.body is
-// not looked at. Fails with Invalid on bad UTF-8.
+// not looked at. Whoever reads the log reads this, so what a caller wrote stands here by digest alone; `peer_uid` is
+// the number of the local account. Fails with Invalid on bad UTF-8.
 Result<std::string> leaf_of(const Record& record, const Digest& content_digest, std::uint64_t index,
                             std::string_view effects);
 

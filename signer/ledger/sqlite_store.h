@@ -54,6 +54,8 @@ class SqliteStore : public Store {
   Result<Digest> root_at(std::uint64_t size) const override;
   Result<StoredRecord> record(std::uint64_t index) const override;
   Result<std::vector<Digest>> leaf_hashes(std::uint64_t first, std::size_t limit) const override;
+  Result<std::vector<std::string>> leaves(std::uint64_t first, std::size_t limit) const override;
+  Result<Digest> node(unsigned level, std::uint64_t index) const override;
   Result<std::vector<Digest>> inclusion_proof(std::uint64_t index, std::uint64_t size) const override;
   Result<std::vector<Digest>> consistency_proof(std::uint64_t first, std::uint64_t second) const override;
   Result<std::optional<Decision>> latest_decision(const Digest& intent, const Digest& policy) const override;

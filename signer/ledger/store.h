@@ -21,9 +21,9 @@ namespace countersign::ledger {
 
 inline constexpr const char* kRestoredKind = "restored";
 
-// One line of the append-only record. Its RFC 6962 leaf is the canonical JSON of all members but `body`, of its index,
-// of `content_digest` (SHA-256 of the bytes of `body`) and, where the item did more than record, of `effects_digest`
-// (SHA-256 of the stored list of what it redeemed, decided, minted and executed).
+// One line of the append-only record. Its RFC 6962 leaf is the canonical JSON of all members but `body` and
+// `request_id`, which stand in it by digest (`content_digest`, `request_digest`), of its index and, where the item did
+// more than record, of `effects_digest` (SHA-256 of the stored list of what it redeemed, decided, minted and executed).
 struct Record {
   std::string kind;  // "signed", "refused", "executed", "key", "time_reset", "restored", …
   UtcTime at;
@@ -172,6 +172,10 @@ class Store {
   virtual Result<StoredRecord> record(std::uint64_t index) const = 0;  // NotFound beyond the head
   // At most `limit` leaf hashes from leaf `first` on: what tiles are made of.
   virtual Result<std::vector<Digest>> leaf_hashes(std::uint64_t first, std::size_t limit) const = 0;
+  // At most `limit` leaves from leaf `first` on: the bytes whose hashes leaf_hashes gives, made again from the records.
+  virtual Result<std::vector<std::string>> leaves(std::uint64_t first, std::size_t limit) const = 0;
+  // The root of the complete subtree over the leaves [index << level, (index + 1) << level); NotFound beyond the head.
+  virtual Result<Digest> node(unsigned level, std::uint64_t index) const = 0;
   // log/merkle_tree.h; NotFound beyond the head.
   virtual Result<std::vector<Digest>> inclusion_proof(std::uint64_t index, std::uint64_t size) const = 0;
   virtual Result<std::vector<Digest>> consistency_proof(std::uint64_t first, std::uint64_t second) const = 0;

@@ -144,6 +144,11 @@ const Structure& record_structure(StatementType type) {
     case StatementType::ApprovedScript:
     case StatementType::Trace:
     case StatementType::EvidencePack:
+    case StatementType::TufTimestamp:
+    case StatementType::TufSnapshot:
+    case StatementType::TufRevoked:
+    case StatementType::LogCheckpoint:
+    case StatementType::Release:
       break;
   }
   __builtin_unreachable();

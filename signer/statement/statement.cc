@@ -2,10 +2,13 @@
 
 #include "signer/statement/approval_token_fields.h"
 #include "signer/statement/approved_script_fields.h"
+#include "signer/statement/checkpoint_fields.h"
 #include "signer/statement/delegation_token_fields.h"
 #include "signer/statement/envelope.h"
 #include "signer/statement/evidence_pack_fields.h"
+#include "signer/statement/publication_fields.h"
 #include "signer/statement/record_fields.h"
+#include "signer/statement/release_files.h"
 #include "signer/statement/trace_fields.h"
 
 namespace countersign::statement {
@@ -25,8 +28,22 @@ constexpr StatementRow kRows[] = {
      keymgmt::Role::Trace, true},
     {StatementType::StateAttestation, "state_attestation", "countersign.state_attestation", keymgmt::Role::Trace, true},
     {StatementType::ApprovedScript, "approved_script", "gait.gate.approved_script_entry", keymgmt::Role::Approval,
-     true},
+     true, Format::Gait},
+    {StatementType::TufTimestamp, "tuf_timestamp", "timestamp", keymgmt::Role::Publication, true, Format::Tuf},
+    {StatementType::TufSnapshot, "tuf_snapshot", "snapshot", keymgmt::Role::Publication, true, Format::Tuf},
+    {StatementType::TufRevoked, "tuf_revoked", "targets", keymgmt::Role::Publication, true, Format::Tuf},
+    {StatementType::LogCheckpoint, "log_checkpoint", "tlog-checkpoint", keymgmt::Role::Log, false, Format::Note},
+    {StatementType::Release, "release", "countersign.release", keymgmt::Role::Release, true, Format::Release},
 };
+
+struct FormatRow {
+  Format format;
+  std::string_view name;
+};
+constexpr FormatRow kFormats[] = {{Format::Gait, "gait"},
+                                  {Format::Tuf, "TUF 1.0"},
+                                  {Format::Note, "signed note"},
+                                  {Format::Release, "release files"}};
 
 struct VerdictRow {
   Verdict verdict;
@@ -44,6 +61,13 @@ constexpr std::size_t kShortId = 24;
 const StatementRow& row_of(StatementType type) {
   for (const StatementRow& row : kRows) {
     if (row.type == type) return row;
+  }
+  __builtin_unreachable();
+}
+
+std::string_view name_of(Format format) {
+  for (const FormatRow& row : kFormats) {
+    if (row.format == format) return row.name;
   }
   __builtin_unreachable();
 }
@@ -120,6 +144,20 @@ Result<Statement> Statement::parse(StatementType type, JsonTree fields) {
       ASSIGN_OR_RETURN(out.pack_, read_evidence_pack_fields(out.fields_));
       break;
     }
+    case StatementType::TufTimestamp:
+    case StatementType::TufSnapshot:
+    case StatementType::TufRevoked: {
+      ASSIGN_OR_RETURN(out.online_, read_publication_fields(type, out.fields_));
+      break;
+    }
+    case StatementType::LogCheckpoint: {
+      ASSIGN_OR_RETURN(out.online_, read_checkpoint_fields(out.fields_));
+      break;
+    }
+    case StatementType::Release: {
+      ASSIGN_OR_RETURN(out.online_, read_release_fields(out.fields_));
+      break;
+    }
   }
   return out;
 }
@@ -153,11 +191,65 @@ Result<UnsignedDocument> Statement::rebuild(const Stamp& stamp) const {
       StampedDocument made = stamped(*pack_, stamp);
       return UnsignedDocument(std::move(made.document), made.signed_digest, type_);
     }
+    case StatementType::TufTimestamp:
+    case StatementType::TufSnapshot:
+    case StatementType::TufRevoked: {
+      ASSIGN_OR_RETURN(OnlineDocument made, stamped_publication(type_, online_, stamp));
+      const Digest digest = sha256(made.message);
+      return UnsignedDocument(JsonTree(made.document), digest, type_, std::move(made.message));
+    }
+    case StatementType::Release: {
+      Json document = stamped_release(online_, stamp);
+      ASSIGN_OR_RETURN(std::vector<ReleasePart> parts, release_parts(document, stamp.algorithm));
+      const Digest digest = document.digest();
+      UnsignedDocument out(JsonTree(document), digest, type_, std::move(parts.front().message));
+      for (std::size_t i = 1; i < parts.size(); ++i) {
+        out.further_.push_back({std::move(parts[i].message), parts[i].after_previous});
+      }
+      return out;
+    }
+    case StatementType::LogCheckpoint: {
+      OnlineDocument made = stamped_checkpoint(online_);
+      const Digest digest = sha256(made.message);
+      return UnsignedDocument(JsonTree(made.document), digest, type_, std::move(made.message));
+    }
   }
   __builtin_unreachable();
 }
 
+std::chrono::nanoseconds Statement::lifetime() const {
+  return row_of(type_).format == Format::Tuf ? lifetime_of(online_) : std::chrono::nanoseconds(0);
+}
+
+std::optional<Bytes> UnsignedDocument::further_message(ByteView so_far) const {
+  constexpr std::size_t kSignature = 64;
+  const std::size_t made = so_far.size() / kSignature;
+  if (made == 0 || made > further_.size()) return std::nullopt;
+  const Further& next = further_[made - 1];
+  Bytes message;
+  if (next.after_previous) message.assign(so_far.end() - kSignature, so_far.end());
+  const ByteView own = view_of(next.message);
+  message.insert(message.end(), own.begin(), own.end());
+  return message;
+}
+
 Result<JsonTree> UnsignedDocument::seal(const keymgmt::PublicKey& key, ByteView signature) && {
+  switch (row_of(type_).format) {
+    case Format::Tuf: {
+      ASSIGN_OR_RETURN(const Json file, sealed_publication(document_.root().json(), key, signature));
+      return JsonTree(file);
+    }
+    case Format::Note: {
+      ASSIGN_OR_RETURN(const Json file, sealed_checkpoint(document_.root().json(), key, signature));
+      return JsonTree(file);
+    }
+    case Format::Release: {
+      ASSIGN_OR_RETURN(const Json files, sealed_release(document_.root().json(), key, signature));
+      return JsonTree(files);
+    }
+    case Format::Gait:
+      break;
+  }
   ASSIGN_OR_RETURN(JsonNode * member, sealed_envelope(document_, key, signature, signed_digest_));
   const bool is_pack = type_ == StatementType::EvidencePack;
   if (is_pack) {

@@ -30,14 +30,25 @@ enum class StatementType {
   CredentialEvidence,
   StateAttestation,
   ApprovedScript,
+  TufTimestamp,
+  TufSnapshot,
+  TufRevoked,
+  LogCheckpoint,
+  Release,
 };
+
+// What a document of the type is to those who read it: gait's JSON with its envelope, a file of TUF metadata, or a C2SP
+// signed note (both asked for by the front alone; no peer may), or the files of a release.
+enum class Format { Gait, Tuf, Note, Release };
+std::string_view name_of(Format format);
 
 struct StatementRow {
   StatementType type;
   std::string_view name;       // in the API and in `peers.may` as sign:<role>
-  std::string_view schema_id;  // gait's
+  std::string_view schema_id;  // gait's, or the specification's word
   keymgmt::Role role;
   bool p256;  // whether a P-256 key may sign it (gait itself verifies Ed25519 only)
+  Format format = Format::Gait;
 };
 // The table role → statement types → formats → algorithms; docs/statements.md is printed from it.
 const StatementRow& row_of(StatementType type);
@@ -130,6 +141,7 @@ struct Stamp {
   UtcTime now;
   std::uint64_t sequence = 0;  // reserved by the front; goes into a trace's `countersign`
   std::string token_id;        // 24 random hex digits; for a token
+  keymgmt::Algorithm algorithm = keymgmt::Algorithm::Ed25519;  // of the key that signs; for a release
 };
 
 // A document ready to be signed: only Statement::rebuild makes one.
@@ -137,17 +149,29 @@ class UnsignedDocument {
  public:
   const JsonTree& document() const { return document_; }  // gait's file order, without `signature`
   const Digest& signed_digest() const { return signed_digest_; }
+  // What the key signs: the 32 bytes of the digest, or what the digest is of (TUF, a note).
+  ByteView message() const { return message_.empty() ? ByteView(signed_digest_.bytes()) : view_of(message_); }
+  // What the key signs after `so_far` (64 bytes a signature); nothing when it has signed all. A release has several
+  // signatures, everything else one.
+  std::optional<Bytes> further_message(ByteView so_far) const;
   // Adds gait's envelope (gait-formats §4), to a pack as a list of one. `signature` as the token made it (Ed25519 64
-  // bytes; P-256 r||s, carried as DER under alg "ecdsa-p256-sha256").
+  // bytes; P-256 r||s, carried as DER under alg "ecdsa-p256-sha256"). Of TUF and a note: the file as it is published;
+  // of a release: its files, `signature` being all of them, one after another.
   Result<JsonTree> seal(const keymgmt::PublicKey& key, ByteView signature) &&;
 
  private:
   friend class Statement;
-  UnsignedDocument(JsonTree document, const Digest& digest, StatementType type)
-      : document_(std::move(document)), signed_digest_(digest), type_(type) {}
+  UnsignedDocument(JsonTree document, const Digest& digest, StatementType type, std::string message = {})
+      : document_(std::move(document)), signed_digest_(digest), type_(type), message_(std::move(message)) {}
   JsonTree document_;
   Digest signed_digest_;
   StatementType type_;
+  std::string message_;
+  struct Further {
+    std::string message;
+    bool after_previous;  // the signature before it stands in front of `message`
+  };
+  std::vector<Further> further_;  // of a release
 };
 
 class Statement {
@@ -164,6 +188,9 @@ class Statement {
   const ApprovalTokenFields* approval_token() const { return token_ ? &*token_ : nullptr; }
   const DelegationTokenFields* delegation_token() const { return delegation_ ? &*delegation_ : nullptr; }
   const ApprovedScriptFields* approved_script() const { return script_ ? &*script_ : nullptr; }
+  const Json* release() const { return type_ == StatementType::Release ? &online_ : nullptr; }  // its fields
+  // Of TUF metadata: how long it is to be believed. Otherwise zero.
+  std::chrono::nanoseconds lifetime() const;
 
   // Fails with Invalid only where the stamp does not fit (an empty token id for a token).
   Result<UnsignedDocument> rebuild(const Stamp& stamp) const;
@@ -178,6 +205,7 @@ class Statement {
   std::optional<DelegationTokenFields> delegation_;
   std::optional<ApprovedScriptFields> script_;
   std::optional<EvidencePackFields> pack_;
+  Json online_;  // the fields of TUF metadata, of a checkpoint or of a release
 };
 
 // A signed document whose signature, digests and key were checked. Only verify makes one.
@@ -196,7 +224,7 @@ class VerifiedDocument {
   // signature; then ours: the key's role is the type's, it counts at signed_at(), and a `countersign` member matches
   // the digest in related_entity_ids. Fails with VerificationFailed, `reason` one of signature_missing,
   // signed_digest_mismatch, unknown_key, wrong_role, key_not_valid_then, signature_invalid, countersign_mismatch; with
-  // Invalid if it is no such document.
+  // Invalid if it is no such document, and for TUF metadata and checkpoints, which have verifiers of their own.
   static Result<VerifiedDocument> verify(StatementType type, const Json& document, const keymgmt::KeySet& keys);
 
  private:

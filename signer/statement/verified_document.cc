@@ -39,6 +39,12 @@ ReadingRow reading_of(StatementType type) {
     case StatementType::CredentialEvidence:
     case StatementType::StateAttestation:
       return {record_structure(type), "observed_at"};
+    case StatementType::TufTimestamp:
+    case StatementType::TufSnapshot:
+    case StatementType::TufRevoked:
+    case StatementType::LogCheckpoint:
+    case StatementType::Release:
+      break;  // read_document refuses them
   }
   __builtin_unreachable();
 }
@@ -58,6 +64,10 @@ Json envelope_of(Json&& signatures, const keymgmt::KeySet* keys) {
 
 Result<ReadDocument> read_document(StatementType type, const Json& document, const keymgmt::KeySet* keys) {
   ReadDocument out;
+  if (row_of(type).format != Format::Gait) {
+    return Error{ErrorCode::Invalid, std::string(row_of(type).name) + " has verifiers of its own", "not_verified_here",
+                 "`countersign keys sync` or any TUF client verifies metadata; a log client verifies checkpoints."};
+  }
   const ReadingRow reading = reading_of(type);
   ASSIGN_OR_RETURN(out.known, read(reading.structure, document, Reading::Gait, row_of(type).name));
   Json::Object& members = out.known.as_object();

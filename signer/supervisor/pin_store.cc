@@ -1,82 +1,13 @@
 #include "signer/supervisor/pin_store.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
-
 #include "common/durable_file.h"
+#include "common/secret_source.h"
 
 namespace countersign::supervisor {
 namespace {
-
-constexpr std::size_t kLongestPin = 256;
-
-// systemd grants the service's user its credentials by ACL, which shows in the group bits; so others alone are barred
-// (systemd.exec(5), LoadCredential=).
-Result<int> open_credential(const std::string& name) {
-  const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
-  if (folder == nullptr) {
-    return Error{ErrorCode::NotFound, "there are no systemd credentials: CREDENTIALS_DIRECTORY is not set", "",
-                 "LoadCredentialEncrypted=" + name + ":… in the unit"};
-  }
-  const std::string path = std::string(folder) + "/" + name;
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  if (file < 0) return Error{ErrorCode::NotFound, "cannot open the credential " + path + ": " + std::strerror(errno)};
-  struct stat facts {};
-  const bool usable = fstat(file, &facts) == 0 && S_ISREG(facts.st_mode) && (facts.st_mode & 027) == 0 &&
-                      (facts.st_uid == 0 || facts.st_uid == geteuid());
-  if (usable) return file;
-  close(file);
-  return Error{ErrorCode::Refused, "the credential " + path + " can be read or changed by others"};
-}
-
-class SilentTerminal {
- public:
-  SilentTerminal() : descriptor_(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)) {
-    if (descriptor_ < 0 || tcgetattr(descriptor_, &before_) != 0) return;
-    termios silent = before_;
-    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    silent.c_lflag |= ICANON | ECHONL;
-    silenced_ = tcsetattr(descriptor_, TCSAFLUSH, &silent) == 0;
-  }
-  SilentTerminal(const SilentTerminal&) = delete;
-  SilentTerminal& operator=(const SilentTerminal&) = delete;
-  ~SilentTerminal() {
-    if (silenced_) tcsetattr(descriptor_, TCSAFLUSH, &before_);
-    if (descriptor_ >= 0) close(descriptor_);
-  }
-
-  Result<SecretBytes> ask(const std::string& prompt) const {
-    if (!silenced_) {
-      return Error{ErrorCode::Unavailable, "a PIN is to be typed, but there is no terminal", "",
-                   "start countersignd on a terminal, or use pin: {credential: NAME}"};
-    }
-    if (write(descriptor_, prompt.data(), prompt.size()) < 0) {
-      return Error{ErrorCode::Unavailable, "the terminal cannot be written"};
-    }
-    Bytes line;
-    line.reserve(kLongestPin + 1);  // so that growing leaves no copy behind
-    char one = 0;
-    while (line.size() <= kLongestPin && read(descriptor_, &one, 1) == 1 && one != '\n') {
-      line.push_back(static_cast<std::uint8_t>(one));
-    }
-    one = 0;
-    const bool usable = !line.empty() && line.size() <= kLongestPin;
-    SecretBytes pin(std::move(line));
-    if (!usable) return Error{ErrorCode::Invalid, "a PIN has 1 to 256 bytes"};
-    return pin;
-  }
-
- private:
-  int descriptor_;
-  termios before_{};
-  bool silenced_ = false;
-};
 
 Result<int> piped(const SecretBytes& pin) {
   int ends[2];
@@ -94,8 +25,11 @@ Result<int> piped(const SecretBytes& pin) {
 Status PinStore::ask_for_typed(const config::Config& config) {
   for (const config::TokenConfig& token : config.tokens) {
     if (token.pin.kind != config::PinSource::Kind::Prompt) continue;
-    const SilentTerminal terminal;
-    ASSIGN_OR_RETURN(SecretBytes pin, terminal.ask("PIN of token " + token.name + ": "));
+    Result<SecretBytes> typed = ask_secret("PIN of token " + token.name + ": ");
+    if (!typed) {
+      return std::move(typed).error().with_hint("start countersignd on a terminal, or use pin: {credential: NAME}");
+    }
+    SecretBytes pin = *std::move(typed);
     typed_.insert_or_assign(token.name, std::move(pin));
   }
   return ok();

@@ -109,11 +109,12 @@ std::vector<Row> key_events() {
 }
 
 std::vector<Row> statements() {
-  std::vector<Row> rows = {{"type", "role that signs", "schema_id", "algorithms"}};
+  std::vector<Row> rows = {{"type", "role that signs", "format", "schema_id", "algorithms"}};
   for (const statement::StatementRow& row : statement::statement_rows()) {
     std::vector<std::string> algorithms = {code(keymgmt::name_of(keymgmt::Algorithm::Ed25519))};
     if (row.p256) algorithms.push_back(code(keymgmt::name_of(keymgmt::Algorithm::P256)));
-    rows.push_back({code(row.name), std::string(keymgmt::name_of(row.role)), code(row.schema_id), listed(algorithms)});
+    rows.push_back({code(row.name), std::string(keymgmt::name_of(row.role)), std::string(name_of(row.format)),
+                    code(row.schema_id), listed(algorithms)});
   }
   return rows;
 }

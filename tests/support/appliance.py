@@ -97,10 +97,10 @@ class Appliance:
     """countersignd on tokens of its own: `init` makes them, it is up between `start` and `stop`. `algorithm` is that of every
     role, `holders` are those of the trace role; `one_token` puts every role in one; `approvers` are names, who may approve
     `scopes`; `more` is added to the configuration, `publication` to that section of it. `standby` maps a role to the token
-    of its standby key: its own, or one of that name that is made for it."""
+    of its standby key: its own, or one of that name that is made for it. `roles`: those it has, each with a token of its name."""
 
     def __init__(self, programs, folder, algorithm="ed25519", holders=1, one_token=False, state="state", approvers=(),
-                 scopes=("tool:*", "phase:apply", "destructive:apply"), more="", standby=(), publication=""):
+                 scopes=("tool:*", "phase:apply", "destructive:apply"), more="", standby=(), publication="", roles=ROLES):
         self.bin = pathlib.Path(programs)
         self.folder = pathlib.Path(folder)
         self.algorithm = algorithm
@@ -115,12 +115,12 @@ class Appliance:
         self.config.write_text(CONFIGURATION.format(
             state=self.state if pathlib.Path(state).is_absolute() else state,
             tokens="\n".join(TOKEN.format(name=name, module=softhsm()) for name in
-                             dict.fromkeys((("all",) if one_token else ROLES) + tuple(dict(standby).values()))),
+                             dict.fromkeys((("all",) if one_token else roles) + tuple(dict(standby).values()))),
             publication=publication,
             roles="\n".join(ROLE.format(role=role, token="all" if one_token else role, algorithm=algorithm,
                                         holders=holders if role == "trace" else 1,
                                         standby=f", standby_token: {standby[role]}" if role in standby else "")
-                            for role in ROLES),
+                            for role in roles),
             uid=os.getuid(), approvers="approvers:\n" + listed if listed else "", more=more))
 
     @property

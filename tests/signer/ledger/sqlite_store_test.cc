@@ -79,6 +79,8 @@ TEST_F(SqliteStoreTest, MakesLeavesOfCanonicalJson) {
     EXPECT_EQ(leaf->canonical(), stored->leaf);
     EXPECT_EQ(leaf->find("index")->as_integer(), static_cast<std::int64_t>(index));
     EXPECT_EQ(leaf->text("content_digest"), sha256(stored->record.body).hex());
+    EXPECT_EQ(leaf->text("request_digest"), sha256(stored->record.request_id).hex());
+    EXPECT_EQ(leaf->find("request_id"), nullptr) << "what a caller wrote is published by digest alone";
     EXPECT_EQ(leaf->text("effects_digest"), stored->effects.empty() ? "" : sha256(stored->effects).hex());
     EXPECT_EQ(store_->leaf_hashes(index, 1)->front(), log::leaf_hash(view_of(stored->leaf)));
   }

@@ -187,6 +187,22 @@ inline Json fields_of(StatementType type) {
       return attestation_fields();
     case StatementType::ApprovedScript:
       return script_fields();
+    case StatementType::TufTimestamp:
+      return *Json::parse(R"({"version":7,"lifetime":600,"snapshot_version":3,"snapshot_length":99,
+        "snapshot_sha256":"7931610eb378db66c954b66e0f69043053a0ada733bfda16e7818844d1f0ab0e"})");
+    case StatementType::TufSnapshot:
+      return *Json::parse(R"({"version":3,"lifetime":600,"targets_version":2,"revoked_version":5})");
+    case StatementType::TufRevoked:
+      return *Json::parse(R"({"version":5,"lifetime":600,"length":0,
+        "sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"})");
+    case StatementType::LogCheckpoint:
+      return *Json::parse(R"({"origin":"signer.example/log","size":8,
+        "root":"7931610eb378db66c954b66e0f69043053a0ada733bfda16e7818844d1f0ab0e"})");
+    case StatementType::Release:
+      return *Json::parse(
+          R"({"version":"1.2.3","builder":"ci@team.example","source_revision":"a8c3d18","formats":["all"],
+        "artifacts":[{"name":"tool.tar.gz","size":3,
+          "sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}]})");
   }
   __builtin_unreachable();
 }
