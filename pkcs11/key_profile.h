@@ -35,8 +35,8 @@ Template public_template(const KeySpec& spec, const Adaptation& adaptation = {})
 struct ProfileAttribute {
   bool private_half;
   CK_ATTRIBUTE_TYPE type;
-  bool value;            // of a boolean; CKA_ALLOWED_MECHANISMS is none
-  bool at_generation;    // asked for, or set by the token alone
+  bool value;          // of a boolean; CKA_ALLOWED_MECHANISMS is none
+  bool at_generation;  // asked for, or set by the token alone
   bool needed;
 };
 std::vector<ProfileAttribute> profile_attributes();

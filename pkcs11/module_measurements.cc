@@ -94,8 +94,8 @@ Found not_wrapped(const Trial& trial) {
     CK_MECHANISM mechanism{type, nullptr, 0};
     std::array<std::uint8_t, 1024> out{};
     CK_ULONG size = out.size();
-    const CK_RV value = functions.C_WrapKey(trial.session->handle(), &mechanism, wrapping, key->private_key(),
-                                            out.data(), &size);
+    const CK_RV value =
+        functions.C_WrapKey(trial.session->handle(), &mechanism, wrapping, key->private_key(), out.data(), &size);
     if (found.well) found.words = "a private key is not wrapped (" + value_name(value) + ")";
     if (value == CKR_OK) found = {false, "a private key can be wrapped although CKA_EXTRACTABLE is false"};
   }

@@ -25,12 +25,21 @@ struct MechanismRow {
   MechanismRow {    \
     type, #type     \
   }
-constexpr MechanismRow kMechanisms[] = {
-    NAMED(CKM_EC_EDWARDS_KEY_PAIR_GEN), NAMED(CKM_EDDSA),        NAMED(CKM_EC_KEY_PAIR_GEN),
-    NAMED(CKM_ECDSA),                   NAMED(CKM_ECDSA_SHA1),   NAMED(CKM_ECDSA_SHA256),
-    NAMED(CKM_ECDSA_SHA384),            NAMED(CKM_ECDSA_SHA512), NAMED(CKM_RSA_PKCS_KEY_PAIR_GEN),
-    NAMED(CKM_RSA_PKCS),                NAMED(CKM_AES_KEY_GEN),  NAMED(CKM_AES_KEY_WRAP),
-    NAMED(CKM_AES_KEY_WRAP_PAD),        NAMED(CKM_SHA256),       NAMED(CKM_SHA512)};
+constexpr MechanismRow kMechanisms[] = {NAMED(CKM_EC_EDWARDS_KEY_PAIR_GEN),
+                                        NAMED(CKM_EDDSA),
+                                        NAMED(CKM_EC_KEY_PAIR_GEN),
+                                        NAMED(CKM_ECDSA),
+                                        NAMED(CKM_ECDSA_SHA1),
+                                        NAMED(CKM_ECDSA_SHA256),
+                                        NAMED(CKM_ECDSA_SHA384),
+                                        NAMED(CKM_ECDSA_SHA512),
+                                        NAMED(CKM_RSA_PKCS_KEY_PAIR_GEN),
+                                        NAMED(CKM_RSA_PKCS),
+                                        NAMED(CKM_AES_KEY_GEN),
+                                        NAMED(CKM_AES_KEY_WRAP),
+                                        NAMED(CKM_AES_KEY_WRAP_PAD),
+                                        NAMED(CKM_SHA256),
+                                        NAMED(CKM_SHA512)};
 #undef NAMED
 
 Result<Json> mechanisms_of(const Session& session) {
@@ -132,8 +141,7 @@ Measurement wrong_pins(const Session& session, const TokenPlace& place) {
   Measurement measured{"pin_locks", false, false, std::to_string(kMostWrongPins) + " wrong PINs do not lock it"};
   for (int attempt = 1; attempt <= kMostWrongPins && !measured.well; ++attempt) {
     std::string wrong = to_hex(random_bytes(4));
-    const CK_RV value =
-        functions.C_Login(handle, CKU_USER, reinterpret_cast<CK_UTF8CHAR*>(wrong.data()), wrong.size());
+    const CK_RV value = functions.C_Login(handle, CKU_USER, reinterpret_cast<CK_UTF8CHAR*>(wrong.data()), wrong.size());
     if (value != CKR_PIN_LOCKED) continue;
     measured.well = true;
     measured.found = "locked at wrong PIN number " + std::to_string(attempt);
@@ -149,9 +157,8 @@ Trust trust_of(const ModuleProfile& profile) {
   for (const Measurement& each : profile.measurements) {
     if (each.name == "value_is_secret" && !each.well) return Trust::Unusable;
   }
-  const bool all_well = std::ranges::all_of(profile.measurements, [](const Measurement& each) {
-    return each.well || !each.counts;
-  });
+  const bool all_well =
+      std::ranges::all_of(profile.measurements, [](const Measurement& each) { return each.well || !each.counts; });
   return all_well ? Trust::Binding : Trust::Claimed;
 }
 
@@ -207,9 +214,9 @@ Result<ModuleProfile> measure(const TokenSession& opened, const TokenPlace& plac
   }
   profile.measurements.push_back(count_sessions(*session));
   profile.measurements.push_back(close_all(*session));
-  profile.measurements.push_back(
-      wishes.pin_lockout ? wrong_pins(*session, place)
-                         : Measurement{"pin_locks", false, false, "not tried: it would lock the token"});
+  profile.measurements.push_back(wishes.pin_lockout
+                                     ? wrong_pins(*session, place)
+                                     : Measurement{"pin_locks", false, false, "not tried: it would lock the token"});
   profile.trust = trust_of(profile);
   return profile;
 }

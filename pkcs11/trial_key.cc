@@ -64,9 +64,9 @@ Result<TrialKey> TrialKey::make(const std::shared_ptr<Session>& session, KeyKind
   Template private_wanted = private_half(kind, adaptation, wishes);
   CK_OBJECT_HANDLE public_key = CK_INVALID_HANDLE;
   CK_OBJECT_HANDLE private_key = CK_INVALID_HANDLE;
-  const CK_RV made = session->functions().C_GenerateKeyPair(
-      session->handle(), &mechanism, public_wanted.data(), public_wanted.size(), private_wanted.data(),
-      private_wanted.size(), &public_key, &private_key);
+  const CK_RV made =
+      session->functions().C_GenerateKeyPair(session->handle(), &mechanism, public_wanted.data(), public_wanted.size(),
+                                             private_wanted.data(), private_wanted.size(), &public_key, &private_key);
   if (made == CKR_OK) return TrialKey(session, private_key, public_key);
   // tpm2-pkcs11 leaves the session unusable after a refused generation.
   if (const Status renewed = session->renew(); !renewed) return renewed.error();

@@ -48,6 +48,8 @@ constexpr EventRow kEvents[] = {
      "A role has no standby key: after a halt it would sign nothing until verifiers know a new key."},
     {Event::RotationDue, "rotation_due", Severity::Warning, minutes(1440),
      "The active key of a role is as old as it may become, or soon will be."},
+    {Event::Ceremony, "ceremony", Severity::Notice, minutes(0),
+     "A ceremony was opened, settled who decides, or was closed."},
 };
 
 }  // namespace

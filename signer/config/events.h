@@ -31,6 +31,7 @@ enum class Event {
   KeyHalted,
   StandbyMissing,
   RotationDue,
+  Ceremony,
 };
 
 enum class Severity { Notice, Warning, Critical };

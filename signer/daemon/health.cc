@@ -81,6 +81,9 @@ std::vector<Finding> warnings(const Services& services, const std::vector<Holder
                      trouble.hint});
   }
   for (const std::string& each : services.findings) found.push_back({each, "See docs/runbooks; `countersign doctor`."});
+  if (const Status agreed = services.ceremonies.check_approvers(); !agreed) {
+    found.push_back({agreed.error().detail, agreed.error().hint});
+  }
   if (!services.anchors.finding().empty()) {
     found.push_back({services.anchors.finding(), "Look at the trace token: is it full, or read-only?"});
   }

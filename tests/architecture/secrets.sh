@@ -6,7 +6,7 @@ found="$(grep -rln 'reveal()' common pkcs11 keymgmt signer gate command --includ
 allowed="$(sort <<'LIST'
 pkcs11/token.cc
 signer/holder/setup.cc
-signer/supervisor/pin_store.cc
+signer/custody/pin_store.cc
 LIST
 )"
 extra="$(comm -23 <(echo "$found") <(echo "$allowed"))"

@@ -111,8 +111,7 @@ TEST_F(Probe, AdaptsItsTemplatesToAModuleThatRefusesUnknownAttributes) {
   EXPECT_EQ(not_well(*profile), (std::vector<std::string>{"whole_profile", "import_is_told", "one_mechanism"}));
 
   // A key is made with that profile, and not without.
-  const Result<TokenSession> session =
-      TokenSession::open(place_of(token_, test::fault_module()), token_.secret_pin());
+  const Result<TokenSession> session = TokenSession::open(place_of(token_, test::fault_module()), token_.secret_pin());
   ASSERT_OK(session);
   EXPECT_FALSE(session->generate_key_pair(spec_of(KeyKind::P256)));
   session->session()->adapt(profile->adaptation);

@@ -7,7 +7,8 @@
 //                         runs; a missing file has no rules
 //   FAULT_PKCS11_LOG      path of a file that gets one line per call, the function's name
 //
-//   FAULT_PKCS11_LIKE     opencryptoki or tpm2-pkcs11: answers about attributes as that module does (reference: measured
+//   FAULT_PKCS11_LIKE     opencryptoki or tpm2-pkcs11: answers about attributes as that module does (reference:
+//   measured
 //                         on Debian 12), whatever the real module says:
 //                           opencryptoki  knows neither COPYABLE, DESTROYABLE nor ALLOWED_MECHANISMS (a template with
 //                                         one is refused, reading one is too) nor KEY_GEN_MECHANISM; a key from outside

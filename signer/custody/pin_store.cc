@@ -1,4 +1,4 @@
-#include "signer/supervisor/pin_store.h"
+#include "signer/custody/pin_store.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -11,7 +11,7 @@
 
 #include "common/durable_file.h"
 
-namespace countersign::supervisor {
+namespace countersign::custody {
 namespace {
 
 constexpr std::size_t kLongestPin = 256;
@@ -94,10 +94,15 @@ Result<int> piped(const SecretBytes& pin) {
 Status PinStore::ask_for_typed(const config::Config& config) {
   for (const config::TokenConfig& token : config.tokens) {
     if (token.pin.kind != config::PinSource::Kind::Prompt) continue;
-    const SilentTerminal terminal;
-    ASSIGN_OR_RETURN(SecretBytes pin, terminal.ask("PIN of token " + token.name + ": "));
-    typed_.insert_or_assign(token.name, std::move(pin));
+    RETURN_IF_ERROR(ask(token.name, "PIN of token " + token.name + ": "));
   }
+  return ok();
+}
+
+Status PinStore::ask(const std::string& token, const std::string& prompt) {
+  const SilentTerminal terminal;
+  ASSIGN_OR_RETURN(SecretBytes pin, terminal.ask(prompt));
+  typed_.insert_or_assign(token, std::move(pin));
   return ok();
 }
 
@@ -122,4 +127,4 @@ void PinStore::forget(const config::TokenConfig& token) {
   typed_.erase(token.name);
 }
 
-}  // namespace countersign::supervisor
+}  // namespace countersign::custody
