@@ -51,6 +51,8 @@ constexpr NamedAttribute kNames[] = {
     NAMED(CKA_EC_POINT),
     NAMED(CKA_ALWAYS_AUTHENTICATE),
     NAMED(CKA_ALLOWED_MECHANISMS),
+    NAMED(CKA_START_DATE),
+    NAMED(CKA_END_DATE),
 };
 
 Error unreadable(CK_ATTRIBUTE_TYPE type, CK_RV value) {
@@ -68,6 +70,11 @@ Error misshapen(CK_ATTRIBUTE_TYPE type) {
 std::string_view attribute_name(CK_ATTRIBUTE_TYPE type) {
   const NamedAttribute* row = std::ranges::find(kNames, type, &NamedAttribute::type);
   return row == std::end(kNames) ? "an attribute" : row->name;
+}
+
+std::optional<CK_ATTRIBUTE_TYPE> attribute_named(std::string_view name) {
+  const NamedAttribute* row = std::ranges::find(kNames, name, &NamedAttribute::name);
+  return row == std::end(kNames) ? std::nullopt : std::optional(row->type);
 }
 
 Result<Bytes> read_attribute(const Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,8 @@
 namespace countersign::pkcs11 {
 
 std::string_view attribute_name(CK_ATTRIBUTE_TYPE type);  // "CKA_SENSITIVE"
+
+std::optional<CK_ATTRIBUTE_TYPE> attribute_named(std::string_view name);
 
 // Fail with the code of the module's value, naming the attribute.
 Result<Bytes> read_attribute(const Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);

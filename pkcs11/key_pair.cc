@@ -124,8 +124,8 @@ Result<KeyPair> generate_key_pair(const std::shared_ptr<Session>& session, const
   RETURN_IF_ERROR(check_unused(*session, spec));
   const CK_FUNCTION_LIST& functions = session->functions();
   CK_MECHANISM mechanism{row_of(spec.kind).generation, nullptr, 0};
-  Template public_wanted = public_template(spec);
-  Template private_wanted = private_template(spec);
+  Template public_wanted = public_template(spec, session->adaptation());
+  Template private_wanted = private_template(spec, session->adaptation());
   CK_OBJECT_HANDLE public_key = CK_INVALID_HANDLE;
   CK_OBJECT_HANDLE private_key = CK_INVALID_HANDLE;
   const CK_RV made =
@@ -145,6 +145,24 @@ Result<KeyPair> find_key_pair(const std::shared_ptr<Session>& session, const Key
   ASSIGN_OR_RETURN(const CK_OBJECT_HANDLE private_key, only_one(*session, CKO_PRIVATE_KEY, id));
   ASSIGN_OR_RETURN(const CK_OBJECT_HANDLE public_key, only_one(*session, CKO_PUBLIC_KEY, id));
   return KeyReader::read(session, private_key, public_key);
+}
+
+Status destroy_key_pair(const Session& session, const KeyId& id) {
+  for (const CK_OBJECT_CLASS half : {CKO_PRIVATE_KEY, CKO_PUBLIC_KEY}) {
+    ASSIGN_OR_RETURN(const std::vector<CK_OBJECT_HANDLE> found, with_id(session, half, id));
+    for (const CK_OBJECT_HANDLE object : found) {
+      const CK_RV value = session.functions().C_DestroyObject(session.handle(), object);
+      if (value != CKR_OK) return failure("C_DestroyObject", value);
+    }
+  }
+  // What the module says it did is looked at again: a key that is still there is not destroyed.
+  for (const CK_OBJECT_CLASS half : {CKO_PRIVATE_KEY, CKO_PUBLIC_KEY}) {
+    ASSIGN_OR_RETURN(const std::vector<CK_OBJECT_HANDLE> left, with_id(session, half, id));
+    if (left.empty()) continue;
+    return Error{ErrorCode::Refused, "the key with id " + to_hex(id) + " is still on the token after its destruction",
+                 "key_not_destroyed", "destroy it with the vendor's tool, then ask again"};
+  }
+  return ok();
 }
 
 Result<std::vector<KeyListing>> list_key_pairs(const Session& session, std::string_view prefix) {

@@ -66,6 +66,10 @@ Result<KeyPair> generate_key_pair(const std::shared_ptr<Session>& session, const
 // for two, with Refused (key_too_weak) naming the attribute.
 Result<KeyPair> find_key_pair(const std::shared_ptr<Session>& session, const KeyId& id);
 
+// Destroys every object with that id, private half first, and looks that none is left. That there was none is no error:
+// a destruction that was interrupted is asked for again. Fails as the module does, with Refused (key_not_destroyed).
+Status destroy_key_pair(const Session& session, const KeyId& id);
+
 // Every private key whose label starts with `prefix`, unchecked, sorted by label: what a ceremony or `status` shows.
 struct KeyListing {
   KeyId id{};

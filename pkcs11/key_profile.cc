@@ -22,15 +22,16 @@ struct BooleanRule {
   bool value;
   enum class Asked { AtGeneration, ByTheToken } asked;  // the token alone sets the history of a key
   std::string_view reason;
+  bool needed = false;  // of every module
 };
 using Asked = BooleanRule::Asked;
 
 constexpr BooleanRule kPrivateRules[] = {
-    {CKA_TOKEN, true, Asked::AtGeneration, "it must survive the session"},
-    {CKA_PRIVATE, true, Asked::AtGeneration, "nobody may use it without the PIN"},
-    {CKA_SENSITIVE, true, Asked::AtGeneration, "it must not be readable"},
-    {CKA_EXTRACTABLE, false, Asked::AtGeneration, "it must not leave the token wrapped either"},
-    {CKA_SIGN, true, Asked::AtGeneration, "it signs"},
+    {CKA_TOKEN, true, Asked::AtGeneration, "it must survive the session", true},
+    {CKA_PRIVATE, true, Asked::AtGeneration, "nobody may use it without the PIN", true},
+    {CKA_SENSITIVE, true, Asked::AtGeneration, "it must not be readable", true},
+    {CKA_EXTRACTABLE, false, Asked::AtGeneration, "it must not leave the token wrapped either", true},
+    {CKA_SIGN, true, Asked::AtGeneration, "it signs", true},
     {CKA_DECRYPT, false, Asked::AtGeneration, "it does nothing but sign; SoftHSM's default is true"},
     {CKA_SIGN_RECOVER, false, Asked::AtGeneration, "it does nothing but sign; SoftHSM's default is true"},
     {CKA_UNWRAP, false, Asked::AtGeneration, "it does nothing but sign; SoftHSM's default is true"},
@@ -41,13 +42,13 @@ constexpr BooleanRule kPrivateRules[] = {
     {CKA_ALWAYS_AUTHENTICATE, false, Asked::AtGeneration, "a service signs without a person"},
     {CKA_ALWAYS_SENSITIVE, true, Asked::ByTheToken, "it was readable once"},
     {CKA_NEVER_EXTRACTABLE, true, Asked::ByTheToken, "it could leave the token once"},
-    {CKA_LOCAL, true, Asked::ByTheToken, "it was not made in this token"},
+    {CKA_LOCAL, true, Asked::ByTheToken, "it was not made in this token", true},
 };
 
 constexpr BooleanRule kPublicRules[] = {
-    {CKA_TOKEN, true, Asked::AtGeneration, "it must survive the session"},
+    {CKA_TOKEN, true, Asked::AtGeneration, "it must survive the session", true},
     {CKA_PRIVATE, false, Asked::AtGeneration, "it is there to be published"},
-    {CKA_VERIFY, true, Asked::AtGeneration, "it verifies"},
+    {CKA_VERIFY, true, Asked::AtGeneration, "it verifies", true},
     {CKA_ENCRYPT, false, Asked::AtGeneration, "it does nothing but verify"},
     {CKA_WRAP, false, Asked::AtGeneration, "it does nothing but verify"},
     {CKA_DERIVE, false, Asked::AtGeneration, "it does nothing but verify"},
@@ -69,8 +70,10 @@ Error absent_or_failed(CK_ATTRIBUTE_TYPE type, Error&& error) {
   return weak(type, "not known to the token", error.detail);
 }
 
-Status check_booleans(const Session& session, CK_OBJECT_HANDLE object, std::span<const BooleanRule> rules) {
+Status check_booleans(const Session& session, CK_OBJECT_HANDLE object, bool private_half,
+                      std::span<const BooleanRule> rules) {
   for (const BooleanRule& rule : rules) {
+    if (session.adaptation().passes_over(private_half, rule.type)) continue;
     Result<bool> found = read_bool(session, object, rule.type);
     if (!found) return absent_or_failed(rule.type, std::move(found).error());
     if (*found != rule.value) return weak(rule.type, *found ? "true" : "false", rule.reason);
@@ -101,9 +104,16 @@ Status check_unreadable(const Session& session, CK_OBJECT_HANDLE object) {
   return failure("C_GetAttributeValue of CKA_VALUE", value);
 }
 
-void ask_for(Template& wanted, std::span<const BooleanRule> rules) {
+void ask_for(Template& wanted, bool private_half, std::span<const BooleanRule> rules, const Adaptation& adaptation) {
   for (const BooleanRule& rule : rules) {
-    if (rule.asked == Asked::AtGeneration) wanted.boolean(rule.type, rule.value);
+    if (rule.asked != Asked::AtGeneration || adaptation.find(private_half, rule.type) != nullptr) continue;
+    wanted.boolean(rule.type, rule.value);
+  }
+}
+
+void list_rules(std::vector<ProfileAttribute>& listed, bool private_half, std::span<const BooleanRule> rules) {
+  for (const BooleanRule& rule : rules) {
+    listed.push_back({private_half, rule.type, rule.value, rule.asked == Asked::AtGeneration, rule.needed});
   }
 }
 
@@ -124,23 +134,31 @@ Result<KeyKind> kind_with_params(ByteView params) {
   return Error{ErrorCode::Refused, "the key is on a curve that is neither Ed25519 nor P-256", std::string(kKeyTooWeak)};
 }
 
-Template private_template(const KeySpec& spec) {
+std::vector<ProfileAttribute> profile_attributes() {
+  std::vector<ProfileAttribute> listed;
+  list_rules(listed, true, kPrivateRules);
+  listed.push_back({true, CKA_ALLOWED_MECHANISMS, true, true, false});
+  list_rules(listed, false, kPublicRules);
+  return listed;
+}
+
+Template private_template(const KeySpec& spec, const Adaptation& adaptation) {
   const KindRow& row = row_of(spec.kind);
   Template wanted;
   wanted.number(CKA_CLASS, CKO_PRIVATE_KEY).number(CKA_KEY_TYPE, row.key_type);
   wanted.bytes(CKA_ID, spec.id).text(CKA_LABEL, spec.label);
-  ask_for(wanted, kPrivateRules);
+  ask_for(wanted, true, kPrivateRules, adaptation);
   // One mechanism, which the token enforces: no signature of ours can be reinterpreted as another scheme's.
-  wanted.number(CKA_ALLOWED_MECHANISMS, row.signing);
+  if (adaptation.find(true, CKA_ALLOWED_MECHANISMS) == nullptr) wanted.number(CKA_ALLOWED_MECHANISMS, row.signing);
   return wanted;
 }
 
-Template public_template(const KeySpec& spec) {
+Template public_template(const KeySpec& spec, const Adaptation& adaptation) {
   const KindRow& row = row_of(spec.kind);
   Template wanted;
   wanted.number(CKA_CLASS, CKO_PUBLIC_KEY).number(CKA_KEY_TYPE, row.key_type).bytes(CKA_EC_PARAMS, row.params);
   wanted.bytes(CKA_ID, spec.id).text(CKA_LABEL, spec.label);
-  ask_for(wanted, kPublicRules);
+  ask_for(wanted, false, kPublicRules, adaptation);
   return wanted;
 }
 
@@ -148,9 +166,14 @@ Status check_private(const Session& session, CK_OBJECT_HANDLE object, KeyKind ki
   const KindRow& row = row_of(kind);
   RETURN_IF_ERROR(check_number(session, object, CKA_CLASS, CKO_PRIVATE_KEY));
   RETURN_IF_ERROR(check_number(session, object, CKA_KEY_TYPE, row.key_type));
-  RETURN_IF_ERROR(check_booleans(session, object, kPrivateRules));
-  RETURN_IF_ERROR(check_number(session, object, CKA_KEY_GEN_MECHANISM, row.generation));
-  RETURN_IF_ERROR(check_allowed_mechanisms(session, object, row.signing));
+  RETURN_IF_ERROR(check_booleans(session, object, true, kPrivateRules));
+  const Adaptation& adaptation = session.adaptation();
+  if (!adaptation.passes_over(true, CKA_KEY_GEN_MECHANISM)) {
+    RETURN_IF_ERROR(check_number(session, object, CKA_KEY_GEN_MECHANISM, row.generation));
+  }
+  if (!adaptation.passes_over(true, CKA_ALLOWED_MECHANISMS)) {
+    RETURN_IF_ERROR(check_allowed_mechanisms(session, object, row.signing));
+  }
   return check_unreadable(session, object);
 }
 
@@ -158,7 +181,7 @@ Status check_public(const Session& session, CK_OBJECT_HANDLE object, KeyKind kin
   const KindRow& row = row_of(kind);
   RETURN_IF_ERROR(check_number(session, object, CKA_CLASS, CKO_PUBLIC_KEY));
   RETURN_IF_ERROR(check_number(session, object, CKA_KEY_TYPE, row.key_type));
-  return check_booleans(session, object, kPublicRules);
+  return check_booleans(session, object, false, kPublicRules);
 }
 
 Result<Bytes> public_key_in(ByteView ec_point, KeyKind kind) {

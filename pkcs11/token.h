@@ -9,6 +9,7 @@
 
 #include "common/result.h"
 #include "common/secret_bytes.h"
+#include "pkcs11/adaptation.h"
 #include "pkcs11/module.h"
 
 namespace countersign::pkcs11 {
@@ -59,6 +60,10 @@ class Session {
   const Module& module() const { return *module_; }
   CK_SLOT_ID slot() const { return slot_; }
 
+  // How key templates depart from the profile on this module: none until somebody says so.
+  const Adaptation& adaptation() const { return adaptation_; }
+  void adapt(Adaptation adaptation) { adaptation_ = std::move(adaptation); }
+
   // A fresh session in place of one with an operation stuck in it; the login stays, since the new one is opened before
   // the old one is closed. Fails with Unavailable.
   Status renew();
@@ -72,6 +77,7 @@ class Session {
   CK_SLOT_ID slot_;
   Access access_;
   CK_SESSION_HANDLE handle_;
+  Adaptation adaptation_;
 };
 
 // Makes a token on a free slot, with both PINs: set-up code for trying out, and rehearsals. Call it through

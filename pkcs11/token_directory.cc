@@ -276,6 +276,15 @@ Status TokenDirectoryGuard::after_change() {
   return sync_tree(directory_);
 }
 
+Status TokenDirectoryGuard::forget_change() {
+  if (directory_.empty()) return ok();
+  const std::string kept = directory_ + ".before-change";
+  std::error_code error;
+  fs::remove_all(kept, error);
+  if (error) return Error{ErrorCode::Unavailable, "cannot remove " + kept + ": " + error.message()};
+  return sync_directory(fs::path(kept).parent_path().string());
+}
+
 Result<std::vector<TokenDirectoryFinding>> inspect_token_directory(const std::string& directory) {
   ASSIGN_OR_RETURN(const std::vector<fs::path> folders, token_folders(directory));
   std::vector<TokenDirectoryFinding> findings;

@@ -58,6 +58,9 @@ class TokenDirectoryGuard {
   // Syncs the whole directory: before anybody learns of the change.
   Status after_change();
 
+  // Removes the copy that before_change made: after a destruction it would keep what was destroyed.
+  Status forget_change();
+
   // Tokens that before_login or after_login brought back: "token_restored" in the journal.
   const std::vector<std::string>& restored() const { return restored_; }
   // Tokens whose `token.object` is empty and has no copy: gone until restored from a backup, or being made elsewhere.

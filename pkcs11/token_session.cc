@@ -46,6 +46,14 @@ Result<KeyPair> TokenSession::generate_key_pair(const KeySpec& spec) const {
   return pair;
 }
 
+Status TokenSession::destroy_key_pair(const KeyId& id) const {
+  ASSIGN_OR_RETURN(TokenDirectoryGuard guard, TokenDirectoryGuard::lock(place_));
+  RETURN_IF_ERROR(guard.before_change());
+  RETURN_IF_ERROR(pkcs11::destroy_key_pair(*session_, id));
+  RETURN_IF_ERROR(guard.after_change());
+  return guard.forget_change();
+}
+
 Status TokenSession::write_data_object(std::string_view label, ByteView value,
                                        const std::vector<DataObject>& obsolete) const {
   ASSIGN_OR_RETURN(TokenDirectoryGuard guard, TokenDirectoryGuard::lock(place_));

@@ -37,6 +37,9 @@ class TokenSession {
 
   // Under the lock, after a copy of the whole directory; synced before they answer.
   Result<KeyPair> generate_key_pair(const KeySpec& spec) const;
+  // As destroy_key_pair, under the lock, after a copy of the whole directory; synced before it answers. The copy that
+  // SoftHSM's guard made is removed: it holds what was to be destroyed.
+  Status destroy_key_pair(const KeyId& id) const;
   // Writes and syncs the new object before it destroys the obsolete ones, so that one always is readable. Under the
   // lock.
   Status write_data_object(std::string_view label, ByteView value, const std::vector<DataObject>& obsolete) const;

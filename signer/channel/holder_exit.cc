@@ -29,6 +29,11 @@ constexpr HolderExitRow kExits[] = {
      "run on a kernel with seccomp, or set confinement_mandatory: false and accept what `status` reports"},
     {HolderExit::PeerNonsense, "peer_nonsense", true, "report this with the journal of the front"},
     {HolderExit::Memory, "memory", true, "the holder grew past limits.holder_memory"},
+    {HolderExit::ProfileMissing, "profile_missing", false,
+     "measure the module: countersignd probe --config FILE TOKEN"},
+    {HolderExit::ProfileOld, "profile_old", false, "measure the module again: countersignd probe --config FILE TOKEN"},
+    {HolderExit::ProfileWeak, "profile_weak", false,
+     "use another module, or accept it with tokens.NAME.trust: claimed"},
     {HolderExit::CeremonyNeeded, "ceremony_needed", false, "plan it: countersign ceremony plan"},
 };
 

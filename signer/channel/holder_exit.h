@@ -31,6 +31,9 @@ enum class HolderExit : int {
   ConfinementMissing = 85,  // a mandatory measure is not in force
   PeerNonsense = 86,        // a frame or control message that none of ours writes
   Memory = 87,              // grew past its bound
+  ProfileMissing = 89,      // the token's module was never measured
+  ProfileOld = 90,          // it was, but the library or the token is another now
+  ProfileWeak = 91,         // it deserves less trust than the configuration demands
   CeremonyNeeded = 88,      // init: something has to be made on a token that is not for trying out
 };
 

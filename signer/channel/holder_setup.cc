@@ -53,7 +53,13 @@ Json SetupRequest::to_json() const {
     wanted.push_back(
         Json::object({{"role", name_of(role.role)}, {"algorithms", std::move(names)}, {"keys", role.keys}}));
   }
-  return Json::object({{"module", module}, {"label", label}, {"serial", serial}, {"roles", std::move(wanted)}});
+  return Json::object({{"module", module},
+                       {"label", label},
+                       {"serial", serial},
+                       {"profile", profile},
+                       {"trust", trust},
+                       {"pin_lockout", pin_lockout},
+                       {"roles", std::move(wanted)}});
 }
 
 Result<SetupRequest> SetupRequest::from_json(const Json& json) {
@@ -62,6 +68,9 @@ Result<SetupRequest> SetupRequest::from_json(const Json& json) {
   ASSIGN_OR_RETURN(request.module, fields.text("module"));
   ASSIGN_OR_RETURN(request.label, fields.text("label"));
   ASSIGN_OR_RETURN(request.serial, fields.text("serial"));
+  ASSIGN_OR_RETURN(request.profile, fields.text("profile"));
+  ASSIGN_OR_RETURN(request.trust, fields.text("trust"));
+  ASSIGN_OR_RETURN(request.pin_lockout, fields.boolean("pin_lockout"));
   ASSIGN_OR_RETURN(const Json::Array* roles, fields.array("roles"));
   for (const Json& role : *roles) {
     ASSIGN_OR_RETURN(SetupRole wanted, setup_role(role));

@@ -5,8 +5,9 @@
 //
 // init: makes the token if it is missing (SoftHSM only; any other module is refused with reason "ceremony_needed"), and
 // key pairs until each role × algorithm has as many as asked for, labelled "<role>-<yyyymmdd>-<n>". Run twice, it
-// changes nothing the second time. probe: logs in, signs a canary with every key of the roles named and changes
-// nothing.
+// changes nothing the second time. measure: makes the token as init does, and measures its module
+// (pkcs11/module_probe.h); the answer is {"ok":true,"profile":{…}}. probe: logs in, signs a canary with every key of
+// the roles named and changes nothing.
 #pragma once
 
 #include <string>
@@ -31,7 +32,11 @@ struct SetupRequest {
   std::string label;   // either of label and serial may be empty, not both; init needs the label
   std::string serial;
   std::vector<SetupRole> roles;
-  Json to_json() const;  // {"module","label","serial","roles":[{"role","algorithms","keys"}]}
+  std::string profile;  // text of the module's profile; empty for none: only `measure` goes without
+  std::string trust = "binding";
+  bool pin_lockout = false;  // measure: also what many wrong PINs do
+  // {"module","label","serial","profile","trust","pin_lockout","roles":[{"role","algorithms","keys"}]}
+  Json to_json() const;
   static Result<SetupRequest> from_json(const Json& json);  // strict; fails with Invalid
 };
 

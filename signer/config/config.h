@@ -35,7 +35,10 @@ struct TokenConfig {
   enum class Confinement { File, LocalSocket, Network };
   Confinement confinement = Confinement::File;  // what the module needs to reach
   int concurrent = 0;                           // most operations at once; 0: one per holder
+  enum class Trust { Claimed, Binding };
+  Trust trust = Trust::Binding;  // what the profile of its module must have been found to deserve
 };
+std::string_view name_of(TokenConfig::Trust trust);  // "claimed", "binding"
 
 struct RoleConfig {
   keymgmt::Role role{};
@@ -148,6 +151,8 @@ struct Config {
   bool confinement_mandatory = true;  // refuse to start where a measure is missing
 
   const TokenConfig* token(std::string_view name) const;
+  // Where `countersignd probe` leaves what it measured of the token's module.
+  std::string profile_file(std::string_view token) const { return state + "/profiles/" + std::string(token) + ".json"; }
   const RoleConfig* role(keymgmt::Role role) const;
   const ApproverConfig* approver(std::string_view identity_key) const;
   int min_approvals(const Digest& policy) const;  // 0 where not listed

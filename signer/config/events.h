@@ -33,6 +33,7 @@ enum class Event {
   StandbyMissing,
   RotationDue,
   LogTrouble,
+  Ceremony,
 };
 
 enum class Severity { Notice, Warning, Critical };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "common/durable_file.h"
 #include "common/json_fields.h"
 
 namespace countersign::config {
@@ -30,7 +31,8 @@ Json token_json(const TokenConfig& token) {
                        {"environment", std::move(environment)},
                        {"label", token.label},
                        {"serial", token.serial},
-                       {"confinement", reach}});
+                       {"confinement", reach},
+                       {"trust", name_of(token.trust)}});
 }
 
 Result<TokenConfig> token_from(const Json& json) {
@@ -52,6 +54,9 @@ Result<TokenConfig> token_from(const Json& json) {
                                  [&](const ReachRow& candidate) { return candidate.name == reach; });
   if (row == std::end(kReaches)) return fields.wrong("confinement", "is not file, local_socket or network");
   token.confinement = row->confinement;
+  ASSIGN_OR_RETURN(const std::string trust, fields.text("trust"));
+  if (trust != "binding" && trust != "claimed") return fields.wrong("trust", "is not binding or claimed");
+  token.trust = trust == "binding" ? TokenConfig::Trust::Binding : TokenConfig::Trust::Claimed;
   RETURN_IF_ERROR(fields.finish());
   return token;
 }
@@ -129,6 +134,7 @@ Json HolderSettings::to_json() const {
                        {"locks", locks},
                        {"anchors", anchors},
                        {"confinement_mandatory", confinement_mandatory},
+                       {"profile", profile},
                        {"memory", std::uint64_t{memory}}});
 }
 
@@ -162,6 +168,7 @@ Result<HolderSettings> HolderSettings::from_json(const Json& json) {
   ASSIGN_OR_RETURN(settings.locks, fields.text("locks"));
   ASSIGN_OR_RETURN(settings.anchors, fields.boolean("anchors"));
   ASSIGN_OR_RETURN(settings.confinement_mandatory, fields.boolean("confinement_mandatory"));
+  ASSIGN_OR_RETURN(settings.profile, fields.text("profile"));
   ASSIGN_OR_RETURN(const std::int64_t memory, fields.integer("memory", 1, kMost));
   settings.memory = static_cast<std::size_t>(memory);
   RETURN_IF_ERROR(fields.finish());
@@ -185,6 +192,8 @@ HolderSettings holder_settings(const Config& config, keymgmt::Role role, int ind
   settings.anchors = role == keymgmt::Role::Trace && index == 0;
   settings.confinement_mandatory = config.confinement_mandatory;
   settings.memory = config.limits.holder_memory;
+  Result<std::string> profile = read_file(config.profile_file(token));
+  if (profile) settings.profile = *std::move(profile);
   return settings;
 }
 

@@ -19,6 +19,8 @@ struct HolderSettings {
   std::string locks;                        // folder of the start locks of tokens that are not SoftHSM's
   bool anchors = false;                     // the first holder of the trace role keeps the ledger's anchors
   bool confinement_mandatory = true;
+  std::string
+      profile;  // the text of the token's module profile; empty where there is none, and the holder will not start
   std::size_t memory = std::size_t{256} << 20;  // bytes; a holder that grows past it ends
 
   Json to_json() const;

@@ -140,6 +140,14 @@ TokenConfig read_token(Reading& reading, const std::string& name, const YamlNode
   if (token.confinement == TokenConfig::Confinement::Network) {
     findings.warning(fields.path_of("confinement"), "lets this token's holders use the network");
   }
+  const std::string trust = findings.keep(fields.text("trust", "binding"));
+  if (trust != "binding" && trust != "claimed") findings.error(fields.path_of("trust"), "must be binding or claimed");
+  if (trust == "claimed") {
+    token.trust = TokenConfig::Trust::Claimed;
+    findings.warning(fields.path_of("trust"),
+                     "accepts a module that was not seen to hold to its keys' attributes: who has the PIN may be able "
+                     "to take the keys out");
+  }
   token.concurrent = static_cast<int>(findings.keep(fields.integer("concurrent", 0, 0, 64)));
   findings.keep(fields.finish());
   return token;
@@ -229,6 +237,10 @@ void warn_of_shared_and_unused_tokens(Reading& reading) {
 }
 
 }  // namespace
+
+std::string_view name_of(TokenConfig::Trust trust) {
+  return trust == TokenConfig::Trust::Binding ? "binding" : "claimed";
+}
 
 void read_tokens(Reading& reading, YamlFields& document) {
   const YamlNode* tokens = document.take("tokens");

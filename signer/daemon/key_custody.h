@@ -45,6 +45,10 @@ class KeyCustody {
   void stage(const Json& body, const Caller& caller, Done done);
   // {"kid"} → {"active","retiring"}. Fails with Conflict (cutover_too_early, key_not_held, key_state).
   void activate(const Json& body, const Caller& caller, Done done);
+  // Whether the lifecycle lets the key be destroyed now. Fails as keymgmt::next does, with NotFound (unknown_key).
+  Status may_destroy(std::string_view kid) const;
+  // After its objects are gone from the token: the record. → {"destroyed": kid}.
+  void destroy(const std::string& kid, const std::string& reason, const Caller& caller, Done done);
   // What is due, and the set published again when its refresh time has come.
   void every_second();
 
@@ -58,6 +62,7 @@ class KeyCustody {
   Result<Change> halt_plan(const Json& body, const Caller& caller) const;
   Result<Change> stage_plan(const Json& body, const Caller& caller) const;
   Result<Change> activate_plan(const Json& body, const Caller& caller) const;
+  Result<Change> destroy_plan(const std::string& kid, const std::string& reason, const Caller& caller) const;
   // Plans when what is under way is done, so that a halt waits for another change and is never refused for it.
   using Plan = std::function<Result<Change>()>;
   using Answer = std::function<Json(const keymgmt::Keys& steps)>;

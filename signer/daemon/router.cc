@@ -143,6 +143,10 @@ void Router::serve(Socket socket, const HttpRequest& request, transport::Respond
       {Method::Post, "/v1/ledger/check", false, Operation::AdminLedger, false, &Router::check_ledger},
       {Method::Post, "/v1/time/reset", false, Operation::AdminTime, false, &Router::reset_time},
       {Method::Post, "/v1/halt", false, Operation::AdminHalt, false, &Router::halt},
+      {Method::Get, "/v1/ceremonies", false, Operation::AdminCeremonies, false, &Router::ceremonies},
+      {Method::Post, "/v1/ceremonies", false, Operation::AdminCeremonies, false, &Router::open_ceremony},
+      {Method::Get, "/v1/ceremonies/", true, Operation::AdminCeremonies, false, &Router::ceremony},
+      {Method::Post, "/v1/ceremonies/", true, Operation::AdminCeremonies, false, &Router::act_in_ceremony},
       {Method::Post, "/v1/keys/stage", false, Operation::AdminCeremonies, false, &Router::stage_key},
       {Method::Post, "/v1/keys/activate", false, Operation::AdminCeremonies, false, &Router::activate_key},
   };
@@ -200,6 +204,10 @@ void Router::sign_one(const JsonTree& body, std::string_view bytes, const transp
     services_.refusals.note(Refusal{authorized.error(), {}, config::Event::PeerNotPermitted},
                             Caller{peer.uid, std::string(request_id)}, row.name, keymgmt::name_of(row.role));
     return done({authorized.error()});
+  }
+  if (row.role == keymgmt::Role::Approval) {
+    const Status agreed = services_.ceremonies.check_approvers();
+    if (!agreed) return done({agreed.error()});
   }
   const auto began = std::chrono::steady_clock::now();
   const Status admitted = services_.limiter.admit(peer.uid, began);
@@ -418,6 +426,34 @@ void Router::activate_key(const HttpRequest& request, const Shared& exchange) {
 void Router::check_ledger(const HttpRequest& request, const Shared& exchange) {
   const Result<Json> body = object_of(request.body);
   answer(exchange, body ? ask_for_check(services_.store, *body) : body);
+}
+
+void Router::ceremonies(const HttpRequest&, const Shared& exchange) {
+  answer(exchange, services_.ceremonies.list());
+}
+
+void Router::ceremony(const HttpRequest& request, const Shared& exchange) {
+  answer(exchange, services_.ceremonies.show(request.path.substr(exchange->route.path.size())));
+}
+
+void Router::open_ceremony(const HttpRequest& request, const Shared& exchange) {
+  const Result<Json> body = object_of(request.body);
+  if (!body) return answer(exchange, HttpResponse::error(body.error()));
+  services_.ceremonies.open(*body, exchange->caller,
+                            [this, exchange](const Result<Json>& result) { answer(exchange, result); });
+}
+
+// {plan}/steps and {plan}/close.
+void Router::act_in_ceremony(const HttpRequest& request, const Shared& exchange) {
+  const std::string_view rest = std::string_view(request.path).substr(exchange->route.path.size());
+  const std::size_t slash = rest.find('/');
+  const std::string_view act = slash == std::string_view::npos ? "" : rest.substr(slash + 1);
+  if (act != "steps" && act != "close") return answer(exchange, HttpResponse::error(unknown(request.path)));
+  const Result<Json> body = object_of(request.body);
+  if (!body) return answer(exchange, HttpResponse::error(body.error()));
+  const auto done = [this, exchange](const Result<Json>& result) { answer(exchange, result); };
+  if (act == "steps") return services_.ceremonies.step(rest.substr(0, slash), *body, exchange->caller, done);
+  services_.ceremonies.close(rest.substr(0, slash), *body, exchange->caller, done);
 }
 
 void Router::reset_time(const HttpRequest& request, const Shared& exchange) {

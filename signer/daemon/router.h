@@ -49,6 +49,10 @@ class Router {
   void stage_key(const transport::HttpRequest& request, const Shared& exchange);
   void activate_key(const transport::HttpRequest& request, const Shared& exchange);
   void check_ledger(const transport::HttpRequest& request, const Shared& exchange);
+  void ceremonies(const transport::HttpRequest& request, const Shared& exchange);
+  void ceremony(const transport::HttpRequest& request, const Shared& exchange);
+  void open_ceremony(const transport::HttpRequest& request, const Shared& exchange);
+  void act_in_ceremony(const transport::HttpRequest& request, const Shared& exchange);
   void reset_time(const transport::HttpRequest& request, const Shared& exchange);
 
   // Parses, authorises, admits and signs one request.

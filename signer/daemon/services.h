@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "signer/daemon/anchor_keeper.h"
+#include "signer/daemon/ceremony_desk.h"
 #include "signer/daemon/execution.h"
 #include "signer/daemon/holder_pool.h"
 #include "signer/daemon/holder_troubles.h"
@@ -47,7 +48,8 @@ struct Services {
         pump(loop, ledger, recorder, time),
         sign(configuration, time, ledger, ledger.time_guard(), ring, pool, recorder, refusals, nonces),
         queries(configuration, time, ledger, ring, nonces),
-        execution(configuration, time, ledger, ledger.time_guard(), ring, recorder, refusals) {}
+        execution(configuration, time, ledger, ledger.time_guard(), ring, recorder, refusals),
+        ceremonies(configuration, ledger, ring, key_custody, recorder) {}
 
   const config::Config& config;
   const Clock& clock;
@@ -69,6 +71,7 @@ struct Services {
   SignService sign;
   Queries queries;
   Execution execution;
+  CeremonyDesk ceremonies;
   Metrics metrics;
 };
 

@@ -10,11 +10,14 @@
 #include <cstring>
 
 #include "pkcs11/failure.h"
+#include "pkcs11/module_probe.h"
 #include "pkcs11/token_session.h"
 #include "signer/channel/holder_exit.h"
 #include "signer/confinement/confinement.h"
 #include "signer/holder/blocked_signals.h"
+#include "signer/holder/custody.h"
 #include "signer/holder/held_keys.h"
+#include "signer/holder/start.h"
 
 namespace countersign::holder {
 namespace {
@@ -69,6 +72,17 @@ Status make_token(const SetupRequest& request, const SecretBytes& pin, SecretByt
   return ok();
 }
 
+// The token, made where it is missing and its module is SoftHSM.
+Result<pkcs11::TokenSession> open_or_make(const SetupRequest& request, SecretBytes pin, SecretBytes so_pin,
+                                          bool& created) {
+  RETURN_IF_ERROR(make_token_directory(place_of(request)));
+  Result<pkcs11::TokenSession> session = pkcs11::TokenSession::open(place_of(request), copy_of(pin));
+  if (session || session.error().reason != pkcs11::kTokenNotFound) return session;
+  RETURN_IF_ERROR(make_token(request, pin, std::move(so_pin)));
+  created = true;
+  return pkcs11::TokenSession::open(place_of(request), std::move(pin));
+}
+
 // "20260102" of a moment.
 std::string day_of(UtcTime now) {
   std::string day = now.rfc3339().substr(0, 10);
@@ -119,7 +133,7 @@ void describe(const HeldKeys& keys, SetupAnswer& answer) {
   for (const HeldPair& held : keys.pairs()) answer.keys.push_back(held.described);
 }
 
-Result<SetupRequest> read_request() {
+Result<Json> read_request() {
   std::string text;
   char buffer[4096];
   for (;;) {
@@ -130,33 +144,50 @@ Result<SetupRequest> read_request() {
     if (text.size() > kLongestRequest) return Error{ErrorCode::TooLarge, "the request is too long", "settings"};
   }
   Result<Json> json = Json::parse(text);
-  Result<SetupRequest> request = json ? SetupRequest::from_json(*json) : Result<SetupRequest>(json.error());
+  if (!json) return Error{ErrorCode::Invalid, json.error().detail, "settings"};
+  return json;
+}
+
+// What is no request of ours is a fault of whoever started us.
+template <typename Request>
+Result<Request> as_request(const Json& json) {
+  Result<Request> request = Request::from_json(json);
   if (!request) return Error{ErrorCode::Invalid, request.error().detail, "settings"};
   return request;
 }
 
-Result<SetupAnswer> run(std::string_view command) {
-  ASSIGN_OR_RETURN(const SetupRequest request, read_request());
+Result<Json> run(std::string_view command) {
+  ASSIGN_OR_RETURN(const Json json, read_request());
   Result<SecretBytes> pin = read_secret(kPin);
   if (!pin) return Error{ErrorCode::Refused, pin.error().detail, std::string(pkcs11::kPinRefused)};
-  if (command == "probe") return probe(request, *std::move(pin));
+  if (command == "custody") {
+    ASSIGN_OR_RETURN(const channel::CustodyRequest act, as_request<channel::CustodyRequest>(json));
+    return custody(act, *std::move(pin));
+  }
+  ASSIGN_OR_RETURN(const SetupRequest request, as_request<SetupRequest>(json));
+  if (command == "probe") {
+    ASSIGN_OR_RETURN(const SetupAnswer answer, probe(request, *std::move(pin)));
+    return answer.to_json();
+  }
   // Not there at all is no error: the token may exist.
-  Result<SecretBytes> so_pin = read_secret(kSoPin);
-  return init(request, *std::move(pin), so_pin ? *std::move(so_pin) : SecretBytes(), SystemClock().now());
+  Result<SecretBytes> opened = read_secret(kSoPin);
+  SecretBytes so_pin = opened ? *std::move(opened) : SecretBytes();
+  const UtcTime now = SystemClock().now();
+  if (command == "measure") return measure(request, *std::move(pin), std::move(so_pin), now);
+  ASSIGN_OR_RETURN(const SetupAnswer answer, init(request, *std::move(pin), std::move(so_pin), now));
+  return answer.to_json();
 }
 
 }  // namespace
 
 Result<SetupAnswer> init(const SetupRequest& request, SecretBytes pin, SecretBytes so_pin, UtcTime now) {
+  // Before anything is made, the token too.
+  ASSIGN_OR_RETURN(const pkcs11::ModuleProfile profile, profile_of(request.profile, request.module, request.trust));
   bool token_created = false;
-  RETURN_IF_ERROR(make_token_directory(place_of(request)));
-  Result<pkcs11::TokenSession> session = pkcs11::TokenSession::open(place_of(request), copy_of(pin));
-  if (!session && session.error().reason == pkcs11::kTokenNotFound) {
-    RETURN_IF_ERROR(make_token(request, pin, std::move(so_pin)));
-    token_created = true;
-    session = pkcs11::TokenSession::open(place_of(request), std::move(pin));
-  }
-  if (!session) return std::move(session).error();
+  const Result<pkcs11::TokenSession> session = open_or_make(request, std::move(pin), std::move(so_pin), token_created);
+  if (!session) return session.error();
+  RETURN_IF_ERROR(pkcs11::check_token(profile, session->token()));
+  session->session()->adapt(profile.adaptation);
   SetupAnswer answer = answer_about(session->token());
   answer.token_created = token_created;
   for (const channel::SetupRole& wanted : request.roles) {
@@ -173,9 +204,21 @@ Result<SetupAnswer> init(const SetupRequest& request, SecretBytes pin, SecretByt
   return answer;
 }
 
+Result<Json> measure(const SetupRequest& request, SecretBytes pin, SecretBytes so_pin, UtcTime now) {
+  bool token_created = false;
+  ASSIGN_OR_RETURN(const pkcs11::TokenSession session,
+                   open_or_make(request, std::move(pin), std::move(so_pin), token_created));
+  ASSIGN_OR_RETURN(const pkcs11::ModuleProfile profile,
+                   pkcs11::measure(session, place_of(request), {request.pin_lockout}, now));
+  return Json::object({{"ok", true}, {"created", token_created}, {"profile", profile.to_json()}});
+}
+
 Result<SetupAnswer> probe(const SetupRequest& request, SecretBytes pin) {
+  ASSIGN_OR_RETURN(const pkcs11::ModuleProfile profile, profile_of(request.profile, request.module, request.trust));
   ASSIGN_OR_RETURN(const pkcs11::TokenSession session,
                    pkcs11::TokenSession::open(place_of(request), std::move(pin), pkcs11::Session::Access::ReadOnly));
+  RETURN_IF_ERROR(pkcs11::check_token(profile, session.token()));
+  session.session()->adapt(profile.adaptation);
   SetupAnswer answer = answer_about(session.token());
   for (const channel::SetupRole& wanted : request.roles) {
     ASSIGN_OR_RETURN(const HeldKeys keys, HeldKeys::find(session, wanted.role, wanted.algorithms));
@@ -187,9 +230,9 @@ Result<SetupAnswer> probe(const SetupRequest& request, SecretBytes pin) {
 int run_setup(std::string_view command) {
   const BlockedSignals blocked;  // a signal in the middle of a login would destroy a SoftHSM token
   confinement::forbid_inspection();
-  const Result<SetupAnswer> answer = run(command);
+  const Result<Json> answer = run(command);
   if (answer) {
-    std::printf("%s\n", answer->to_json().compact().c_str());
+    std::printf("%s\n", answer->compact().c_str());
     return std::fflush(stdout) == 0 ? 0 : static_cast<int>(HolderExit::Internal);
   }
   const Error& error = answer.error();

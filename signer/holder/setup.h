@@ -1,4 +1,4 @@
-// countersign-holder init and probe (channel/holder_setup.h has the objects they read and write).
+// countersign-holder init, measure and probe (channel/holder_setup.h has the objects they read and write).
 #pragma once
 
 #include "common/clock.h"
@@ -14,6 +14,9 @@ namespace countersign::holder {
 // PIN, and with the reasons of channel/holder_exit.h.
 Result<channel::SetupAnswer> init(const channel::SetupRequest& request, SecretBytes pin, SecretBytes so_pin,
                                   UtcTime now);
+
+// Measures the token's module; makes the token first where it is missing, as init does.
+Result<Json> measure(const channel::SetupRequest& request, SecretBytes pin, SecretBytes so_pin, UtcTime now);
 
 // Logs in, finds the keys of the roles named and proves each with a canary. Fails with no_key and the like.
 Result<channel::SetupAnswer> probe(const channel::SetupRequest& request, SecretBytes pin);

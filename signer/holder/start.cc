@@ -66,12 +66,22 @@ pkcs11::TokenPlace place_of(const config::TokenConfig& token, const std::string&
   return place;
 }
 
+Result<pkcs11::ModuleProfile> profile_of(const std::string& text, const std::string& module, std::string_view trust) {
+  const std::optional<pkcs11::Trust> demanded = pkcs11::trust_named(trust);
+  if (!demanded) return Error{ErrorCode::Invalid, std::string(trust) + " is no trust level", "settings"};
+  return pkcs11::accepted_profile(text, module, *demanded);
+}
+
 Result<StartedHolder> start_holder(const config::HolderSettings& settings, SecretBytes pin) {
   const pkcs11::TokenPlace place = place_of(settings.token, settings.locks);
+  ASSIGN_OR_RETURN(const pkcs11::ModuleProfile profile,
+                   profile_of(settings.profile, settings.token.module, config::name_of(settings.token.trust)));
   if (place.softhsm_conf.empty()) mkdir(place.lock_folder.c_str(), 0700);  // that it is missing, open says
   // Only the holder of the anchors changes anything on its token.
   const auto access = settings.anchors ? pkcs11::Session::Access::ReadWrite : pkcs11::Session::Access::ReadOnly;
   ASSIGN_OR_RETURN(pkcs11::TokenSession session, pkcs11::TokenSession::open(place, std::move(pin), access));
+  RETURN_IF_ERROR(pkcs11::check_token(profile, session.token()));
+  session.session()->adapt(profile.adaptation);
   ASSIGN_OR_RETURN(HeldKeys keys, HeldKeys::find(session, settings.role, settings.algorithms));
   ASSIGN_OR_RETURN(const confinement::Needs needs, needs_of(settings, place));
   ASSIGN_OR_RETURN(confinement::Report report, confinement::confine(needs));

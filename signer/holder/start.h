@@ -6,6 +6,7 @@
 
 #include "common/result.h"
 #include "common/secret_bytes.h"
+#include "pkcs11/module_profile.h"
 #include "pkcs11/token_session.h"
 #include "signer/config/holder_settings.h"
 #include "signer/confinement/confinement.h"
@@ -21,6 +22,10 @@ struct StartedHolder {
 
 // Where pkcs11/ finds the token that the settings name.
 pkcs11::TokenPlace place_of(const config::TokenConfig& token, const std::string& locks);
+
+// The profile in `text`, for keys to be made or used under a configuration that demands `trust`. Fails as
+// pkcs11::accepted_profile does.
+Result<pkcs11::ModuleProfile> profile_of(const std::string& text, const std::string& module, std::string_view trust);
 
 // Block all signals before. Fails with the reasons that channel/holder_exit.h turns into exits.
 Result<StartedHolder> start_holder(const config::HolderSettings& settings, SecretBytes pin);

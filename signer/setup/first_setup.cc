@@ -11,10 +11,11 @@
 #include "common/durable_file.h"
 #include "keymgmt/rotation.h"
 #include "signer/config/rotation_times.h"
+#include "signer/custody/holder_run.h"
+#include "signer/custody/pin_store.h"
 #include "signer/ledger/sqlite_store.h"
-#include "signer/setup/holder_run.h"
 #include "signer/setup/soft_hsm.h"
-#include "signer/supervisor/pin_store.h"
+#include "signer/setup/state_directory.h"
 #include "signer/supervisor/state_lock.h"
 
 namespace countersign::setup {
@@ -22,12 +23,6 @@ namespace {
 
 using channel::HeldKey;
 using channel::SetupAnswer;
-
-// What cannot be looked at counts as there: nothing is made in its place.
-bool is_there(const std::string& path) {
-  struct stat facts {};
-  return lstat(path.c_str(), &facts) == 0 || errno != ENOENT;
-}
 
 Status refuse_other_modules(const config::Config& config) {
   for (const config::TokenConfig& token : config.tokens) {
@@ -40,32 +35,41 @@ Status refuse_other_modules(const config::Config& config) {
   return ok();
 }
 
-Status make_state(const std::string& state) {
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(state).parent_path(), error);
-  if (mkdir(state.c_str(), 0700) == 0 || errno == EEXIST) return ok();
-  return Error{ErrorCode::Unavailable, "cannot make " + state + ": " + std::strerror(errno)};
+// One run of the holder with both PINs; no second one where the token is there and nobody kept it.
+struct Pins {
+  int user = -1;
+  int so = -1;
+};
+Result<Pins> open_pins(const config::Config& config, const config::TokenConfig& token, custody::PinStore& pins) {
+  ASSIGN_OR_RETURN(const int user, pins.open(token));
+  const std::string so_path = so_pin_file(config, token);
+  const Result<int> so = is_there(so_path) ? open_private_file(so_path) : Result<int>(-1);
+  if (so) return Pins{user, *so};
+  close(user);
+  return so.error();
 }
 
-// Says, while it is there, that keys without a ledger are an unfinished setup of ours and not a lost ledger.
-class UnfinishedMark {
- public:
-  explicit UnfinishedMark(const std::string& state) : path_(state + "/setup-unfinished") {}
-  bool set() const { return is_there(path_); }
-  Status put() const { return write_durable(path_, "countersignd init was interrupted; run it again\n", 0600); }
-  Status remove() const {
-    if (unlink(path_.c_str()) != 0 && errno != ENOENT) {
-      return Error{ErrorCode::Unavailable, "cannot remove " + path_ + ": " + std::strerror(errno)};
+// Keys are made only on a token whose module was measured, SoftHSM's too. One that was updated is measured again.
+Result<SetupAnswer> measured_and_made(const config::Config& config, const config::TokenConfig& token,
+                                      const std::string& holder, const keymgmt::Keys& known, custody::PinStore& pins) {
+  bool measured = is_there(config.profile_file(token.name));
+  for (;;) {
+    if (!measured) {
+      ASSIGN_OR_RETURN(const Pins open, open_pins(config, token, pins));
+      RETURN_IF_ERROR(custody::measure_module(holder, config, token, false, open.user, open.so));
     }
-    return sync_directory(std::filesystem::path(path_).parent_path().string());
+    ASSIGN_OR_RETURN(const Pins open, open_pins(config, token, pins));
+    Result<SetupAnswer> made =
+        custody::run_setup(holder, "init", token, custody::setup_request(config, token, known), open.user, open.so);
+    if (made || !measured || (made.error().reason != "profile_old" && made.error().reason != "profile_missing")) {
+      return made;
+    }
+    measured = false;
   }
-
- private:
-  std::string path_;
-};
+}
 
 Result<SetupAnswer> make_token(const config::Config& config, const config::TokenConfig& token,
-                               const std::string& holder, const keymgmt::Keys& known, supervisor::PinStore& pins) {
+                               const std::string& holder, const keymgmt::Keys& known, custody::PinStore& pins) {
   RETURN_IF_ERROR(make_soft_hsm_place(token));
   if (token.pin.kind == config::PinSource::Kind::File) {
     if (!is_there(token.pin.name) && has_tokens(token)) {
@@ -77,18 +81,12 @@ Result<SetupAnswer> make_token(const config::Config& config, const config::Token
   }
   const std::string so_pin_path = so_pin_file(config, token);
   if (!has_tokens(token)) RETURN_IF_ERROR(make_pin_file(so_pin_path));
-  ASSIGN_OR_RETURN(const int pin, pins.open(token));
-  const Result<int> so_pin = is_there(so_pin_path) ? open_private_file(so_pin_path) : Result<int>(-1);
-  if (!so_pin) {
-    close(pin);
-    return so_pin.error();
-  }
-  return run_holder(holder, "init", token, setup_request(config, token, known), pin, *so_pin);
+  return measured_and_made(config, token, holder, known, pins);
 }
 
 Result<std::vector<SetupAnswer>> make_tokens(const config::Config& config, const std::string& holder,
                                              const keymgmt::Keys& known) {
-  supervisor::PinStore pins;
+  custody::PinStore pins;
   RETURN_IF_ERROR(pins.ask_for_typed(config));
   std::vector<SetupAnswer> answers;
   for (const config::TokenConfig& token : config.tokens) {
@@ -142,15 +140,6 @@ Status stage_keys(ledger::Store& store, const config::Config& config, const std:
     steps.insert(steps.end(), staged.begin(), staged.end());
   }
   return store.put_keys(steps, now);
-}
-
-Result<keymgmt::KeySet> publish(const ledger::Store& store, const config::Config& config, UtcTime now) {
-  ASSIGN_OR_RETURN(std::vector<keymgmt::PublishedKey> registered, store.keys());
-  ASSIGN_OR_RETURN(const std::uint64_t version, store.key_set_version());
-  keymgmt::KeySet keys(version, now, std::move(registered));
-  keys.expire_at(now + config.publication_lifetime);
-  if (!config.publication.empty()) RETURN_IF_ERROR(keys.publish(config.publication));
-  return keys;
 }
 
 Json report(const config::Config& config, const std::string& ledger, bool created,

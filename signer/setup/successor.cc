@@ -1,8 +1,8 @@
 #include "signer/setup/successor.h"
 
 #include "signer/client/signer_client.h"
-#include "signer/setup/holder_run.h"
-#include "signer/supervisor/pin_store.h"
+#include "signer/custody/holder_run.h"
+#include "signer/custody/pin_store.h"
 
 namespace countersign::setup {
 namespace {
@@ -17,30 +17,34 @@ Result<const config::RoleConfig*> role_of(const config::Config& config, const st
   return Error{ErrorCode::NotFound, "the configuration has no role " + name, "unknown_role"};
 }
 
-Result<SetupAnswer> keys_on(const config::TokenConfig& token, const std::string& holder, supervisor::PinStore& pins,
-                            channel::SetupRole wanted) {
-  channel::SetupRequest request;
-  request.module = token.module;
-  request.label = token.label;
-  request.serial = token.serial;
+// The token that successors are made on, and how a holder gets to it.
+struct Place {
+  const config::Config& config;
+  const config::TokenConfig& token;
+  const std::string& holder;
+  custody::PinStore& pins;
+};
+
+Result<SetupAnswer> keys_on(const Place& place, channel::SetupRole wanted) {
+  channel::SetupRequest request = custody::bare_request(place.config, place.token);
   request.roles.push_back(std::move(wanted));
-  ASSIGN_OR_RETURN(const int pin, pins.open(token));
-  return run_holder(holder, "init", token, request, pin, -1);
+  ASSIGN_OR_RETURN(const int pin, place.pins.open(place.token));
+  return custody::run_setup(place.holder, "init", place.token, request, pin, -1);
 }
 
 // The key of that algorithm that the signer does not know: found, or made.
-Result<HeldKey> new_key(const config::RoleConfig& role, keymgmt::Algorithm algorithm, const config::TokenConfig& token,
-                        const std::string& holder, supervisor::PinStore& pins, const keymgmt::KeySet& known) {
-  ASSIGN_OR_RETURN(SetupAnswer answer, keys_on(token, holder, pins, {role.role, {algorithm}, 0}));
+Result<HeldKey> new_key(const Place& place, const config::RoleConfig& role, keymgmt::Algorithm algorithm,
+                        const keymgmt::KeySet& known) {
+  ASSIGN_OR_RETURN(SetupAnswer answer, keys_on(place, {role.role, {algorithm}, 0}));
   const int one_more = static_cast<int>(answer.keys.size()) + 1;
   for (int attempt = 0; attempt < 2; ++attempt) {
     for (HeldKey& key : answer.keys) {
       key.created = false;
       if (known.find(key.key.kid()) == nullptr) return std::move(key);
     }
-    ASSIGN_OR_RETURN(answer, keys_on(token, holder, pins, {role.role, {algorithm}, one_more}));
+    ASSIGN_OR_RETURN(answer, keys_on(place, {role.role, {algorithm}, one_more}));
   }
-  return Error{ErrorCode::Internal, "token " + token.name + " made no new key"};
+  return Error{ErrorCode::Internal, "token " + place.token.name + " made no new key"};
 }
 
 }  // namespace
@@ -55,11 +59,12 @@ Result<Json> stage_successor(const config::Config& config, const std::string& ho
   }
   client::SignerClient signer(config.admin_socket);
   ASSIGN_OR_RETURN(const keymgmt::KeySet known, signer.keys());
-  supervisor::PinStore pins;
+  custody::PinStore pins;
   RETURN_IF_ERROR(pins.ask_for_typed(config));
+  const Place place{config, *config.token(name), holder, pins};
   Json::Array keys;
   for (const keymgmt::Algorithm algorithm : role->algorithms) {
-    ASSIGN_OR_RETURN(const HeldKey key, new_key(*role, algorithm, *config.token(name), holder, pins, known));
+    ASSIGN_OR_RETURN(const HeldKey key, new_key(place, *role, algorithm, known));
     keys.push_back(key.to_json());
   }
   ASSIGN_OR_RETURN(const Json answer,

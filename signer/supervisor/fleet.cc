@@ -44,7 +44,7 @@ std::int64_t number_in(const Json& message, std::string_view name) {
 
 }  // namespace
 
-Fleet::Fleet(const config::Config& config, const Programs& programs, PinStore& pins, FrontLink& front)
+Fleet::Fleet(const config::Config& config, const Programs& programs, custody::PinStore& pins, FrontLink& front)
     : config_(config), programs_(programs), pins_(pins), front_(front), slots_(slots_of(config)) {
   const Moment now = std::chrono::steady_clock::now();
   for (HolderSlot& slot : slots_) slot.due = slot.since = now;

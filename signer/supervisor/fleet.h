@@ -7,16 +7,16 @@
 #include <vector>
 
 #include "signer/config/config.h"
+#include "signer/custody/pin_store.h"
 #include "signer/supervisor/front_link.h"
 #include "signer/supervisor/holder_slot.h"
-#include "signer/supervisor/pin_store.h"
 #include "signer/supervisor/supervisor.h"
 
 namespace countersign::supervisor {
 
 class Fleet {
  public:
-  Fleet(const config::Config& config, const Programs& programs, PinStore& pins, FrontLink& front);
+  Fleet(const config::Config& config, const Programs& programs, custody::PinStore& pins, FrontLink& front);
 
   const std::vector<HolderSlot>& slots() const { return slots_; }
 
@@ -59,7 +59,7 @@ class Fleet {
 
   const config::Config& config_;
   const Programs& programs_;
-  PinStore& pins_;
+  custody::PinStore& pins_;
   FrontLink& front_;
   std::vector<HolderSlot> slots_;
   bool closing_ = false;

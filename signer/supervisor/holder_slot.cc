@@ -73,7 +73,7 @@ std::vector<HolderSlot> slots_of(const config::Config& config) {
 }
 
 Status start_holder(HolderSlot& slot, const config::Config& config, const std::string& program,
-                    const std::vector<std::string>& more_environment, PinStore& pins) {
+                    const std::vector<std::string>& more_environment, custody::PinStore& pins) {
   const config::TokenConfig& token = *config.token(slot.token);
   ASSIGN_OR_RETURN(int pin, pins.open(token));
   Result<std::pair<int, int>> control = process::socket_pair(SOCK_SEQPACKET);

@@ -10,7 +10,7 @@
 
 #include "common/json.h"
 #include "signer/config/config.h"
-#include "signer/supervisor/pin_store.h"
+#include "signer/custody/pin_store.h"
 
 namespace countersign::supervisor {
 
@@ -54,9 +54,9 @@ struct HolderSlot {
 std::vector<HolderSlot> slots_of(const config::Config& config);
 
 // Starts the next process of a slot: descriptors 3 control, 4 frames, 5 PIN, and its settings as the first message.
-// Fails as PinStore::open and start() do; the slot is then as before.
+// Fails as custody::PinStore::open and start() do; the slot is then as before.
 Status start_holder(HolderSlot& slot, const config::Config& config, const std::string& program,
-                    const std::vector<std::string>& more_environment, PinStore& pins);
+                    const std::vector<std::string>& more_environment, custody::PinStore& pins);
 
 // What the end of a process means for its slot.
 struct HolderEnd {

@@ -15,8 +15,10 @@
 #include "signer/config/config.h"
 #include "signer/daemon/front.h"
 #include "signer/notifier/notifier.h"
+#include "signer/setup/establishment.h"
 #include "signer/setup/first_setup.h"
 #include "signer/setup/ledger_upkeep.h"
+#include "signer/setup/module_measurement.h"
 #include "signer/setup/successor.h"
 #include "signer/supervisor/supervisor.h"
 
@@ -33,6 +35,9 @@ constexpr std::string_view kUsage =
     R"(countersignd --config FILE            runs the appliance until SIGTERM; SIGHUP tries roles again that are down
 countersignd --config FILE --check    prints every error and every choice that weakens security (with --json: as JSON)
 countersignd init --config FILE       makes tokens, first keys and the ledger on SoftHSM, for trying out (--json)
+countersignd probe TOKEN --config FILE measures the token's module and keeps its profile (--json, --out FILE,
+                                      --pin-lockout: also counts wrong PINs, which locks the token)
+countersignd establish --config FILE  makes the ledger of a first-keys ceremony, which calls it (request on stdin)
 countersignd stage ROLE --config FILE makes the key that follows a role's active one, and publishes it (--token NAME)
 countersignd ledger verify [--config FILE | --ledger FILE]              checks a whole ledger, also a running appliance's
 countersignd ledger backup --to FILE [--config FILE | --ledger FILE]    copies one state of it, synced and verified
@@ -47,13 +52,15 @@ Example:
 Exit: 0 done, 3 refused, 6 unusable configuration or arguments, 7 unavailable, 1 internal.
 )";
 
-enum class Action { Run, Check, Init, Stage, Ledger, Front, Notifier, Help, Version };
+enum class Action { Run, Check, Init, Probe, Establish, Stage, Ledger, Front, Notifier, Help, Version };
 
 struct Arguments {
   Action action = Action::Run;
   std::string config;
   std::string role;   // to stage a key for
-  std::string token;  // where, if not in the role's own
+  std::string token;  // where, if not in the role's own; or the one to measure
+  std::string out;    // a copy of the profile
+  bool pin_lockout = false;
   bool json = false;
 };
 
@@ -83,6 +90,15 @@ Result<Arguments> read_arguments(std::span<char*> argv) {
       known = wants(Action::Check);
     } else if (word == "init" && i == 1) {
       known = wants(Action::Init);
+    } else if (word == "establish" && i == 1) {
+      known = wants(Action::Establish);
+    } else if (word == "probe" && i == 1 && i + 1 < argv.size()) {
+      known = wants(Action::Probe);
+      arguments.token = argv[++i];
+    } else if (word == "--pin-lockout" && arguments.action == Action::Probe) {
+      arguments.pin_lockout = true;
+    } else if (word == "--out" && arguments.action == Action::Probe && i + 1 < argv.size()) {
+      arguments.out = argv[++i];
     } else if (word == "stage" && i == 1 && i + 1 < argv.size()) {
       known = wants(Action::Stage);
       arguments.role = argv[++i];
@@ -184,6 +200,52 @@ int keep_ledger(std::span<char*> words) {
   return 0;
 }
 
+int establish(const Arguments& arguments) {
+  const Result<config::Config> config = config::load(arguments.config);
+  if (!config) return failed(config.error(), true);
+  std::string text;
+  char buffer[4096];
+  for (ssize_t got = 0;
+       text.size() <= kLongestConfiguration && (got = read(STDIN_FILENO, buffer, sizeof buffer)) > 0;) {
+    text.append(buffer, static_cast<std::size_t>(got));
+  }
+  const Result<Json> request = Json::parse(text);
+  if (!request) return failed(request.error(), true);
+  const Result<Json> done = setup::establish(*config, *request, SystemClock());
+  if (!done) return failed(done.error(), true);
+  print(stdout, done->compact() + "\n");
+  return 0;
+}
+
+int probe(const Arguments& arguments) {
+  const Result<config::Config> config = config::load(arguments.config);
+  if (!config) return failed(config.error(), arguments.json);
+  const Result<supervisor::Programs> programs = supervisor::installed_programs(arguments.config);
+  if (!programs) return failed(programs.error(), arguments.json);
+  const Result<Json> profile = setup::probe_module(*config, programs->holder, arguments.token, arguments.pin_lockout);
+  if (!profile) return failed(profile.error(), arguments.json);
+  if (!arguments.out.empty()) {
+    const Status written = write_durable(arguments.out, profile->compact() + "\n", 0644);
+    if (!written) return failed(written.error(), arguments.json);
+  }
+  if (arguments.json) {
+    print(stdout, profile->compact() + "\n");
+    return 0;
+  }
+  for (const Json& each : profile->find("measurements")->as_array()) {
+    const bool well = each.find("well")->as_bool();
+    const bool counts = each.find("counts")->as_bool();
+    print(stdout, std::string(well     ? "well    "
+                              : counts ? "NOT     "
+                                       : "note    ") +
+                      std::string(each.text("name")) + ": " + std::string(each.text("found")) + "\n");
+  }
+  print(stdout, "trust: " + std::string(profile->text("trust")) +
+                    "; attestation: " + std::string(profile->text("attestation")) + "; profile " +
+                    std::string(profile->text("digest")) + "\nkept in " + config->profile_file(arguments.token) + "\n");
+  return 0;
+}
+
 int run(const Arguments& arguments) {
   const Result<std::string> text = read_file(arguments.config, kLongestConfiguration);
   if (!text) return failed(text.error(), false);
@@ -229,6 +291,10 @@ int act(std::span<char*> argv) {
       return check(*arguments);
     case Action::Init:
       return init(*arguments);
+    case Action::Establish:
+      return establish(*arguments);
+    case Action::Probe:
+      return probe(*arguments);
     case Action::Stage:
       return stage(*arguments);
     case Action::Ledger:

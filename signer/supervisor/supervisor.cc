@@ -74,7 +74,7 @@ Result<int> signal_descriptor() {
 
 class Supervisor {
  public:
-  Supervisor(const config::Config& config, const Programs& programs, PinStore& pins, int signals, int text)
+  Supervisor(const config::Config& config, const Programs& programs, custody::PinStore& pins, int signals, int text)
       : programs_(programs),
         fleet_(config, programs, pins, front_),
         signals_(signals),
@@ -305,7 +305,7 @@ int run_supervisor(const config::Config& config, std::string_view text, const Pr
   if (!signals) return refused(signals.error());
   const Result<StateLock> lock = StateLock::take(config.state);
   if (!lock) return refused(lock.error());
-  PinStore pins;
+  custody::PinStore pins;
   const Status typed = pins.ask_for_typed(config);
   if (!typed) return refused(typed.error());
   const Result<int> configuration = text_descriptor(text);

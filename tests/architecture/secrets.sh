@@ -7,7 +7,7 @@ allowed="$(sort <<'LIST'
 keymgmt/custodian_key.cc
 pkcs11/token.cc
 signer/holder/setup.cc
-signer/supervisor/pin_store.cc
+signer/custody/pin_store.cc
 LIST
 )"
 extra="$(comm -23 <(echo "$found") <(echo "$allowed"))"

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "common/error_codes.h"
+#include "keymgmt/ceremony/comparison.h"
+#include "keymgmt/ceremony/intent.h"
 #include "keymgmt/lifecycle.h"
 #include "signer/config/events.h"
 #include "signer/config/operation.h"
@@ -119,14 +121,29 @@ std::vector<Row> statements() {
   return rows;
 }
 
+std::vector<Row> ceremony_steps() {
+  std::vector<Row> rows = {{"step", "does", "opens a token", "asks the signer"}};
+  for (const ceremony::StepRow& row : ceremony::step_rows()) {
+    rows.push_back({code(row.name), std::string(row.does), yes_no(row.token), yes_no(row.signer)});
+  }
+  return rows;
+}
+
+std::vector<Row> ceremony_differences() {
+  std::vector<Row> rows = {{"may differ", "because"}};
+  for (const ceremony::MayDiffer& row : ceremony::may_differ()) rows.push_back({code(row.path), std::string(row.why)});
+  return rows;
+}
+
 struct Table {
   std::string_view name;
   std::vector<Row> (*rows)();
 };
-constexpr Table kTables[] = {{"errors", errors},        {"operations", operations}, {"events", events},
-                             {"key-lifecycle", states}, {"key-events", key_events},
+constexpr Table kTables[] = {
+    {"errors", errors},         {"operations", operations},         {"events", events},
+    {"key-lifecycle", states},  {"key-events", key_events},
 
-                             {"statements", statements}};
+    {"statements", statements}, {"ceremony-steps", ceremony_steps}, {"ceremony-differences", ceremony_differences}};
 
 void print(const Row& cells) {
   std::string line = "|";

@@ -4,6 +4,7 @@
 #include "keymgmt/key_set.h"
 #include "tests/signer/holder/holder_process.h"
 #include "tests/signer/statement/examples.h"
+#include "tests/support/binding_profile.h"
 
 namespace countersign::holder {
 
@@ -22,6 +23,7 @@ class OnToken : public testing::Test {
  protected:
   SetupRequest request(const std::vector<Role>& roles, const std::vector<Algorithm>& algorithms) const {
     SetupRequest made{test::kSoftHsmModule, token_.label(), "", {}};
+    made.profile = profile();
     for (const Role role : roles) made.roles.push_back({role, algorithms});
     return made;
   }
@@ -45,9 +47,14 @@ class OnToken : public testing::Test {
     made.token.module = test::kSoftHsmModule;
     made.token.environment = token_.environment();
     made.token.label = token_.label();
+    made.profile = profile();
     made.locks = token_.folder() + "/holders";
     made.anchors = role == Role::Trace;
     return made;
+  }
+  // A profile of `module` as a probe would write it, without the time that one takes.
+  std::string profile(const std::string& module = test::kSoftHsmModule) const {
+    return test::binding_profile(module, token_.serial());
   }
   // pkcs11-tool on this token, as an operator would run it.
   test::Outcome pkcs11_tool(std::vector<std::string> arguments) const {

@@ -33,20 +33,29 @@ TEST_F(Setup, MakesEachMissingKeyOnceAndNothingTheSecondTime) {
 TEST(SetupFromNothing, MakesTheTokenToo) {
   const test::TemporaryFolder folder;
   std::ofstream(folder / "softhsm2.conf") << "directories.tokendir = " << (folder / "tokens") << "\n";
-  const SetupRequest wanted{test::kSoftHsmModule, "fresh", "", {{Role::Trace, {Algorithm::Ed25519}}}};
+  SetupRequest wanted{test::kSoftHsmModule, "fresh", "", {{Role::Trace, {Algorithm::Ed25519}}}};
   const std::map<std::string, std::string> environment = {{"SOFTHSM2_CONF", folder / "softhsm2.conf"}};
-  const auto init = [&](const std::string& so_pin) {
-    return test::run_setup("init", wanted.to_json().compact(), "test-only-pin", so_pin, environment);
+  const auto act = [&](const std::string& command, const std::string& so_pin) {
+    return test::run_setup(command, wanted.to_json().compact(), "test-only-pin", so_pin, environment);
   };
-  const test::Outcome without = init("");
+  const test::Outcome unmeasured = act("init", "test-only-so-pin");
+  EXPECT_EQ(unmeasured.exit_code, static_cast<int>(HolderExit::ProfileMissing)) << unmeasured.out;
+  EXPECT_FALSE(std::filesystem::exists(folder / "tokens")) << "not even the token is made before";
+  const test::Outcome without = act("measure", "");
   EXPECT_NE(without.exit_code, 0) << "a new token needs a SO PIN";
-  const test::Outcome first = init("test-only-so-pin");
+  const test::Outcome measured = act("measure", "test-only-so-pin");
+  ASSERT_EQ(measured.exit_code, 0) << measured.out;
+  const Json answer = *Json::parse(measured.out);
+  EXPECT_TRUE(answer.find("created")->as_bool());
+  EXPECT_EQ(answer.find("profile")->text("trust"), "binding");
+  wanted.profile = answer.find("profile")->compact();
+  const test::Outcome first = act("init", "");
   ASSERT_EQ(first.exit_code, 0) << first.out;
   const Result<SetupAnswer> made = SetupAnswer::from_json(*Json::parse(first.out));
   ASSERT_TRUE(made);
-  EXPECT_TRUE(made->token_created);
+  EXPECT_FALSE(made->token_created);
   EXPECT_EQ(made->token_label, "fresh");
-  const test::Outcome second = init("");
+  const test::Outcome second = act("init", "");
   ASSERT_EQ(second.exit_code, 0) << second.out;
   const Result<SetupAnswer> again = SetupAnswer::from_json(*Json::parse(second.out));
   ASSERT_TRUE(again);

@@ -31,6 +31,26 @@ TEST_F(Starting, FailsWithAWrongPinAndSaysNeverToTryAgain) {
   EXPECT_EQ(holder.exit(), HolderExit::PinRefused);
 }
 
+TEST_F(Starting, FailsOnATokenWhoseModuleWasNotMeasuredAsItIs) {
+  make_keys({Role::Trace});
+  config::HolderSettings wanted = settings(Role::Trace);
+  wanted.profile.clear();
+  expect_failure(wanted, HolderExit::ProfileMissing, token_.pin());
+  wanted.profile = profile(test::fault_module());  // the digest of another library
+  expect_failure(wanted, HolderExit::ProfileOld, token_.pin());
+  wanted.profile = test::binding_profile(test::kSoftHsmModule, "0000000000000000");  // another token's
+  expect_failure(wanted, HolderExit::ProfileOld, token_.pin());
+  Json claimed = *Json::parse(profile());
+  claimed.set("trust", "claimed");
+  claimed.erase("digest");
+  claimed.set("digest", claimed.digest().hex());
+  wanted.profile = claimed.compact();
+  expect_failure(wanted, HolderExit::ProfileWeak, token_.pin());
+  wanted.token.trust = config::TokenConfig::Trust::Claimed;
+  HolderProcess holder(wanted, token_.pin());
+  EXPECT_EQ(holder.told().text("event"), "ready");
+}
+
 TEST_F(Starting, FailsWithoutAPin) {
   make_keys({Role::Trace});
   HolderProcess holder(settings(Role::Trace), "");
@@ -113,6 +133,7 @@ class Faulty : public Starting {
   config::HolderSettings faulty(Role role) const {
     config::HolderSettings wanted = settings(role);
     wanted.token.module = test::fault_module();
+    wanted.profile = profile(test::fault_module());
     return wanted;
   }
   std::map<std::string, std::string> rules(const std::string& text) const {

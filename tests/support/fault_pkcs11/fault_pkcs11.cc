@@ -7,9 +7,12 @@
 
 #include <array>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
+#include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -53,6 +56,7 @@ struct Effect {
 struct State {
   CK_FUNCTION_LIST* real = nullptr;
   CK_FUNCTION_LIST wrapped{};
+  CK_FUNCTION_LIST wrapped_before{};  // as it was before put_on_manners
   std::string rules;
   std::string control;
   std::string log;
@@ -169,6 +173,97 @@ CK_RV faulty(Index index, std::string_view function, Call real) {
   std::abort();
 }
 
+// Modules that treat attributes otherwise (FAULT_PKCS11_LIKE).
+struct Manners {
+  std::string like;
+  std::map<std::pair<CK_OBJECT_HANDLE, CK_ATTRIBUTE_TYPE>, std::string> overrides;  // what was "set"
+  std::set<CK_OBJECT_HANDLE> imported;
+};
+Manners& manners() {
+  static Manners the_manners;
+  return the_manners;
+}
+
+bool unknown_to_opencryptoki(CK_ATTRIBUTE_TYPE type) {
+  return type == CKA_COPYABLE || type == CKA_DESTROYABLE || type == CKA_ALLOWED_MECHANISMS;
+}
+
+CK_RV judge_template(const CK_ATTRIBUTE* attributes, CK_ULONG count) {
+  for (CK_ULONG i = 0; i < count; ++i) {
+    const CK_ATTRIBUTE& each = attributes[i];
+    if (manners().like == "opencryptoki" && unknown_to_opencryptoki(each.type)) return CKR_ATTRIBUTE_TYPE_INVALID;
+    const bool is_false = each.ulValueLen == 1 && *static_cast<const CK_BBOOL*>(each.pValue) == CK_FALSE;
+    if (manners().like == "tpm2-pkcs11" && each.type == CKA_DECRYPT && is_false) return CKR_GENERAL_ERROR;
+  }
+  return CKR_OK;
+}
+
+CK_RV mannered_generate(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_ATTRIBUTE* for_public, CK_ULONG publics,
+                        CK_ATTRIBUTE* for_private, CK_ULONG privates, CK_OBJECT_HANDLE* public_key,
+                        CK_OBJECT_HANDLE* private_key) {
+  CK_RV value = judge_template(for_public, publics);
+  if (value == CKR_OK) value = judge_template(for_private, privates);
+  if (value != CKR_OK) return value;
+  return state().wrapped_before.C_GenerateKeyPair(session, mechanism, for_public, publics, for_private, privates,
+                                                  public_key, private_key);
+}
+
+CK_RV mannered_create(CK_SESSION_HANDLE session, CK_ATTRIBUTE* attributes, CK_ULONG count, CK_OBJECT_HANDLE* object) {
+  const CK_RV value = state().wrapped_before.C_CreateObject(session, attributes, count, object);
+  if (value == CKR_OK) manners().imported.insert(*object);
+  return value;
+}
+
+CK_RV mannered_read(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* attributes, CK_ULONG count) {
+  if (count == 1) {
+    CK_ATTRIBUTE& asked = attributes[0];
+    const bool unknown = unknown_to_opencryptoki(asked.type) || asked.type == CKA_KEY_GEN_MECHANISM;
+    if (manners().like == "opencryptoki" && unknown) return CKR_ATTRIBUTE_TYPE_INVALID;
+    const bool claims = asked.type == CKA_ALWAYS_SENSITIVE || asked.type == CKA_NEVER_EXTRACTABLE;
+    if (manners().like == "opencryptoki" && claims && asked.pValue != nullptr && manners().imported.contains(object)) {
+      *static_cast<CK_BBOOL*>(asked.pValue) = CK_TRUE;
+      return CKR_OK;
+    }
+    const auto set = manners().overrides.find({object, asked.type});
+    if (set != manners().overrides.end() && asked.pValue != nullptr) {
+      std::memcpy(asked.pValue, set->second.data(), set->second.size());
+      return CKR_OK;
+    }
+  }
+  return state().wrapped_before.C_GetAttributeValue(session, object, attributes, count);
+}
+
+CK_RV mannered_set(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* attributes, CK_ULONG count) {
+  if (manners().like != "tpm2-pkcs11") {
+    return state().wrapped_before.C_SetAttributeValue(session, object, attributes, count);
+  }
+  for (CK_ULONG i = 0; i < count; ++i) {
+    manners().overrides[{object, attributes[i].type}] =
+        std::string(static_cast<const char*>(attributes[i].pValue), attributes[i].ulValueLen);
+  }
+  return CKR_OK;
+}
+
+CK_RV no_copy(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* attributes, CK_ULONG count,
+              CK_OBJECT_HANDLE* copy) {
+  if (manners().like != "tpm2-pkcs11") {
+    return state().wrapped_before.C_CopyObject(session, object, attributes, count, copy);
+  }
+  return CKR_FUNCTION_NOT_SUPPORTED;
+}
+
+void put_on_manners(State& the_state) {
+  manners().like = environment("FAULT_PKCS11_LIKE");
+  if (manners().like.empty()) return;
+  if (manners().like != "opencryptoki" && manners().like != "tpm2-pkcs11") misspelled(manners().like);
+  the_state.wrapped_before = the_state.wrapped;
+  the_state.wrapped.C_GenerateKeyPair = &mannered_generate;
+  the_state.wrapped.C_CreateObject = &mannered_create;
+  the_state.wrapped.C_GetAttributeValue = &mannered_read;
+  the_state.wrapped.C_SetAttributeValue = &mannered_set;
+  the_state.wrapped.C_CopyObject = &no_copy;
+}
+
 // The wrapper of one member of the function list, with that member's parameters.
 template <Index index, auto member>
 struct Wrapper;
@@ -195,6 +290,7 @@ CK_FUNCTION_LIST* load() {
   FUNCTIONS(X)
 #undef X
   the_state.wrapped.C_GetFunctionList = &C_GetFunctionList;
+  put_on_manners(the_state);
   return &the_state.wrapped;
 }
 

@@ -1,6 +1,7 @@
-#include "signer/setup/holder_run.h"
+#include "signer/custody/holder_run.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -8,10 +9,12 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <filesystem>
 
+#include "common/durable_file.h"
 #include "signer/process/started_process.h"
 
-namespace countersign::setup {
+namespace countersign::custody {
 namespace {
 
 constexpr std::size_t kLongestAnswer = std::size_t{1} << 20;
@@ -30,12 +33,20 @@ std::string read_to_end(int descriptor) {
 
 }  // namespace
 
-channel::SetupRequest setup_request(const config::Config& config, const config::TokenConfig& token,
-                                    const keymgmt::Keys& known) {
+channel::SetupRequest bare_request(const config::Config& config, const config::TokenConfig& token) {
   channel::SetupRequest request;
   request.module = token.module;
   request.label = token.label;
   request.serial = token.serial;
+  request.trust = config::name_of(token.trust);
+  Result<std::string> profile = read_file(config.profile_file(token.name));
+  if (profile) request.profile = *std::move(profile);
+  return request;
+}
+
+channel::SetupRequest setup_request(const config::Config& config, const config::TokenConfig& token,
+                                    const keymgmt::Keys& known) {
+  channel::SetupRequest request = bare_request(config, token);
   for (const config::RoleConfig& role : config.roles) {
     const int keys = int{role.token == token.name} + int{role.standby_token == token.name};
     if (keys == 0) continue;
@@ -50,9 +61,8 @@ channel::SetupRequest setup_request(const config::Config& config, const config::
   return request;
 }
 
-Result<channel::SetupAnswer> run_holder(const std::string& holder, const std::string& command,
-                                        const config::TokenConfig& token, const channel::SetupRequest& request, int pin,
-                                        int so_pin) {
+Result<Json> run_holder(const std::string& holder, const std::string& command, const config::TokenConfig& token,
+                        const Json& request, int pin, int so_pin) {
   Result<std::pair<int, int>> input = process::socket_pair(SOCK_STREAM);
   Result<std::pair<int, int>> output = process::socket_pair(SOCK_STREAM);
   Result<pid_t> pid = Error{ErrorCode::Unavailable, "cannot make a socket pair"};
@@ -75,7 +85,7 @@ Result<channel::SetupAnswer> run_holder(const std::string& holder, const std::st
   std::string answer;
   int status = -1;
   if (pid) {
-    const std::string text = request.to_json().compact();
+    const std::string text = request.compact();
     send(input->first, text.data(), text.size(), MSG_NOSIGNAL);
     process::close_descriptor(input->first);
     answer = read_to_end(output->first);
@@ -85,17 +95,46 @@ Result<channel::SetupAnswer> run_holder(const std::string& holder, const std::st
   if (input) process::close_descriptor(input->first);
   if (output) process::close_descriptor(output->first);
   if (!pid) return pid.error();
-  const Result<Json> json = Json::parse(answer);
-  if (!json) {
+  Result<Json> json = Json::parse(answer);
+  if (!json || !json->is_object()) {
     return Error{ErrorCode::Unavailable, "countersign-holder " + command + " for token " + token.name +
                                              " ended with status " + std::to_string(WEXITSTATUS(status)) +
                                              " and no answer"};
   }
-  Result<channel::SetupAnswer> read = channel::SetupAnswer::from_json(*json);
-  if (read) return read;
-  Error error = std::move(read).error();
-  error.detail = "token " + token.name + ": " + error.detail;
-  return error;
+  const Json* error = json->find("error");
+  if (error == nullptr) return json;
+  const std::string code(error->text("code"));
+  const std::optional<ErrorCode> known = error_code_named(code);
+  return Error{known.value_or(ErrorCode::Unavailable),
+               "token " + token.name + ": " + std::string(error->text("message")), known ? "" : code,
+               std::string(error->text("hint"))};
 }
 
-}  // namespace countersign::setup
+Result<channel::SetupAnswer> run_setup(const std::string& holder, const std::string& command,
+                                       const config::TokenConfig& token, const channel::SetupRequest& request, int pin,
+                                       int so_pin) {
+  ASSIGN_OR_RETURN(const Json answer, run_holder(holder, command, token, request.to_json(), pin, so_pin));
+  return channel::SetupAnswer::from_json(answer);
+}
+
+Result<Json> measure_module(const std::string& holder, const config::Config& config, const config::TokenConfig& token,
+                            bool pin_lockout, int pin, int so_pin) {
+  channel::SetupRequest request = bare_request(config, token);
+  request.profile.clear();
+  request.pin_lockout = pin_lockout;
+  ASSIGN_OR_RETURN(const Json answer, run_holder(holder, "measure", token, request.to_json(), pin, so_pin));
+  const Json* profile = answer.find("profile");
+  if (profile == nullptr || !profile->is_object()) {
+    return Error{ErrorCode::Internal, "the measurement of token " + token.name + " gave no profile"};
+  }
+  // A module may be measured before there is a state directory; nobody else may enter it.
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(config.state).parent_path(), error);
+  if (mkdir(config.state.c_str(), 0700) != 0 && errno != EEXIST) {
+    return Error{ErrorCode::Unavailable, "cannot make " + config.state};
+  }
+  RETURN_IF_ERROR(write_durable(config.profile_file(token.name), profile->compact() + "\n", 0644));
+  return *profile;
+}
+
+}  // namespace countersign::custody

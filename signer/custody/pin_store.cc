@@ -1,4 +1,4 @@
-#include "signer/supervisor/pin_store.h"
+#include "signer/custody/pin_store.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -6,7 +6,7 @@
 #include "common/durable_file.h"
 #include "common/secret_source.h"
 
-namespace countersign::supervisor {
+namespace countersign::custody {
 namespace {
 
 Result<int> piped(const SecretBytes& pin) {
@@ -25,13 +25,18 @@ Result<int> piped(const SecretBytes& pin) {
 Status PinStore::ask_for_typed(const config::Config& config) {
   for (const config::TokenConfig& token : config.tokens) {
     if (token.pin.kind != config::PinSource::Kind::Prompt) continue;
-    Result<SecretBytes> typed = ask_secret("PIN of token " + token.name + ": ");
-    if (!typed) {
-      return std::move(typed).error().with_hint("start countersignd on a terminal, or use pin: {credential: NAME}");
-    }
-    SecretBytes pin = *std::move(typed);
-    typed_.insert_or_assign(token.name, std::move(pin));
+    RETURN_IF_ERROR(ask(token.name, "PIN of token " + token.name + ": "));
   }
+  return ok();
+}
+
+Status PinStore::ask(const std::string& token, const std::string& prompt) {
+  Result<SecretBytes> typed = ask_secret(prompt);
+  if (!typed) {
+    return std::move(typed).error().with_hint("start countersignd on a terminal, or use pin: {credential: NAME}");
+  }
+  SecretBytes pin = *std::move(typed);
+  typed_.insert_or_assign(token, std::move(pin));
   return ok();
 }
 
@@ -56,4 +61,4 @@ void PinStore::forget(const config::TokenConfig& token) {
   typed_.erase(token.name);
 }
 
-}  // namespace countersign::supervisor
+}  // namespace countersign::custody
