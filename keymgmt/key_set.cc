@@ -1,18 +1,12 @@
 #include "keymgmt/key_set.h"
 
-#include <array>
-#include <cstdio>
-#include <filesystem>
 #include <set>
-
-#include "common/durable_file.h"
 
 namespace countersign::keymgmt {
 namespace {
 
 constexpr std::string_view kSchemaId = "countersign.keyset";
 constexpr std::string_view kSchemaVersion = "1.0.0";
-constexpr mode_t kWorldReadable = 0644;
 
 Error invalid(std::string detail) {
   return Error{ErrorCode::Invalid, "key set: " + std::move(detail)};
@@ -121,62 +115,6 @@ bool may_count(const PublishedKey& key) {
   return verifies(key.state) && !key.compromised_since;
 }
 
-// allowed_signers(5) of ssh-keygen: YYYYMMDDHHMMSSZ.
-std::string ssh_time(UtcTime moment) {
-  std::string out;
-  for (const char c : moment.whole_seconds().rfc3339()) {
-    if ((c >= '0' && c <= '9') || c == 'Z') out += c;
-  }
-  return out;
-}
-
-std::string allowed_signers_line(const PublishedKey& key) {
-  const std::string role(name_of(key.role));
-  std::string line =
-      role + "@countersign namespaces=\"countersign-" + role + "\",valid-after=\"" + ssh_time(key.not_before) + "\"";
-  if (key.not_after) line += ",valid-before=\"" + ssh_time(*key.not_after) + "\"";
-  return line + " " + key.key.ssh_line(key.key.kid()) + "\n";
-}
-
-Status refuse_older(const std::string& path, std::uint64_t version) {
-  const auto text = read_file(path);
-  if (!text) {
-    if (text.error().code == ErrorCode::NotFound) return ok();
-    return text.error();
-  }
-  ASSIGN_OR_RETURN(const Json document, Json::parse(*text));
-  ASSIGN_OR_RETURN(const KeySet published, KeySet::parse(document));
-  if (published.version() > version) {
-    return Error{ErrorCode::Refused,
-                 "the directory already publishes key set version " + std::to_string(published.version()) +
-                     ", which is newer than " + std::to_string(version),
-                 "older_key_set"};
-  }
-  return ok();
-}
-
-// Anyone on the host may read it. What exists keeps the mode its owner gave it.
-Status make_folder(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::create_directories(path, error)) {
-    if (!error) return ok();
-  } else {
-    using std::filesystem::perms;
-    std::filesystem::permissions(
-        path, perms::owner_all | perms::group_read | perms::group_exec | perms::others_read | perms::others_exec,
-        error);
-  }
-  if (error) return Error{ErrorCode::Unavailable, "cannot make " + path + ": " + error.message()};
-  return ok();
-}
-
-Status remove_file(const std::string& path) {
-  std::error_code error;
-  std::filesystem::remove(path, error);
-  if (error) return Error{ErrorCode::Unavailable, "cannot remove " + path + ": " + error.message()};
-  return ok();
-}
-
 }  // namespace
 
 bool PublishedKey::counts_at(UtcTime moment) const {
@@ -252,38 +190,6 @@ Result<KeySet> KeySet::parse(const Json& document) {
   KeySet read(static_cast<std::uint64_t>(version->as_integer()), issued_at, std::move(keys));
   read.expires_at_ = expires_at;
   return read;
-}
-
-Status KeySet::publish(const std::string& directory) const {
-  RETURN_IF_ERROR(refuse_older(directory + "/keyset.json", version_));
-  RETURN_IF_ERROR(make_folder(directory));
-  for (const Role role : kRoles) RETURN_IF_ERROR(make_folder(directory + "/" + std::string(name_of(role))));
-  std::string allowed_signers;
-  for (const PublishedKey& key : keys_) {
-    const std::string stem = directory + "/" + std::string(name_of(key.role)) + "/" + key.key.kid();
-    const std::string minisign = key.key.minisign_text("countersign " + std::string(name_of(key.role)));
-    if (!may_count(key)) {
-      RETURN_IF_ERROR(remove_file(stem + ".pem"));
-      RETURN_IF_ERROR(remove_file(stem + ".pub"));
-      continue;
-    }
-    allowed_signers += allowed_signers_line(key);
-    RETURN_IF_ERROR(write_durable(stem + ".pem", key.key.pem(), kWorldReadable));
-    if (!minisign.empty()) RETURN_IF_ERROR(write_durable(stem + ".pub", minisign, kWorldReadable));
-  }
-  for (const Role role : kRoles) {
-    const std::string path = directory + "/" + std::string(name_of(role)) + "/public.key";
-    const PublishedKey* key = active(role, Algorithm::Ed25519);
-    if (key != nullptr) {
-      RETURN_IF_ERROR(write_durable(path, key->key.gait_text() + "\n", kWorldReadable));
-    } else {
-      RETURN_IF_ERROR(remove_file(path));
-    }
-  }
-  RETURN_IF_ERROR(write_durable(directory + "/allowed_signers", allowed_signers, kWorldReadable));
-  RETURN_IF_ERROR(write_durable(directory + "/jwks.json", jwks().gait_file(), kWorldReadable));
-  // Last: who sees the new version finds everything it names.
-  return write_durable(directory + "/keyset.json", document().gait_file(), kWorldReadable);
 }
 
 }  // namespace countersign::keymgmt

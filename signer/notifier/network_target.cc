@@ -6,8 +6,8 @@
 #include <cstring>
 #include <memory>
 
+#include "common/curl/curl_library.h"
 #include "common/json.h"
-#include "signer/notifier/curl_library.h"
 #include "signer/notifier/target.h"
 
 namespace countersign::notifier {
@@ -15,8 +15,8 @@ namespace {
 
 constexpr std::size_t kMostAnswer = std::size_t{64} << 10;
 
-using Handle = std::unique_ptr<CURL, decltype(CurlLibrary::easy_cleanup)>;
-using List = std::unique_ptr<curl_slist, decltype(CurlLibrary::slist_free_all)>;
+using Handle = std::unique_ptr<CURL, decltype(curl::Library::easy_cleanup)>;
+using List = std::unique_ptr<curl_slist, decltype(curl::Library::slist_free_all)>;
 
 // Counts what a server answers and keeps none of it; returning less than was given ends the transfer.
 std::size_t count_answer(char*, std::size_t size, std::size_t count, void* heard) {
@@ -34,11 +34,11 @@ std::size_t give_text(char* buffer, std::size_t size, std::size_t count, void* t
 }
 
 struct Transfer {
-  const CurlLibrary& library;
+  const curl::Library& library;
   Handle handle;
   std::size_t heard = 0;
 
-  Transfer(const CurlLibrary& curl_functions, const config::NotifyConfig& target, const std::string& address,
+  Transfer(const curl::Library& curl_functions, const config::NotifyConfig& target, const std::string& address,
            const char* protocols)
       : library(curl_functions), handle(library.easy_init(), library.easy_cleanup) {
     if (handle == nullptr) return;
@@ -81,7 +81,7 @@ std::string host_name() {
 }  // namespace
 
 Status post_webhook(const config::NotifyConfig& target, const Message& message) {
-  const Result<CurlLibrary>& library = curl_library();
+  const Result<curl::Library>& library = curl::library();
   if (!library) return Error{ErrorCode::Unavailable, name_of(target) + ": " + library.error().detail};
   Transfer transfer(*library, target, target.target, "http,https");
   const List headers(library->slist_append(nullptr, "Content-Type: application/json"), library->slist_free_all);
@@ -101,7 +101,7 @@ Status post_webhook(const config::NotifyConfig& target, const Message& message) 
 }
 
 Status send_mail(const config::NotifyConfig& target, const Message& message) {
-  const Result<CurlLibrary>& library = curl_library();
+  const Result<curl::Library>& library = curl::library();
   if (!library) return Error{ErrorCode::Unavailable, name_of(target) + ": " + library.error().detail};
   Transfer transfer(*library, target, target.smtp, "smtp,smtps");
   const List recipients(library->slist_append(nullptr, target.target.c_str()), library->slist_free_all);

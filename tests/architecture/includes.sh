@@ -24,8 +24,8 @@ report 'Only pkcs11/ includes Cryptoki and libp11:' \
   "$(grep -rnE '#include <(p11-kit/|libp11|pkcs11)' "${sources[@]}" | grep -v '^pkcs11/' || true)"
 report 'Only signer/ledger includes SQLite:' \
   "$(grep -rnE '#include <(SQLiteCpp|sqlite3)' "${sources[@]}" | grep -v '^signer/ledger/' || true)"
-report 'Only signer/notifier includes libcurl:' \
-  "$(grep -rn '#include <curl' "${sources[@]}" | grep -v '^signer/notifier/' || true)"
+report 'Only common/curl includes libcurl:' \
+  "$(grep -rn '#include <curl' "${sources[@]}" | grep -v '^common/curl/' || true)"
 report 'gate/ and the services above it reach tokens only through the socket:' \
   "$(grep -rnE '#include "(pkcs11|signer/(holder|ledger|daemon))/' gate packs command || true)"
 exit "$wrong"

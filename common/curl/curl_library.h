@@ -1,5 +1,5 @@
-// libcurl, loaded when the first webhook or mail needs it. countersignd does not link it: it brings p11-kit, GnuTLS and
-// twenty more into a program whose supervisor and front have no business with them.
+// libcurl, loaded when the first webhook, mail or download needs it. No program links it: it brings p11-kit, GnuTLS and
+// twenty more, with which the supervisor, the front and most commands have no business.
 #pragma once
 
 #define CURL_DISABLE_TYPECHECK  // its macros cannot wrap function pointers
@@ -7,9 +7,9 @@
 
 #include "common/result.h"
 
-namespace countersign::notifier {
+namespace countersign::curl {
 
-struct CurlLibrary {
+struct Library {
   decltype(&curl_global_init) global_init = nullptr;
   decltype(&curl_easy_init) easy_init = nullptr;
   decltype(&curl_easy_cleanup) easy_cleanup = nullptr;
@@ -22,6 +22,6 @@ struct CurlLibrary {
 };
 
 // Loaded and initialised once, by whichever thread comes first. Fails with Unavailable where libcurl4 is not installed.
-const Result<CurlLibrary>& curl_library();
+const Result<Library>& library();
 
-}  // namespace countersign::notifier
+}  // namespace countersign::curl

@@ -1,8 +1,8 @@
-#include "signer/notifier/curl_library.h"
+#include "common/curl/curl_library.h"
 
 #include <dlfcn.h>
 
-namespace countersign::notifier {
+namespace countersign::curl {
 namespace {
 
 template <typename Function>
@@ -11,10 +11,10 @@ bool find(void* library, const char* name, Function& function) {
   return function != nullptr;
 }
 
-Result<CurlLibrary> load() {
+Result<Library> load() {
   void* library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);  // Debian's libcurl4; never unloaded
   if (library == nullptr) return Error{ErrorCode::Unavailable, "libcurl cannot be loaded", "", "apt install libcurl4"};
-  CurlLibrary curl;
+  Library curl;
   const bool whole =
       find(library, "curl_global_init", curl.global_init) && find(library, "curl_easy_init", curl.easy_init) &&
       find(library, "curl_easy_cleanup", curl.easy_cleanup) && find(library, "curl_easy_setopt", curl.easy_setopt) &&
@@ -30,9 +30,9 @@ Result<CurlLibrary> load() {
 
 }  // namespace
 
-const Result<CurlLibrary>& curl_library() {
-  static const Result<CurlLibrary> library = load();
+const Result<Library>& library() {
+  static const Result<Library> library = load();
   return library;
 }
 
-}  // namespace countersign::notifier
+}  // namespace countersign::curl

@@ -1,0 +1,29 @@
+// The publication directory that any static server serves. Each file is written whole (temp, sync, rename, directory
+// sync) and only where it differs; what is named is there before what names it, and timestamp.json comes last, so that
+// a crash anywhere leaves the former state valid.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "keymgmt/publication/repository.h"
+
+namespace countersign::publication {
+
+// What is to lie in the directory: the forms of `keys` under their plain names (the signer's word, for those without a
+// TUF client), and where there is a repository its metadata and hashed targets.
+Files directory_files(const keymgmt::KeySet& keys, const Repository* repository);
+
+// Nobody else publishes there, and nothing newer lies there. Fails with Refused: "older_key_set" (a newer key set or
+// timestamp of ours lies there: an older state was restored), "two_publishers" (the same version with other content,
+// signed by our keys, or a repository with another root).
+Status check_directory(const std::string& directory, const keymgmt::KeySet& keys, const Repository* repository);
+
+// Removes the plain files of keys that count no more, then writes. Gives the paths that lay there with a content that
+// we did not write last (`expected`: what we wrote last time; empty at the first). Fails with Unavailable.
+Result<std::vector<std::string>> write_directory(const std::string& directory, const Files& files,
+                                                 const std::vector<std::string>& dropped, const Files& expected);
+
+}  // namespace countersign::publication
