@@ -1,4 +1,4 @@
-// keys halt, keys activate: a custodian's word to the signer, over the custodians' socket.
+// keys halt, keys activate, keys publish: a custodian's word to the signer, over the custodians' socket.
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/signer_address.h"
@@ -14,6 +14,7 @@ constexpr Flag kHaltFlags[] = {
     kAdminFlag,
 };
 constexpr Flag kActivateFlags[] = {kSignerFlag, kAdminFlag};
+constexpr Flag kPublishFlags[] = {kSignerFlag, kAdminFlag};
 
 std::string listed(const Json& answer, std::string_view name) {
   std::string text;
@@ -59,7 +60,28 @@ Result<int> activate(Call& call, const Arguments& arguments) {
   return 0;
 }
 
+Result<int> publish(Call& call, const Arguments& arguments) {
+  if (!arguments.positionals().empty()) return Error{ErrorCode::Invalid, "keys publish takes no arguments"};
+  client::SignerClient signer(admin_address(arguments));
+  ASSIGN_OR_RETURN(const Json answer, signer.change("/v1/publish", Json(Json::Object{})));
+  const std::string until(answer.text("expires_at"));
+  tell(call, answer, "published" + (until.empty() ? "" : ", to be believed until " + until) + "\n");
+  return 0;
+}
+
 }  // namespace
+
+Command keys_publish_command() {
+  return {"keys publish",
+          "",
+          "Publishes the key set again, now",
+          "The signer does so by itself every publication.refresh; ask for it after mending the publication directory.",
+          "countersign keys publish",
+          kPublishFlags,
+          Positionals::Anywhere,
+          Shape::Ours,
+          publish};
+}
 
 Command keys_halt_command() {
   return {"keys halt",

@@ -25,7 +25,15 @@ Result<keymgmt::KeySet> verifying_keys(const Arguments& arguments, keymgmt::Role
   if (!trust.empty()) {
     ASSIGN_OR_RETURN(const std::string text, read_input("key set", trust + "/keyset.json"));
     ASSIGN_OR_RETURN(const Json document, Json::parse(text));
-    return keymgmt::KeySet::parse(document);
+    ASSIGN_OR_RETURN(keymgmt::KeySet keys, keymgmt::KeySet::parse(document));
+    // What is not fresh is not believed: it may lack that a key was stolen.
+    const UtcTime now = SystemClock().now();
+    if (keys.expires_at() && now >= *keys.expires_at()) {
+      return Error{ErrorCode::VerificationFailed,
+                   "the key set in " + trust + " expired at " + keys.expires_at()->rfc3339(), "trust_expired",
+                   "countersign keys sync --from DIR|URL --trust " + trust};
+    }
+    return keys;
   }
   const SignerAddress address = signer_address(arguments);
   if (!address.chosen && ::access(address.path.c_str(), F_OK) != 0) {

@@ -55,12 +55,17 @@ prepare() {
   echo "making tokens, keys and configuration in $var"
   mkdir -p "$var"/{run,keys,demo}
   local person
-  for person in alice bob; do
+  for person in alice bob gate; do
     [[ -e "$var/keys/$person.pub" ]] ||
       ssh-keygen -q -t ed25519 -N '' -C "$person (test-only, quickstart)" -f "$var/keys/$person"
   done
   local module=/usr/lib/softhsm/libsofthsm2.so
   [[ -e "$module" ]] || module="$(dpkg -L libsofthsm2 | grep '/libsofthsm2\.so$' | head -n 1)"
+  cat >"$var/roster.yaml" <<ROSTER
+verifiers:
+  - {name: gate, roles: [trace], ssh_key: "$(cat "$var/keys/gate.pub")"}
+closed: [trace]
+ROSTER
   local digest
   # Blocked (exit 3) without its context, but the digest is there.
   digest="$("$bin/countersign" gate eval --policy "$policy" --intent "$intent" --check --json 2>/dev/null | jq -r .policy_digest || true)"
@@ -206,7 +211,38 @@ runbook() {
   kid="$("$bin/countersign" keys list --role trace --json | jq -r '.keys[] | select(.state == "active") | .kid')"
   step 0 "The same by jq and openssl alone, with the published key" "" by_hand "$demo/allow.json" "$var/published/trace/$kid.pem"
 
+  rotation "$demo/allow.json"
   notified
+}
+
+# A rotation of the trace key with overlap: its one verifier acknowledges the new key, so nothing waits. Once.
+rotation() {
+  local before="$1" trust="$var/trust" published="$var/published" keys new
+  [[ -e "$var/roster.yaml" ]] || {
+    printf '\nThis appliance was made by an earlier version; after "deploy/quickstart.sh clean" a key is rotated, too.\n'
+    return
+  }
+  keys="$("$bin/countersign" keys list --role trace --json)"
+  new="$(jq -r '[.keys[] | select(.state == "staged" or .state == "standby")][0].kid // empty' <<<"$keys")"
+  if [[ -z "$new" && "$(jq '.keys | length' <<<"$keys")" -gt 1 ]]; then
+    printf '\nThe trace key was rotated on an earlier run.\n'
+    return
+  fi
+  if [[ -z "$new" ]]; then
+    step 0 "A successor of the trace key is made and published; it signs nothing yet" '"staged \(.staged[0].kid)"' \
+      "$bin/countersignd" stage trace --config "$var/countersign.yaml" --json
+    new="$(jq -r '.staged[0].kid' "$demo/stdout")"
+    step 3 "It may not sign while a verifier could lack it" "$refusal" "$bin/countersign" keys activate "$new" --json
+  fi
+  step 0 "The verifier fetches the published keys" '"\(.keys) keys, to be believed until \(.expires_at)"' \
+    "$bin/countersign" keys sync --from "$published" --trust "$trust" --root "$published/1.root.json" --json
+  step 0 "It tells the signer so" '"acknowledged \(.acknowledged | join(", "))"' \
+    "$bin/countersign" keys ack --trust "$trust" --verifier gate --ssh-key "$var/keys/gate" --json
+  must "the holders did not come back" "$bin/countersign" status --wait 15s >/dev/null
+  step 0 "So the new key takes over at once" '"active \(.active | join(", ")), retiring \(.retiring | join(", "))"' \
+    "$bin/countersign" keys activate "$new" --json
+  step 0 "What the former key signed still verifies, with the keys as the verifier has them" \
+    '"\(.signature_status): \(.verdict), key \(.key_id)"' "$bin/countersign" trace verify "$before" --trust "$trust" --json
 }
 
 # gait's envelope, checked with tools that know nothing of us (docs/statements.md).

@@ -191,8 +191,7 @@ Result<Keys> halting(const PublishedKey& key, const Keys& all, const RotationTim
   return steps;
 }
 
-Result<Keys> due_moves(const Keys& all, const std::vector<std::string>& roster, const RotationTimes& times,
-                       UtcTime now) {
+Result<Keys> due_moves(const Keys& all, const Rosters& rosters, const RotationTimes& times, UtcTime now) {
   Keys after = all;
   Keys steps;
   for (const DueMove& due : kDueMoves) {
@@ -200,11 +199,43 @@ Result<Keys> due_moves(const Keys& all, const std::vector<std::string>& roster, 
       const PublishedKey& present = *key_of_kid(after, key.key.kid());
       if (present.state != due.from || present.compromised_since) continue;
       if (due.event == KeyEvent::Activate && !never_had_an_active_key(after, key.role, key.key.algorithm())) continue;
-      const Status moved_on = step(after, steps, key.key.kid(), due.event, roster, times, now);
+      const Status moved_on = step(after, steps, key.key.kid(), due.event, roster_of(rosters, key.role), times, now);
       const bool not_yet =
           !moved_on && (moved_on.error().reason == "cutover_too_early" || moved_on.error().reason == "still_in_use");
       if (!moved_on && !not_yet) return moved_on.error();
     }
+  }
+  return steps;
+}
+
+std::vector<std::string> roster_of(const Rosters& rosters, Role role) {
+  const auto found = rosters.find(role);
+  return found == rosters.end() ? kOpenRoster : found->second;
+}
+
+Result<Keys> scheduled(Role role, std::chrono::nanoseconds rotate_every, const Keys& all, const RotationTimes& times,
+                       UtcTime now) {
+  Keys after = all;
+  Keys steps;
+  for (const Algorithm algorithm : kAlgorithms) {
+    const PublishedKey* active = active_key(after, role, algorithm);
+    const PublishedKey* standby = standby_key(after, role, algorithm);
+    if (active == nullptr || standby == nullptr || now < active->not_before + rotate_every) continue;
+    ASSIGN_OR_RETURN(const Keys moves, cutover(standby->key.kid(), after, kOpenRoster, times, now));
+    for (const PublishedKey& move : moves) take(after, steps, move);
+  }
+  return steps;
+}
+
+Keys acknowledged(const std::string& verifier, const std::vector<Role>& roles, const KeySet& listed, const Keys& all) {
+  Keys steps;
+  for (const PublishedKey& key : all) {
+    const bool concerned = roles.empty() || std::find(roles.begin(), roles.end(), key.role) != roles.end();
+    const bool noted = std::find(key.acknowledged.begin(), key.acknowledged.end(), verifier) != key.acknowledged.end();
+    if (!concerned || noted || key.state >= KeyState::Active || key.compromised_since) continue;
+    if (listed.find(key.key.kid()) == nullptr) continue;
+    steps.push_back(key);
+    steps.back().acknowledged.push_back(verifier);
   }
   return steps;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,11 @@ UtcTime cutover_opens(UtcTime first_published, std::chrono::nanoseconds longest_
 // life of their own, they verify in the window for good.
 UtcTime out_of_use(Role role, UtcTime stopped, const RotationTimes& times);
 
+// The verifiers that must acknowledge a key, by role; a role that is absent has an open roster, and only its expiry
+// gate counts.
+using Rosters = std::map<Role, std::vector<std::string>>;
+std::vector<std::string> roster_of(const Rosters& rosters, Role role);
+
 // Who of `roster` has not said that they have the key.
 std::vector<std::string> missing_acknowledgements(const PublishedKey& key, const std::vector<std::string>& roster);
 
@@ -50,8 +56,13 @@ Result<Keys> cutover(std::string_view kid, const Keys& all, const std::vector<st
 Result<Keys> halting(const PublishedKey& key, const Keys& all, const RotationTimes& times, UtcTime now);
 // What is due by the clock alone: staged keys whose gate opened stand by, the first of a role that never had an active
 // key becomes active, retiring keys out of use are retired.
-Result<Keys> due_moves(const Keys& all, const std::vector<std::string>& roster, const RotationTimes& times,
+Result<Keys> due_moves(const Keys& all, const Rosters& rosters, const RotationTimes& times, UtcTime now);
+// What is due because a role's key is as old as `rotate_every` lets it become: its oldest standby takes over. Where
+// none stands by nothing is due; custodians must make one.
+Result<Keys> scheduled(Role role, std::chrono::nanoseconds rotate_every, const Keys& all, const RotationTimes& times,
                        UtcTime now);
+// `verifier` holds the set that lists these keys: it is noted on each of the roles that still waits for its cut-over.
+Keys acknowledged(const std::string& verifier, const std::vector<Role>& roles, const KeySet& listed, const Keys& all);
 
 // Null where there is none.
 const PublishedKey* key_of_kid(const Keys& all, std::string_view kid);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/durable_file.h"
+#include "signer/config/roster.h"
 #include "signer/config/sections.h"
 
 namespace countersign::config {
@@ -54,6 +55,9 @@ void read_publication(Reading& reading, YamlFields& document) {
   config.publication_refresh = findings.keep(fields.duration("refresh", config.publication_refresh));
   config.publication_skew = findings.keep(fields.duration("clock_skew", config.publication_skew));
   config.publication_roster = reading.absolute(findings.keep(fields.text("roster", "")));
+  if (const Result<Roster> roster = read_roster(config.publication_roster); !roster) {
+    findings.error("publication.roster", roster.error().detail, roster.error().hint);
+  }
   if (config.publication_refresh >= config.publication_lifetime) {
     findings.error("publication.refresh", "must be shorter than publication.lifetime, or verifiers see stale keys");
   }

@@ -54,6 +54,10 @@ constexpr EventRow kEvents[] = {
      "The transparency log publishes nothing new, or somebody else wrote in its folder."},
     {Event::Ceremony, "ceremony", Severity::Notice, minutes(0),
      "A ceremony was opened, settled who decides, or was closed."},
+    {Event::PublicationFailed, "publication_failed", Severity::Critical, minutes(60),
+     "The key set is not published anew, or soon expires: verifiers will refuse everything once it has."},
+    {Event::PublicationTampered, "publication_tampered", Severity::Critical, minutes(10),
+     "Somebody changed published files; they were written again."},
 };
 
 }  // namespace

@@ -34,6 +34,8 @@ enum class Event {
   RotationDue,
   LogTrouble,
   Ceremony,
+  PublicationFailed,
+  PublicationTampered,
 };
 
 enum class Severity { Notice, Warning, Critical };

@@ -27,7 +27,7 @@ constexpr OperationRow kOperations[] = {
     {Operation::AdminHalt, "admin:halt", "POST /v1/halt", false, kAdmin},
     {Operation::AdminPublish, "admin:publish", "POST /v1/publish", false, kAdmin},
     {Operation::AdminCeremonies, "admin:ceremonies",
-     "GET and POST /v1/ceremonies…, POST /v1/keys/stage, /v1/keys/activate", false, kAdmin},
+     "GET and POST /v1/ceremonies…, POST /v1/keys/propose, /v1/keys/stage, /v1/keys/activate", false, kAdmin},
     {Operation::AdminAcks, "admin:acks", "POST /v1/acks", false, kAdmin},
     {Operation::AdminStatus, "admin:status", "GET /v1/status", false, kAdmin},
     {Operation::AdminLedger, "admin:ledger", "POST /v1/ledger/check", false, kAdmin},

@@ -246,14 +246,16 @@ void CeremonyDesk::key_step(const Intent& intent, const Step& step, const Json& 
         return done(refused("backup_missing", "the plan demands a backup of " + making.label + " before it is staged",
                             "make it, and name where it is"));
       }
-      return custody_.stage(Json::object({{"token", making.token}, {"keys", Json::Array{held->to_json()}}}), caller,
-                            [this, kid = held->key.kid(), done](Result<Json> staged) {
-                              const PublishedKey* now_known = staged ? ring_.set().find(kid) : nullptr;
-                              if (now_known == nullptr) return done(std::move(staged));
-                              Json known = about(*now_known);
-                              if (now_known->gate_opens) known.set("gate_opens", now_known->gate_opens->rfc3339());
-                              done(known);
-                            });
+      Json request = Json::object({{"token", making.token}, {"keys", Json::Array{held->to_json()}}});
+      // What the custodians signed of POST /v1/keys/propose, where the published keys have a root.
+      if (const Json* publication = body.find("publication")) request.set("publication", *publication);
+      return custody_.stage(request, caller, [this, kid = held->key.kid(), done](Result<Json> staged) {
+        const PublishedKey* now_known = staged ? ring_.set().find(kid) : nullptr;
+        if (now_known == nullptr) return done(std::move(staged));
+        Json known = about(*now_known);
+        if (now_known->gate_opens) known.set("gate_opens", now_known->gate_opens->rfc3339());
+        done(known);
+      });
     }
     case StepKind::Activate:
       if (key == nullptr) return done(refused("key_not_staged", "the key " + step.key + " is not known here"));

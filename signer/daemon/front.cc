@@ -15,6 +15,7 @@
 #include "signer/daemon/health.h"
 #include "signer/daemon/key_health.h"
 #include "signer/daemon/ledger_keeper.h"
+#include "signer/daemon/publication_health.h"
 #include "signer/daemon/router.h"
 #include "signer/daemon/services.h"
 
@@ -65,7 +66,9 @@ class Front {
     // With a clock that stepped it serves all but signatures, so that a custodian can say that the clock is right
     // again.
     keys_ = std::make_unique<KeyRing>();
-    custody_ = std::make_unique<KeyCustody>(loop_, config_, *store_, *keys_, holders_);
+    publisher_ = std::make_unique<Publisher>(loop_, config_, *keys_, holders_);
+    RETURN_IF_ERROR(publisher_->open());
+    custody_ = std::make_unique<KeyCustody>(loop_, config_, *store_, *keys_, holders_, *publisher_);
     ASSIGN_OR_RETURN(moved_, custody_->settle());
     RETURN_IF_ERROR(keys_->reload(*store_, config_, store_->time_guard().believed()));
     anchors_ = std::make_unique<AnchorKeeper>(config_, clock_, *store_, holders_);
@@ -200,8 +203,6 @@ class Front {
   }
 
   Status go_live() {
-    // Verifiers must know the keys before anything they sign can be seen.
-    if (!config_.publication.empty()) RETURN_IF_ERROR(keys_->set().publish(config_.publication));
     struct Opening {
       const std::string& path;
       config::Socket socket;
@@ -210,7 +211,6 @@ class Front {
     const Opening openings[] = {{config_.sign_socket, config::Socket::Sign, config_.socket_mode},
                                 {config_.admin_socket, config::Socket::Admin, config_.socket_mode},
                                 {config_.public_socket, config::Socket::Public, 0666}};
-    std::vector<std::pair<config::Socket, transport::Listener>> listeners;
     confinement::Needs needs;
     needs.kind = confinement::ProcessKind::Front;
     needs.mandatory = config_.confinement_mandatory;
@@ -220,15 +220,18 @@ class Front {
     for (const Opening& opening : openings) {
       if (opening.path.empty()) continue;
       ASSIGN_OR_RETURN(transport::Listener listener, bind(opening.path, opening.mode));
-      listeners.emplace_back(opening.socket, std::move(listener));
+      listeners_.emplace_back(opening.socket, std::move(listener));
       needs.read_write.push_back(folder_of(opening.path));
     }
     ASSIGN_OR_RETURN(const confinement::Report report, confinement::confine(needs));
 
-    services_ = std::make_unique<Services>(loop_, config_, clock_, *store_, *keys_, *custody_, holders_, troubles_,
-                                           *anchors_, log_.get(), report.to_json());
+    services_ = std::make_unique<Services>(loop_, config_, clock_, *store_, *keys_, *custody_, *publisher_, holders_,
+                                           troubles_, *anchors_, log_.get(), report.to_json());
     services_->findings.assign(known_findings_.begin(), known_findings_.end());
     custody_->start(services_->recorder, [this](Role role) { end_holders(role); });
+    publisher_->start(services_->recorder, [this](const std::vector<std::string>& paths) {
+      tell_owner(config::Event::PublicationTampered, "publication", Json::object({{"files", Json::array(paths)}}));
+    });
     services_->recorder.on_poisoned = [this](const Error& error) { fail(error); };
     if (notifier_ >= 0) services_->pump.connect(std::exchange(notifier_, -1));
     ledger_keeper_ = std::make_unique<LedgerKeeper>(
@@ -244,7 +247,24 @@ class Front {
     http.write_timeout = limits.write_timeout;
     server_ = std::make_unique<transport::HttpServer>(loop_, http);
     router_ = std::make_unique<Router>(*services_, *server_);
-    for (auto& [socket, listener] : listeners) {
+    // Verifiers must know the keys before anything they sign can be seen.
+    publisher_->publish([this](const Status& published) {
+      if (ended_) return;
+      if (!published && is_final(published.error())) return fail(published.error());
+      if (!published) note_finding("the key set could not be published: " + published.error().detail);
+      if (const Status live = open_sockets(); !live) fail(live.error());
+    });
+    return ok();
+  }
+
+  // Without a repository nothing but this start says what verifiers know. With one, what they have stays true until it
+  // expires, and no key signs that they lack; so only a directory that is not ours ends the start.
+  bool is_final(const Error& error) const {
+    return publisher_->repository() == nullptr || error.reason == "older_key_set" || error.reason == "two_publishers";
+  }
+
+  Status open_sockets() {
+    for (auto& [socket, listener] : listeners_) {
       RETURN_IF_ERROR(server_->serve(std::move(listener), router_->handler(socket)));
     }
     loop_.every(std::chrono::seconds(1), [this] { every_second(); });
@@ -268,6 +288,9 @@ class Front {
 
   void every_second() {
     if (ended_) return;
+    // Told at once when it begins, and then once a day with the rest.
+    if (publisher_->trouble() && !trouble_told_) keys_warned_ = UtcTime();
+    trouble_told_ = publisher_->trouble().has_value();
     services_->pump.pump();
     services_->limiter.sweep(std::chrono::steady_clock::now());
     custody_->every_second();
@@ -290,6 +313,11 @@ class Front {
       tell_owner(each.standby_missing ? config::Event::StandbyMissing : config::Event::RotationDue,
                  keymgmt::name_of(each.role),
                  Json::object({{"role", keymgmt::name_of(each.role)}, {"message", each.what}, {"hint", each.fix}}));
+    }
+    for (const PublicationFinding& each : publication_findings(config_, *publisher_, now)) {
+      if (!each.urgent) continue;
+      tell_owner(config::Event::PublicationFailed, "publication",
+                 Json::object({{"message", each.what}, {"hint", each.fix}}));
     }
   }
 
@@ -347,7 +375,9 @@ class Front {
   transport::EventLoop loop_;
   std::unique_ptr<ledger::SqliteStore> store_;
   std::unique_ptr<KeyRing> keys_;
+  std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<KeyCustody> custody_;
+  std::vector<std::pair<config::Socket, transport::Listener>> listeners_;  // until they are served
   std::set<Role> moved_;  // roles whose holders may have been started by a mark that was not true
   HolderPool holders_;
   HolderTroubles troubles_;
@@ -366,6 +396,7 @@ class Front {
   bool ended_ = false;
   bool stopping_ = false;
   bool clock_told_ = false;
+  bool trouble_told_ = false;
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "signer/daemon/key_health.h"
 #include "signer/daemon/ledger_keeper.h"
+#include "signer/daemon/publication_health.h"
 #include "signer/daemon/separation.h"
 
 namespace countersign::daemon {
@@ -69,6 +70,7 @@ Json keys_json(const Services& services) {
   Json json = Json::object({{"version", keys.version()}, {"issued_at", keys.issued_at().rfc3339()}});
   if (keys.expires_at()) json.set("expires_at", keys.expires_at()->rfc3339());
   json.set("roles", role_keys_json(services.config, keys, services.clock.now()));
+  json.set("publication", publication_json(services.publisher, services.clock.now()));
   return json;
 }
 
@@ -107,6 +109,10 @@ std::vector<Finding> warnings(const Services& services, const std::vector<Holder
   }
   for (const config::Finding& each : config::not_acted_on(services.config)) found.push_back({each.text(), each.hint});
   for (const KeyFinding& each : key_findings(services.config, services.keys.set(), services.clock.now())) {
+    found.push_back({each.what, each.fix});
+  }
+  for (const PublicationFinding& each :
+       publication_findings(services.config, services.publisher, services.clock.now())) {
     found.push_back({each.what, each.fix});
   }
   if (services.config.trial) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "common/json_fields.h"
-#include "signer/channel/holder_setup.h"
 #include "signer/config/role_marks.h"
 #include "signer/config/rotation_times.h"
 #include "signer/daemon/refusal_log.h"
@@ -16,28 +15,10 @@ using keymgmt::KeyState;
 using keymgmt::PublishedKey;
 using keymgmt::Role;
 
-// A halt that names no key, again within this time, is taken for the same person asking twice.
-constexpr std::chrono::minutes kSameHalt{10};
-constexpr std::size_t kLongestReason = 500;
 // Changes take turns; more of them at once are no custodian.
 constexpr std::size_t kMostWaiting = 64;
-
-Result<Role> configured_role(const config::Config& config, const std::string& name) {
-  const std::optional<Role> role = keymgmt::role_named(name);
-  if (role && config.role(*role) != nullptr) return *role;
-  return Error{ErrorCode::NotFound, "there is no role " + name.substr(0, 64) + " here", "unknown_role",
-               "The configuration lists the roles; `countersign keys list` shows their keys."};
-}
-
-bool is_halted(const Keys& keys, Role role) {
-  bool compromised = false;
-  for (const PublishedKey& key : keys) {
-    if (key.role != role) continue;
-    if (keymgmt::may_sign(key.state)) return false;
-    compromised = compromised || key.compromised_since.has_value();
-  }
-  return compromised;
-}
+constexpr std::chrono::milliseconds kLookAgain{20};
+constexpr std::chrono::seconds kPublishAgain{5};  // where it failed
 
 bool serves_from_standby_token(const config::RoleConfig& role, const Keys& keys) {
   return role.standby_token != role.token && std::any_of(keys.begin(), keys.end(), [&](const PublishedKey& key) {
@@ -51,7 +32,7 @@ Result<std::set<Role>> set_marks(const config::Config& config, const Keys& keys)
   for (const config::RoleConfig& role : config.roles) {
     const bool halted = config::is_halted(config.state, role.role);
     const std::string token = config::serving_token(config, role.role);
-    RETURN_IF_ERROR(config::set_mark(config::halt_mark(config.state, role.role), is_halted(keys, role.role),
+    RETURN_IF_ERROR(config::set_mark(config::halt_mark(config.state, role.role), is_halted_role(keys, role.role),
                                      "its active key is compromised and none stands by\n"));
     RETURN_IF_ERROR(config::set_mark(config::standby_mark(config.state, role.role),
                                      serves_from_standby_token(role, keys),
@@ -74,37 +55,6 @@ Keys lifetime_noted(const Keys& keys, std::chrono::nanoseconds lifetime) {
   return noted;
 }
 
-Result<std::string> reason_in(JsonFields& fields) {
-  ASSIGN_OR_RETURN(std::string reason, fields.text("reason"));
-  const bool plain =
-      std::none_of(reason.begin(), reason.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
-  if (reason.empty() || reason.size() > kLongestReason || !plain) {
-    return fields.wrong("reason", "must be one line of at most 500 bytes that says why");
-  }
-  return reason;
-}
-
-// The keys that a halt without a key means: all that sign for the role.
-Result<std::vector<std::string>> keys_to_halt(const Keys& keys, Role role, UtcTime now) {
-  std::vector<std::string> kids;
-  for (const PublishedKey& key : keys) {
-    if (key.role != role || !keymgmt::may_sign(key.state)) continue;
-    const bool just_promoted = std::any_of(keys.begin(), keys.end(), [&](const PublishedKey& other) {
-      return other.role == role && other.compromised_since == key.not_before && now - key.not_before < kSameHalt;
-    });
-    if (just_promoted) {
-      return Error{
-          ErrorCode::Conflict,
-          "the role was halted at " + key.not_before.rfc3339() + ", and key " + key.key.kid() + " was promoted",
-          "just_promoted", "To halt that key too, name it: --key " + key.key.kid()};
-    }
-    kids.push_back(key.key.kid());
-  }
-  if (!kids.empty()) return kids;
-  return Error{ErrorCode::Conflict, "no key of the role " + std::string(keymgmt::name_of(role)) + " is active",
-               is_halted(keys, role) ? "already_halted" : "no_active_key"};
-}
-
 Json kids_in(const Keys& steps, KeyState state, const Keys& before) {
   Json::Array kids;
   for (const PublishedKey& key : steps) {
@@ -114,25 +64,16 @@ Json kids_in(const Keys& steps, KeyState state, const Keys& before) {
   return kids;
 }
 
-Error refused(std::string detail, std::string reason, std::string hint) {
-  return Error{ErrorCode::Conflict, std::move(detail), std::move(reason), std::move(hint)};
-}
-
-bool holds(const HolderState& holder, const std::string& kid) {
-  const Json* keys = holder.ready.find("keys");
-  if (keys == nullptr || !keys->is_array()) return false;
-  return std::any_of(keys->as_array().begin(), keys->as_array().end(),
-                     [&](const Json& key) { return key.text("kid") == kid; });
-}
-
 }  // namespace
 
 Result<std::set<Role>> KeyCustody::settle() {
+  ASSIGN_OR_RETURN(roster_, config::read_roster(config_.publication_roster));
   ASSIGN_OR_RETURN(Keys keys, store_.keys());
   RETURN_IF_ERROR(store_.put_keys(lifetime_noted(keys, config_.publication_lifetime), now()));
   if (!store_.time_guard().stopped()) {
     ASSIGN_OR_RETURN(keys, store_.keys());
-    ASSIGN_OR_RETURN(const Keys due, keymgmt::due_moves(keys, {}, config::rotation_times(config_), now()));
+    ASSIGN_OR_RETURN(const Keys due,
+                     keymgmt::due_moves(keys, roster_.rosters(), config::rotation_times(config_), now()));
     RETURN_IF_ERROR(store_.put_keys(due, now()));
   }
   ASSIGN_OR_RETURN(keys, store_.keys());
@@ -142,53 +83,6 @@ Result<std::set<Role>> KeyCustody::settle() {
 void KeyCustody::start(Recorder& recorder, EndHolders end_holders) {
   recorder_ = &recorder;
   end_holders_ = std::move(end_holders);
-}
-
-Result<KeyCustody::Change> KeyCustody::halt_plan(const Json& body, const Caller& caller) const {
-  JsonFields fields(body, "");
-  ASSIGN_OR_RETURN(const std::string name, fields.text("role"));
-  Change change;
-  ASSIGN_OR_RETURN(change.why.reason, reason_in(fields));
-  std::string kid;
-  if (body.find("key") != nullptr) {
-    ASSIGN_OR_RETURN(kid, fields.text("key"));
-  }
-  RETURN_IF_ERROR(fields.finish());
-  ASSIGN_OR_RETURN(const Role role, configured_role(config_, name));
-  Keys keys = ring_.set().keys();
-  const UtcTime at = now().whole_seconds();
-  std::vector<std::string> kids;
-  if (kid.empty()) {
-    ASSIGN_OR_RETURN(kids, keys_to_halt(keys, role, at));
-  } else {
-    const PublishedKey* key = ring_.set().find(kid);
-    if (key == nullptr || key->role != role) {
-      return Error{ErrorCode::NotFound, "the role " + name + " has no published key " + kid.substr(0, 64),
-                   "unknown_key"};
-    }
-    if (key->compromised_since) {
-      return refused("key " + key->key.kid() + " was halted at " + key->compromised_since->rfc3339(), "already_halted",
-                     "Nothing needs to be done: it never signs again.");
-    }
-    kids.push_back(key->key.kid());
-  }
-  for (const std::string& each : kids) {
-    const PublishedKey& key = *keymgmt::key_of_kid(keys, each);
-    if (keymgmt::may_sign(key.state)) change.end_holders.insert(role);
-    ASSIGN_OR_RETURN(const Keys steps, keymgmt::halting(key, keys, config::rotation_times(config_), at));
-    for (const PublishedKey& step : steps) {
-      *std::find_if(keys.begin(), keys.end(),
-                    [&](const PublishedKey& one) { return one.key.kid() == step.key.kid(); }) = step;
-      change.steps.push_back(step);
-    }
-  }
-  change.at_once = true;
-  change.why.peer_uid = caller.uid;
-  change.why.request_id = caller.request_id;
-  change.why.events.push_back(
-      outbox_event(config::Event::KeyHalted, caller, at, kids.front(),
-                   Json::object({{"role", name}, {"keys", Json::array(kids)}, {"reason", change.why.reason}})));
-  return change;
 }
 
 void KeyCustody::halt(const Json& body, const Caller& caller, Done done) {
@@ -217,42 +111,6 @@ void KeyCustody::halt(const Json& body, const Caller& caller, Done done) {
       std::move(done));
 }
 
-Result<KeyCustody::Change> KeyCustody::stage_plan(const Json& body, const Caller& caller) const {
-  JsonFields fields(body, "");
-  ASSIGN_OR_RETURN(const std::string token, fields.text("token"));
-  ASSIGN_OR_RETURN(const Json::Array* rows, fields.array("keys"));
-  RETURN_IF_ERROR(fields.finish());
-  RETURN_IF_ERROR(store_.time_guard().check());
-  const UtcTime at = now().whole_seconds();
-  Change change;
-  change.why.peer_uid = caller.uid;
-  change.why.request_id = caller.request_id;
-  if (rows->empty()) return fields.wrong("keys", "is empty");
-  for (const Json& row : *rows) {
-    ASSIGN_OR_RETURN(const channel::HeldKey held, channel::HeldKey::from_json(row));
-    const config::RoleConfig* role = config_.role(held.role);
-    if (role == nullptr || (role->token != token && role->standby_token != token)) {
-      return fields.wrong("token", "is none of the role " + std::string(keymgmt::name_of(held.role)));
-    }
-    PublishedKey key{.key = held.key,
-                     .role = held.role,
-                     .state = KeyState::Generated,
-                     .token_id = held.token_id,
-                     .label = held.label,
-                     .created_at = at,
-                     .not_before = at,
-                     .not_after = std::nullopt,
-                     .compromised_since = std::nullopt};
-    key.token = token;
-    ASSIGN_OR_RETURN(const Keys steps,
-                     keymgmt::staging(std::move(key), ring_.set().keys(), config::rotation_times(config_), at));
-    change.steps.insert(change.steps.end(), steps.begin(), steps.end());
-    // Its holders find it when they start; before the cut-over they must have it.
-    if (token == config::serving_token(config_, held.role)) change.end_holders.insert(held.role);
-  }
-  return change;
-}
-
 void KeyCustody::stage(const Json& body, const Caller& caller, Done done) {
   carry_out([this, body, caller] { return stage_plan(body, caller); },
             [](const Keys& steps) {
@@ -266,36 +124,6 @@ void KeyCustody::stage(const Json& body, const Caller& caller, Done done) {
               return Json::object({{"staged", std::move(staged)}});
             },
             std::move(done));
-}
-
-Result<KeyCustody::Change> KeyCustody::activate_plan(const Json& body, const Caller& caller) const {
-  JsonFields fields(body, "");
-  ASSIGN_OR_RETURN(const std::string name, fields.text("kid"));
-  RETURN_IF_ERROR(fields.finish());
-  RETURN_IF_ERROR(store_.time_guard().check());
-  const PublishedKey* key = ring_.set().find(name);
-  if (key == nullptr) {
-    return Error{ErrorCode::NotFound, "no published key is called " + name.substr(0, 64), "unknown_key",
-                 "`countersign keys list` shows the staged keys."};
-  }
-  const std::string kid = key->key.kid();
-  Change change;
-  change.why.peer_uid = caller.uid;
-  change.why.request_id = caller.request_id;
-  ASSIGN_OR_RETURN(change.steps, keymgmt::cutover(kid, ring_.set().keys(), {}, config::rotation_times(config_),
-                                                  now().whole_seconds()));
-  if (key->token != config::serving_token(config_, key->role)) {
-    change.end_holders.insert(key->role);
-    return change;
-  }
-  for (const HolderState& holder : holders_.states()) {
-    if (holder.name.role == key->role && !holds(holder, kid)) {
-      return refused(
-          "a holder of the role " + std::string(keymgmt::name_of(key->role)) + " does not have key " + kid + " yet",
-          "key_not_held", "Holders look for keys when they start; ask again when `status` shows them up.");
-    }
-  }
-  return change;
 }
 
 void KeyCustody::activate(const Json& body, const Caller& caller, Done done) {
@@ -320,12 +148,19 @@ void KeyCustody::carry_out(Plan plan, Answer answer, Done done) {
   waiting_.push_back([this, plan = std::move(plan), answer = std::move(answer), done = std::move(done)] {
     Result<Change> planned = plan();
     if (!planned) return done(std::move(planned).error());
+    if (planned->signed_files) {
+      // Before the record: no timestamp is signed from here on that does not lead to these keys.
+      if (const Status stored = publisher_.accept(*planned->signed_files); !stored) return done(stored.error());
+    }
+    if (planned->steps.empty() && !planned->signed_files) return done(answer(planned->steps));
     begin(*std::move(planned), answer, done);
   });
   take_next();
 }
 
 void KeyCustody::take_next() {
+  // What custodians signed must not be stored under the hands of the thread that stores the repository.
+  if (publisher_.writing() && !waiting_.empty()) return loop_.after(kLookAgain, [this] { take_next(); });
   while (!changing_ && !waiting_.empty()) {
     const std::function<void()> next = std::move(waiting_.front());
     waiting_.pop_front();
@@ -340,19 +175,25 @@ void KeyCustody::begin(Change plan, Answer answer, Done done) {
     if (!keymgmt::may_sign(key.state)) ring_.stop(key.key.kid());
   }
   const auto shared = std::make_shared<Change>(std::move(plan));
-  const auto finish = [this, shared, answer = std::move(answer), done](const Status& put, const Status& follow_up) {
+  const auto release = [this] {
     changing_ = false;
-    if (put && follow_up) {
-      done(answer(shared->steps));
+    take_next();
+  };
+  const auto finish = [this, shared, answer = std::move(answer), done](const Status& put, const Status& follow_up,
+                                                                       const Status& published) {
+    // A halt stands, published or not; the rest is worth nothing unpublished.
+    if (put && follow_up && (published || shared->at_once)) {
+      Json said = answer(shared->steps);
+      if (said.is_object()) said.set("published", published.has_value());
+      done(std::move(said));
     } else {
       if (!put && !shared->at_once) [[maybe_unused]]
         const Status again = ring_.reload(store_, config_, now());
-      done(put ? follow_up.error() : put.error());
+      done(!put ? put.error() : !follow_up ? follow_up.error() : published.error());
     }
-    take_next();
   };
   const UtcTime at = now();
-  const Status accepted = recorder_->perform([this, shared, at, finish](ledger::Store& store) {
+  const Status accepted = recorder_->perform([this, shared, at, finish, release](ledger::Store& store) {
     const Status put = store.put_keys(shared->steps, at, shared->why);
     // Holders end once the record is durable, whatever becomes of the rest.
     Status follow_up = ok();
@@ -361,42 +202,84 @@ void KeyCustody::begin(Change plan, Answer answer, Done done) {
       const Result<std::set<Role>> marked = keys ? set_marks(config_, *keys) : Result<std::set<Role>>(keys.error());
       if (!marked) follow_up = marked.error();
     }
-    loop_.post([this, shared, put, follow_up, finish] {
+    loop_.post([this, shared, put, follow_up, finish, release] {
       if (put || shared->at_once) {
         for (const Role role : shared->end_holders) end_holders_(role);
       }
-      if (!put) return finish(put, follow_up);
-      const Status loaded = ring_.reload(store_, config_, now());
-      if (!loaded) return finish(put, loaded);
-      const Status published = recorder_->perform([this, set = ring_.set(), put, follow_up, finish](ledger::Store&) {
-        const Status written = config_.publication.empty() ? ok() : set.publish(config_.publication);
-        loop_.post([=] { finish(put, written ? follow_up : written); });
-      });
-      if (!published) finish(put, published);
+      const Status loaded = put ? ring_.reload(store_, config_, now()) : ok();
+      if (put && loaded) {
+        tried_ = now();
+        // The next change, above all a halt, does not wait for a publication.
+        publisher_.publish([=](const Status& published) { finish(put, follow_up, published); });
+      } else {
+        finish(put, loaded ? follow_up : loaded, ok());
+      }
+      release();
     });
   });
-  if (!accepted) finish(accepted, accepted);
+  if (!accepted) {
+    finish(accepted, accepted, ok());
+    release();
+  }
 }
 
-void KeyCustody::publish() {
-  if (const Status loaded = ring_.reload(store_, config_, now()); !loaded || config_.publication.empty()) return;
-  // What fails here is tried again a minute later; that the set grows old, `status` says.
-  [[maybe_unused]] const Status accepted = recorder_->perform([this, set = ring_.set()](ledger::Store&) {
-    [[maybe_unused]] const Status written = set.publish(config_.publication);
-  });
+void KeyCustody::publish(Done done) {
+  tried_ = now();
+  const auto finish = [this, done = std::move(done)](const Status& published) {
+    if (published) {
+      Json answer = Json::object({{"key_set_version", ring_.set().version()}});
+      const publication::Repository* repository = publisher_.repository();
+      const std::optional<UtcTime> expires = repository == nullptr ? std::nullopt : repository->expires();
+      if (expires) answer.set("expires_at", expires->rfc3339());
+      done(std::move(answer));
+    } else {
+      done(published.error());
+    }
+  };
+  if (const Status loaded = ring_.reload(store_, config_, now()); !loaded) return finish(loaded);
+  publisher_.publish(finish);
+}
+
+void KeyCustody::republish(const Json& body, const Caller&, Done done) {
+  if (const Status only = JsonFields(body, "").finish(); !only) return done(only.error());
+  if (waiting_.size() >= kMostWaiting) {
+    return done(Error{ErrorCode::OverLimit, "too many changes of keys wait", "keys_changing", "Ask again."});
+  }
+  waiting_.push_back([this, done = std::move(done)] { publish(done); });
+  take_next();
+}
+
+void KeyCustody::acknowledge(const Json& body, const Caller& caller, Done done) {
+  const Json* document = body.find("acknowledgement");
+  const std::string name(document == nullptr ? std::string_view() : document->text("verifier"));
+  carry_out(
+      [this, body, caller] { return acknowledge_plan(body, caller); },
+      [this, name](const Keys& steps) {
+        Json::Array acknowledged;
+        for (const PublishedKey& key : steps) acknowledged.emplace_back(key.key.kid());
+        Json::Array waiting;
+        for (const PublishedKey& key : ring_.set().keys()) {
+          const std::vector<std::string> roster = roster_.closed_for(key.role);
+          if (key.state != KeyState::Staged || roster.empty()) continue;
+          waiting.push_back(Json::object(
+              {{"kid", key.key.kid()}, {"missing", Json::array(keymgmt::missing_acknowledgements(key, roster))}}));
+        }
+        return Json::object(
+            {{"verifier", name}, {"acknowledged", std::move(acknowledged)}, {"waiting", std::move(waiting)}});
+      },
+      std::move(done));
 }
 
 void KeyCustody::every_second() {
-  if (changing_ || store_.time_guard().stopped()) return;
-  const Result<Keys> due =
-      keymgmt::due_moves(ring_.set().keys(), {}, config::rotation_times(config_), now().whole_seconds());
-  if (due && !due->empty()) {
-    Change change;
-    change.steps = *due;
+  if (changing_ || publisher_.publishing() || store_.time_guard().stopped()) return;
+  const auto nobody = [](const Result<Json>&) {};
+  if (std::optional<Change> change = scheduled_change()) {
     return begin(
-        std::move(change), [](const Keys&) { return Json(); }, [](const Result<Json>&) {});
+        *std::move(change), [](const Keys&) { return Json(); }, nobody);
   }
-  if (now() - ring_.set().issued_at() >= config_.publication_refresh) publish();
+  const bool due = now() - ring_.set().issued_at() >= config_.publication_refresh;
+  const bool again = publisher_.trouble() && now() - tried_ >= kPublishAgain;
+  if (due || again) publish(nobody);
 }
 
 }  // namespace countersign::daemon

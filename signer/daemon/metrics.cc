@@ -46,6 +46,11 @@ struct Metrics::State {
           .Name("countersign_key_rotation_due_seconds")
           .Help("Time until the active key is as old as rotate_every permits, by role and algorithm.")
           .Register(registry);
+  prometheus::Family<prometheus::Gauge>& publication_ends =
+      prometheus::BuildGauge()
+          .Name("countersign_publication_ends_seconds")
+          .Help("Time until published metadata expires: root, targets, online.")
+          .Register(registry);
   // Label lookups hash strings: the few combinations that occur are kept.
   std::map<std::pair<std::string_view, int>, prometheus::Counter*> known_answers;
   std::map<std::string, prometheus::Histogram*, std::less<>> known_types;
@@ -109,6 +114,10 @@ std::string Metrics::text(const Gauges& gauges) {
     state.standby_keys.Add(labels).Set(keys.standby != nullptr ? 1 : 0);
     if (!keys.rotate_by) continue;
     state.rotation_due.Add(labels).Set(std::chrono::duration<double>(*keys.rotate_by - gauges.now).count());
+  }
+  for (const Deadline& each : gauges.publication) {
+    state.publication_ends.Add({{"metadata", std::string(each.what)}})
+        .Set(std::chrono::duration<double>(each.at - gauges.now).count());
   }
   return prometheus::TextSerializer().Serialize(state.registry.Collect());
 }

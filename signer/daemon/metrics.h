@@ -9,6 +9,7 @@
 
 #include "signer/daemon/holder_pool.h"
 #include "signer/daemon/key_health.h"
+#include "signer/daemon/publication_health.h"
 #include "signer/ledger/background_check.h"
 #include "signer/transport/http_server.h"
 
@@ -22,6 +23,7 @@ struct Gauges {
   std::uint64_t uncommitted = 0;
   std::uint64_t unrecorded_refusals = 0;
   std::vector<RoleKeys> keys;
+  std::vector<Deadline> publication;
   UtcTime now;
   bool clock_stopped = false;
   bool ready = false;

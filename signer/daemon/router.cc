@@ -147,15 +147,24 @@ void Router::serve(Socket socket, const HttpRequest& request, transport::Respond
       {Method::Post, "/v1/ceremonies", false, Operation::AdminCeremonies, false, &Router::open_ceremony},
       {Method::Get, "/v1/ceremonies/", true, Operation::AdminCeremonies, false, &Router::ceremony},
       {Method::Post, "/v1/ceremonies/", true, Operation::AdminCeremonies, false, &Router::act_in_ceremony},
+      {Method::Post, "/v1/publish", false, Operation::AdminPublish, false, &Router::publish},
+      {Method::Post, "/v1/acks", false, Operation::AdminAcks, false, &Router::acknowledge},
+      {Method::Post, "/v1/keys/propose", false, Operation::AdminCeremonies, false, &Router::propose_keys},
       {Method::Post, "/v1/keys/stage", false, Operation::AdminCeremonies, false, &Router::stage_key},
       {Method::Post, "/v1/keys/activate", false, Operation::AdminCeremonies, false, &Router::activate_key},
   };
+  // What lies in the publication directory, byte for byte.
+  static constexpr Route kPublished = {Method::Get, "/", true, Operation::Keys, false, &Router::published_file};
   const Route* route = nullptr;
   bool other_method = false;
   for (const Route& each : kRoutes) {
     if (!each.matches(request.path) || !config::served_on(each.operation, socket)) continue;
     if (each.method == request.method) route = &each;
     other_method = true;
+  }
+  if (route == nullptr && !other_method && socket == Socket::Public && request.method == Method::Get &&
+      kPublished.matches(request.path)) {
+    route = &kPublished;
   }
   if (route == nullptr) {
     HttpResponse response = HttpResponse::error(
@@ -390,6 +399,7 @@ void Router::metrics(const HttpRequest&, const Shared& exchange) {
   gauges.uncommitted = services_.recorder.unfinished();
   gauges.unrecorded_refusals = services_.refusals.unrecorded();
   gauges.keys = role_keys(services_.config, services_.keys.set());
+  gauges.publication = publication_deadlines(services_.publisher);
   gauges.now = services_.clock.now();
   gauges.clock_stopped = services_.store.time_guard().stopped();
   gauges.ready = obstacles(services_).empty();
@@ -413,6 +423,27 @@ void Router::change_keys(const HttpRequest& request, const Shared& exchange, Key
 
 void Router::halt(const HttpRequest& request, const Shared& exchange) {
   change_keys(request, exchange, &KeyCustody::halt);
+}
+
+void Router::publish(const HttpRequest& request, const Shared& exchange) {
+  change_keys(request, exchange, &KeyCustody::republish);
+}
+
+void Router::acknowledge(const HttpRequest& request, const Shared& exchange) {
+  change_keys(request, exchange, &KeyCustody::acknowledge);
+}
+
+void Router::propose_keys(const HttpRequest& request, const Shared& exchange) {
+  change_keys(request, exchange, &KeyCustody::propose);
+}
+
+void Router::published_file(const HttpRequest& request, const Shared& exchange) {
+  const std::shared_ptr<const publication::Files> files = services_.publisher.published();
+  const auto file = files ? files->find(request.path.substr(1)) : publication::Files::const_iterator();
+  if (!files || file == files->end()) return answer(exchange, HttpResponse::error(unknown(request.path)));
+  HttpResponse response = cached(file->second, '"' + sha256(file->second).hex().substr(0, 32) + '"', request);
+  if (!file->first.ends_with(".json")) response.content_type = "text/plain; charset=utf-8";
+  answer(exchange, std::move(response));
 }
 
 void Router::stage_key(const HttpRequest& request, const Shared& exchange) {

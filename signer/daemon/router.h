@@ -46,6 +46,10 @@ class Router {
   using KeyChange = void (KeyCustody::*)(const Json&, const Caller&, KeyCustody::Done);
   void change_keys(const transport::HttpRequest& request, const Shared& exchange, KeyChange change);
   void halt(const transport::HttpRequest& request, const Shared& exchange);
+  void publish(const transport::HttpRequest& request, const Shared& exchange);
+  void acknowledge(const transport::HttpRequest& request, const Shared& exchange);
+  void propose_keys(const transport::HttpRequest& request, const Shared& exchange);
+  void published_file(const transport::HttpRequest& request, const Shared& exchange);
   void stage_key(const transport::HttpRequest& request, const Shared& exchange);
   void activate_key(const transport::HttpRequest& request, const Shared& exchange);
   void check_ledger(const transport::HttpRequest& request, const Shared& exchange);

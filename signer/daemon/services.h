@@ -28,18 +28,19 @@ namespace countersign::daemon {
 
 struct Services {
   Services(transport::EventLoop& loop, const config::Config& configuration, const Clock& time,
-           ledger::SqliteStore& ledger, const KeyRing& ring, KeyCustody& key_custody, HolderPool& pool,
-           const HolderTroubles& holder_troubles, AnchorKeeper& keeper, LogPublisher* publisher,
+           ledger::SqliteStore& ledger, const KeyRing& ring, KeyCustody& key_custody, const Publisher& key_publisher,
+           HolderPool& pool, const HolderTroubles& holder_troubles, AnchorKeeper& keeper, LogPublisher* log_publisher,
            Json confinement_report)
       : config(configuration),
         clock(time),
         store(ledger),
         keys(ring),
         custody(key_custody),
+        publisher(key_publisher),
         holders(pool),
         troubles(holder_troubles),
         anchors(keeper),
-        log(publisher),
+        log(log_publisher),
         confinement(std::move(confinement_report)),
         recorder(loop, ledger, [&pool] { return pool.coming_soon(); }),
         refusals(recorder, time),
@@ -56,6 +57,7 @@ struct Services {
   ledger::SqliteStore& store;
   const KeyRing& keys;
   KeyCustody& custody;
+  const Publisher& publisher;
   HolderPool& holders;
   const HolderTroubles& troubles;
   AnchorKeeper& anchors;

@@ -43,7 +43,7 @@ class Rotation : public testing::Test {
     }
   }
   const PublishedKey& key(const std::string& kid) const { return *key_of_kid(all_, kid); }
-  void pass_time(UtcTime now) { take(due_moves(all_, kOpen, kTimes, now)); }
+  void pass_time(UtcTime now) { take(due_moves(all_, {}, kTimes, now)); }
   static std::string reason(const Result<Keys>& steps) { return steps ? "" : steps.error().reason; }
 
   Keys all_;

@@ -296,8 +296,6 @@ INSTANTIATE_TEST_SUITE_P(
                     Weakening{"ContextClaims", "log: {level: warning}", "gate: {context_evidence: intent}",
                               "gate.context_evidence"},
                     Weakening{"ShortStart", "sign_deadline: 2s", "start_deadline: 10s", "limits.start_deadline"},
-                    Weakening{"VerifierRoster", "publication: {directory: published",
-                              "publication: {roster: r.yaml, directory: published", "publication.roster"},
                     Weakening{"UnixUserProof", "{ssh_key: " FIRST_KEY "}", "{unix_user: root}",
                               "approvers[0].proof.unix_user"},
                     Weakening{"P256Approval", "approval: {token: approval}",

@@ -9,6 +9,7 @@
 
 #include "common/durable_file.h"
 #include "keymgmt/key_set.h"
+#include "keymgmt/publication/repository.h"
 #include "signer/ledger/sqlite_store.h"
 #include "tests/support/child_process.h"
 #include "tests/support/fake_clock.h"
@@ -100,6 +101,29 @@ TEST_F(Setup, ChangesNothingTheSecondTime) {
   EXPECT_EQ(second->find("keys")->compact(), first->find("keys")->compact());
   EXPECT_EQ(second->find("published")->compact(), first->find("published")->compact());
   EXPECT_EQ(*read_file(path("trace/pin")), pin);
+}
+
+TEST_F(Setup, MakesATrialRootThatListsEveryKey) {
+  std::string text = *read_file(path("countersign.yaml"));
+  const std::string role = "release: {token: trace}";
+  text.insert(text.find(role) + role.size(), "\n  publication: {token: trace}");
+  std::ofstream(path("countersign.yaml")) << text;
+  const Result<Json> made = set_up();
+  ASSERT_TRUE(made) << made.error().detail;
+  const auto repository = publication::Repository::load(path("deep/state"));
+  ASSERT_TRUE(repository) << repository.error().detail;
+  EXPECT_TRUE(repository->root().trial);
+  EXPECT_EQ(repository->root().root.threshold, 2);
+  EXPECT_EQ(repository->root().root.key_ids.size(), 3U);
+  for (const keymgmt::PublishedKey& key : registered()) {
+    EXPECT_NE(repository->keys().find(key.key.kid()), nullptr) << key.label;
+  }
+  EXPECT_EQ(mode_of("deep/state/trial-custodians"), 0700U);
+  for (const char* file : {"custodian-1.pem", "custodian-3.pem", "passphrase"}) {
+    EXPECT_EQ(mode_of("deep/state/trial-custodians/" + std::string(file)), 0600U) << file;
+  }
+  ASSERT_TRUE(set_up());
+  EXPECT_EQ(publication::Repository::load(path("deep/state"))->targets().version, 1U) << "nothing new, nothing signed";
 }
 
 TEST_F(Setup, NeverReplacesALostLedger) {

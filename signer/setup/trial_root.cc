@@ -1,0 +1,102 @@
+#include "signer/setup/trial_root.h"
+
+#include <filesystem>
+
+#include "common/digest.h"
+#include "common/durable_file.h"
+#include "common/secret_source.h"
+#include "keymgmt/custodian_key.h"
+
+namespace countersign::setup {
+namespace {
+
+constexpr int kCustodians = 3;
+constexpr int kThreshold = 2;
+constexpr std::size_t kPassphraseBytes = 24;
+constexpr mode_t kPrivate = 0600;
+
+std::string folder_of(const std::string& state) {
+  return state + "/trial-custodians";
+}
+std::string key_path(const std::string& state, int number) {
+  return folder_of(state) + "/custodian-" + std::to_string(number) + ".pem";
+}
+std::string passphrase_path(const std::string& state) {
+  return folder_of(state) + "/passphrase";
+}
+
+bool is_there(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
+}
+
+Result<SecretBytes> passphrase(const std::string& state) {
+  return secret_from("file:" + passphrase_path(state), "");
+}
+
+Result<std::vector<keymgmt::CustodianKey>> custodians(const std::string& state, int count) {
+  ASSIGN_OR_RETURN(const SecretBytes secret, passphrase(state));
+  std::vector<keymgmt::CustodianKey> keys;
+  for (int i = 1; i <= count; ++i) {
+    ASSIGN_OR_RETURN(keymgmt::CustodianKey key, keymgmt::CustodianKey::from_file(key_path(state, i), secret));
+    keys.push_back(std::move(key));
+  }
+  return keys;
+}
+
+// Made beside, then named: a crash leaves all of them or none.
+Status make_custodians(const std::string& state) {
+  const std::string making = folder_of(state) + ".new";
+  std::error_code error;
+  std::filesystem::remove_all(making, error);
+  std::filesystem::create_directory(making, error);
+  if (error) return Error{ErrorCode::Unavailable, "cannot make " + making + ": " + error.message()};
+  std::filesystem::permissions(making, std::filesystem::perms::owner_all, error);
+  RETURN_IF_ERROR(write_durable(making + "/passphrase", to_hex(random_bytes(kPassphraseBytes)) + "\n", kPrivate));
+  ASSIGN_OR_RETURN(const SecretBytes secret, secret_from("file:" + making + "/passphrase", ""));
+  for (int i = 1; i <= kCustodians; ++i) {
+    const keymgmt::CustodianKey key = keymgmt::CustodianKey::generate(keymgmt::Algorithm::Ed25519);
+    ASSIGN_OR_RETURN(const std::string pem, key.encrypted_pem(secret));
+    RETURN_IF_ERROR(write_durable(making + "/custodian-" + std::to_string(i) + ".pem", pem, kPrivate));
+  }
+  std::filesystem::rename(making, folder_of(state), error);
+  if (error) return Error{ErrorCode::Unavailable, "cannot name " + folder_of(state) + ": " + error.message()};
+  return sync_directory(state);
+}
+
+Status sign(tuf::SignedDocument& document, const keymgmt::CustodianKey& key) {
+  ASSIGN_OR_RETURN(const Bytes signature, key.sign(view_of(document.message())));
+  return document.add(key.public_key(), signature);
+}
+
+}  // namespace
+
+Result<publication::ProposalTerms> trial_terms(const std::string& state) {
+  if (!is_there(folder_of(state))) RETURN_IF_ERROR(make_custodians(state));
+  publication::ProposalTerms terms;
+  Result<std::vector<keymgmt::CustodianKey>> keys = custodians(state, kCustodians);
+  if (!keys) {
+    if (keys.error().code != ErrorCode::NotFound) return keys.error();
+    return Error{ErrorCode::Refused, keys.error().detail, "custodian_missing",
+                 "Bring the files back; a trial root cannot be made anew without its verifiers noticing."};
+  }
+  for (const keymgmt::CustodianKey& key : *keys) terms.custodians.push_back(key.public_key());
+  terms.threshold = kThreshold;
+  terms.trial = true;
+  return terms;
+}
+
+Result<publication::CustodianFiles> sign_as_trial(const std::string& state, publication::Proposal proposal) {
+  ASSIGN_OR_RETURN(const std::vector<keymgmt::CustodianKey> keys, custodians(state, kThreshold));
+  publication::CustodianFiles files;
+  for (const keymgmt::CustodianKey& key : keys) {
+    RETURN_IF_ERROR(sign(proposal.targets, key));
+    if (proposal.root) RETURN_IF_ERROR(sign(*proposal.root, key));
+  }
+  if (proposal.root) files.roots.push_back(proposal.root->text());
+  files.targets = proposal.targets.text();
+  files.keyset = proposal.keyset;
+  return files;
+}
+
+}  // namespace countersign::setup

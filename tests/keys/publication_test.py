@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+"""The published keys of a whole appliance as a verifier has them: synced, rotated on its acknowledgement, halted, tampered with.
+
+  publication_test.py PROGRAMS
+"""
+import functools
+import http.server
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from appliance import ROLES, Appliance, Refused, Signer, trace_request  # noqa: E402
+
+ROSTER = """\
+verifiers:
+  - {{name: gate-1, roles: [trace], ssh_key: "{ssh}"}}
+closed: [trace]
+"""
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+def run(appliance, program, *words):
+    done = subprocess.run([str(appliance.bin / program), *words, "--json"], capture_output=True, text=True, timeout=60)
+    return done.returncode, json.loads(done.stdout) if done.stdout.strip() else {"stderr": done.stderr}
+
+
+def countersign(appliance, *words):
+    return run(appliance, "countersign", *words)
+
+
+def sync(appliance, trust, source=None, root=True):
+    words = ["keys", "sync", "--from", str(source or appliance.folder / "published"), "--trust", str(trust)]
+    if root:
+        words += ["--root", str(appliance.folder / "published" / "1.root.json")]
+    return countersign(appliance, *words)
+
+
+def ack(appliance, trust, verifier="gate-1", key="gate-1"):
+    return countersign(appliance, "keys", "ack", "--trust", str(trust), "--verifier", verifier, "--ssh-key",
+                       str(appliance.folder / "keys" / key), "--signer", str(appliance.socket))
+
+
+def keys(appliance, role="trace"):
+    return {key["kid"]: key for key in appliance.signer().call("GET", "/v1/keys")["keys"] if key["role"] == role}
+
+
+def wait_for(condition, what, within=20):
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.02)  # polls a condition; nothing depends on how long
+    raise AssertionError(f"not within {within} s: {what}")
+
+
+def syncs_from_everywhere(appliance, trust):
+    code, answer = sync(appliance, trust)
+    assert code == 0 and answer["trial"] and answer["root_version"] == 1, (code, answer)
+    assert (trust / "allowed_signers").exists() and (trust / "keyset.json").exists()
+    handler = functools.partial(QuietHandler, directory=str(appliance.folder / "published"))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    code, answer = sync(appliance, appliance.folder / "over-http", f"http://127.0.0.1:{server.server_port}")
+    server.shutdown()
+    assert code == 0, answer
+    # public.sock serves the same bytes, with an ETag.
+    public = Signer(appliance.folder / "run" / "public.sock")
+    for path in (appliance.folder / "published").rglob("*"):
+        if path.is_dir() or path.name == "anchor.json":
+            continue
+        name = str(path.relative_to(appliance.folder / "published"))
+        public.connection.request("GET", "/" + name)
+        served = public.connection.getresponse()
+        body = served.read()
+        assert served.status == 200 and body == path.read_bytes(), (name, served.status)
+        public.connection.request("GET", "/" + name, headers={"If-None-Match": served.headers["ETag"]})
+        again = public.connection.getresponse()
+        assert again.status == 304 and not again.read(), name
+    public.connection.request("GET", "/nothing.json")
+    missing = public.connection.getresponse()
+    missing.read()
+    assert missing.status == 404
+
+
+def rotates_on_acknowledgement(appliance, trust):
+    """The gate is a week away; the only verifier says that it has the key."""
+    outgoing = next(iter(keys(appliance)))
+    signer = appliance.signer()
+    before = signer.sign(trace_request(os.urandom(32).hex()))["statement"]
+    code, answer = run(appliance, "countersignd", "stage", "trace", "--config", str(appliance.config))
+    assert code == 0, answer
+    incoming = answer["staged"][0]["kid"]
+    code, answer = countersign(appliance, "keys", "activate", incoming, "--signer", str(appliance.socket))
+    assert code == 3 and answer["error"]["code"] == "cutover_too_early", answer
+    assert "gate-1" in answer["error"]["message"], answer
+
+    # An acknowledgement of the set before, by another key, by a stranger: none of them counts.
+    code, answer = ack(appliance, trust)
+    assert code == 3 and answer["error"]["code"] == "acknowledgement_stale", answer
+    code, answer = sync(appliance, trust)
+    assert code == 0, answer
+    code, answer = ack(appliance, trust, key="thief")
+    assert code == 3 and answer["error"]["code"] == "acknowledgement_invalid", answer
+    code, answer = ack(appliance, trust, verifier="nobody")
+    assert code == 5 and answer["error"]["code"] == "unknown_verifier", answer
+    assert keys(appliance)[incoming]["state"] == "staged"
+    code, answer = ack(appliance, trust)
+    assert code == 0 and answer["acknowledged"] == [incoming], answer
+    code, again = ack(appliance, trust)
+    assert code == 0 and again["acknowledged"] == [], again
+
+    def activated():
+        code, answer = countersign(appliance, "keys", "activate", incoming, "--signer", str(appliance.socket))
+        assert code == 0 or answer["error"]["code"] in ("key_not_held", "key_state"), answer
+        return keys(appliance)[incoming]["state"] == "active"
+
+    wait_for(activated, "the acknowledged key is active")
+    assert keys(appliance)[outgoing]["state"] == "retiring"
+    after = appliance.signer().sign(trace_request(os.urandom(32).hex()))["statement"]
+    assert after["signature"]["key_id"] != before["signature"]["key_id"]
+    # With the set from before the cut-over both verify, and with the one after it.
+    for _ in range(2):
+        for name, statement in (("before", before), ("after", after)):
+            path = appliance.folder / f"{name}.json"
+            path.write_text(json.dumps(statement))
+            code, answer = countersign(appliance, "trace", "verify", str(path), "--trust", str(trust))
+            assert code == 0, (name, answer)
+        code, answer = sync(appliance, trust, root=False)
+        assert code == 0, answer
+    return incoming, before, after
+
+
+def halts(appliance, trust, kid, statement):
+    code, answer = countersign(appliance, "keys", "halt", "trace", "--reason", "drill", "--signer", str(appliance.socket))
+    assert code == 0 and answer["keys"] == [kid] and answer["published"], answer
+    code, answer = sync(appliance, trust, root=False)
+    assert code == 0, answer
+    path = appliance.folder / "halted.json"
+    path.write_text(json.dumps(statement))
+    code, answer = countersign(appliance, "trace", "verify", str(path), "--trust", str(trust))
+    assert code == 2, answer
+    assert kid not in (trust / "jwks.json").read_text() and kid not in (trust / "allowed_signers").read_text()
+
+
+def mends_what_was_tampered_with(appliance, trust):
+    published = appliance.folder / "published"
+    whole = {path: path.read_bytes() for path in published.rglob("*.json") if path.name != "anchor.json"}
+    (published / "timestamp.json").write_text("{}")
+    (published / "jwks.json").write_text('{"keys":[]}')
+    code, answer = sync(appliance, trust, root=False)
+    assert code != 0, answer
+    code, answer = countersign(appliance, "keys", "publish", "--signer", str(appliance.socket))
+    assert code == 0 and answer["expires_at"], answer
+    code, answer = sync(appliance, trust, root=False)
+    assert code == 0, answer
+    assert (published / "jwks.json").read_bytes() == whole[published / "jwks.json"]
+    wait_for(lambda: "publication_tampered" in (appliance.folder / "security.jsonl").read_text(), "the owner is told")
+
+
+def refuses_expired_trust(appliance, trust, statement):
+    old = appliance.folder / "old-trust"
+    shutil.copytree(trust, old)
+    document = json.loads((old / "keyset.json").read_text())
+    document["expires_at"] = "2020-01-01T00:00:00Z"
+    (old / "keyset.json").write_text(json.dumps(document))
+    path = appliance.folder / "any.json"
+    path.write_text(json.dumps(statement))
+    code, answer = countersign(appliance, "trace", "verify", str(path), "--trust", str(old))
+    assert code == 2, answer
+
+
+def restarts(appliance, trust):
+    version = json.loads((appliance.folder / "published" / "timestamp.json").read_text())["signed"]["version"]
+    appliance.stop()
+    appliance.start()
+    after = json.loads((appliance.folder / "published" / "timestamp.json").read_text())["signed"]["version"]
+    assert after > version, (version, after)
+    code, answer = sync(appliance, trust, root=False)
+    assert code == 0, answer
+    rows = appliance.custodian().call("GET", "/v1/status")["keys"]["publication"]
+    assert rows["signed"] and {row["what"] for row in rows["deadlines"]} == {"root", "targets", "online"}, rows
+    assert 'countersign_publication_ends_seconds{metadata="root"}' in appliance.signer().call("GET", "/metrics")
+
+
+def main():
+    programs = sys.argv[1]
+    with tempfile.TemporaryDirectory(prefix="countersign-publication-") as folder:
+        appliance = Appliance(programs, folder, publication=", roster: roster.yaml", roles=ROLES + ("publication", "log"),
+                              more="")
+        for name in ("gate-1", "thief"):
+            appliance.make_key(name)
+        ssh = (appliance.folder / "keys" / "gate-1.pub").read_text().strip()
+        (appliance.folder / "roster.yaml").write_text(ROSTER.format(ssh=ssh))
+        appliance.init()
+        appliance.start()
+        trust = appliance.folder / "trust"
+        syncs_from_everywhere(appliance, trust)
+        incoming, before, after = rotates_on_acknowledgement(appliance, trust)
+        mends_what_was_tampered_with(appliance, trust)
+        refuses_expired_trust(appliance, trust, after)
+        restarts(appliance, trust)
+        halts(appliance, trust, incoming, after)
+        appliance.stop()
+
+
+if __name__ == "__main__":
+    main()
