@@ -112,7 +112,7 @@ void Publisher::sign(const std::shared_ptr<Round>& round, StatementType type, co
   const Digest digest = sha256(payload);
   holders_.ask(keymgmt::Role::Publication, channel::FrameKind::Sign, std::move(payload),
                [this, round, type, fields, kid = *kid, digest, file,
-                then = std::move(then)](const Result<std::string>& answered) {
+                then = std::move(then)](const Result<std::string_view>& answered) {
                  if (!answered) {
                    if (!is_passing(answered.error()) || std::chrono::steady_clock::now() > round->give_up) {
                      return finish(round, answered.error());
