@@ -52,7 +52,7 @@ constexpr EventRow kEvents[] = {
      "The active key of a role is as old as it may become, or soon will be."},
     {Event::LogTrouble, "log_trouble", Severity::Critical, minutes(10),
      "The transparency log publishes nothing new, or somebody else wrote in its folder."},
-    {Event::Ceremony, "ceremony", Severity::Notice, minutes(0),
+    {Event::Ceremony, "ceremony", Severity::Notice, minutes(1),
      "A ceremony was opened, settled who decides, or was closed."},
     {Event::PublicationFailed, "publication_failed", Severity::Critical, minutes(60),
      "The key set is not published anew, or soon expires: verifiers will refuse everything once it has."},

@@ -140,8 +140,8 @@ void Publisher::sign(const std::shared_ptr<Round>& round, StatementType type, co
                  item.record.body_digest = answer->signed_digest;
                  item.record.signature_digest = answer->signature_digest;
                  item.record.peer_uid = ::geteuid();
-                 item.record.body = answer->statement_json;
-                 recorder_->record(std::move(item), [this, round, file, text = answer->statement_json,
+                 item.record.body = std::string(answer->statement_json);
+                 recorder_->record(std::move(item), [this, round, file, text = std::string(answer->statement_json),
                                                      then](const Result<ledger::Committed>& recorded) {
                    if (!recorded) return finish(round, recorded.error());
                    round->online.*file = text;
