@@ -108,10 +108,13 @@ TEST_F(PermitTest, IsRefusedWithoutACommandLineInTheIntent) {
 }
 
 // The digest covers the trimmed words only, so a word with outer white space was never what people approved.
+// Where arguments are read as gait reads them, its digest does not tell the two intents apart: the words decide.
 TEST_F(PermitTest, IsRefusedWhereTrimmingChangedAWord) {
-  const Intent spaced = intent_of(R"({
+  constexpr std::string_view kSpaced = R"({
     "tool_name": "file.touch", "args": {"argv": ["touch", " a file"]}, "targets": [],
-    "context": {"identity": "agent@company", "workspace": "/srv", "risk_class": "low"}})");
+    "context": {"identity": "agent@company", "workspace": "/srv", "risk_class": "low"}})";
+  EXPECT_EQ(Intent::parse(kSpaced).error().reason, "unbound_white_space");
+  const Intent spaced = *Intent::parse(kSpaced, ArgsReading::AsGait);
   ASSERT_EQ(spaced.intent_digest(), intent_.intent_digest());
   EXPECT_EQ(reason(allow(), spaced, {"touch", " a file"}), "argv_mismatch");
   EXPECT_EQ(reason(allow(), spaced, {"touch", "a file"}), "argv_mismatch");

@@ -15,7 +15,7 @@ using transport::Peer;
 config::Config peers() {
   config::Config config;
   config.peers = {
-      {1000, std::nullopt, {"sign:trace"}}, {std::nullopt, 50, {"nonce", "no_such_word"}}, {{}, {}, {"log"}}};
+      {1000, std::nullopt, {"sign:trace"}}, {std::nullopt, 50, {"nonce", "no_such_word"}}, {{}, {}, {"metrics"}}};
   return config;
 }
 
@@ -28,7 +28,7 @@ TEST(PeerPolicy, PermitsByUidOrGroupAndNothingElse) {
   EXPECT_FALSE(policy.may(gate, Operation::Nonce));
   EXPECT_TRUE(policy.may(member, Operation::Nonce));
   EXPECT_FALSE(policy.may(member, Operation::SignTrace));
-  EXPECT_FALSE(policy.may(member, Operation::Log));  // a row that names nobody permits nobody
+  EXPECT_FALSE(policy.may(member, Operation::Metrics));  // a row that names nobody permits nobody
   EXPECT_TRUE(policy.may(member, Operation::Keys));
 }
 

@@ -13,6 +13,7 @@
 #include "signer/channel/holder_setup.h"
 #include "signer/ledger/sqlite_store.h"
 #include "signer/statement/approval_proof.h"
+#include "tests/support/binding_profile.h"
 
 namespace countersign::test {
 namespace {
@@ -83,6 +84,8 @@ void RunningAppliance::make_role(const std::string& role, const std::vector<keym
   request.module = kSoftHsmModule;
   request.label = token->label();
   request.roles = {{*keymgmt::role_named(role), algorithms}};
+  request.profile = binding_profile(kSoftHsmModule, token->serial());
+  must(write_durable(path("state/profiles/" + role + ".json"), request.profile, 0644));
   const Outcome made = run(
       {.argv = {"/bin/sh", "-c", "exec \"$1\" init 5<\"$2\"", "sh", program("countersign-holder"), token->pin_file()},
        .environment = token->environment(),

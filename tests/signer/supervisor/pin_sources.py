@@ -153,7 +153,7 @@ def refused_without_terminal(programs, folder):
     appliance.process = None
     terminal = typed(appliance, "")
     assert appliance.process.wait(30) == 6, appliance.log()
-    assert "a PIN has 1 to 256 bytes" in appliance.log(), appliance.log()
+    assert "a secret has 1 to 256 bytes" in appliance.log(), appliance.log()
     appliance.process = None
     terminal.close()
 

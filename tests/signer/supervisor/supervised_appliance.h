@@ -20,6 +20,7 @@
 
 #include "common/durable_file.h"
 #include "signer/setup/first_setup.h"
+#include "tests/support/binding_profile.h"
 #include "tests/support/child_process.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fault_pkcs11/fault_pkcs11.h"
@@ -82,6 +83,13 @@ class SupervisedAppliance {
     const std::size_t module = text.find(test::kSoftHsmModule, text.find("\n  trace:"));
     std::ofstream(config_path()) << std::string(text).replace(module, std::strlen(test::kSoftHsmModule),
                                                               test::fault_module());
+    // Measured as the module it is a copy of: whoever changes the library has to measure it.
+    const std::string profile = "state/profiles/trace.json";
+    const Result<Json> measured = Json::parse(content(profile));
+    const Json* token = measured ? measured->find("token") : nullptr;
+    EXPECT_NE(token, nullptr);
+    std::ofstream(path(profile)) << test::binding_profile(test::fault_module(),
+                                                          token == nullptr ? "" : std::string(token->text("serial")));
     std::vector<std::string> environment;
     for (const auto& [name, value] : test::fault_environment(test::kSoftHsmModule, "", rules)) {
       environment.push_back(name + "=" + value);
