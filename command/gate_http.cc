@@ -41,7 +41,7 @@ Json batch_row(Result<Json> answer) {
 
 Result<Json> object_of(std::string_view body) {
   // The intent and the tokens within are gait's documents, read as the command reads them.
-  ASSIGN_OR_RETURN(Json json, Json::parse(body, {.gait = true}));
+  ASSIGN_OR_RETURN(Json json, Json::parse(body, {.gait = true, .exact_integers = true}));
   if (!json.is_object()) return Error{ErrorCode::Invalid, "the body is no JSON object"};
   return json;
 }
