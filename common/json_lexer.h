@@ -44,11 +44,11 @@ class Handler {
   bool on_string(string_view part, std::size_t, error_code&) { return builder_.text(whole(part)), clear(); }
   bool on_number_part(string_view part, error_code&) { return collect(part); }
   bool on_int64(std::int64_t value, string_view, error_code& error) {
-    if (exact_integers && (value > kMostExact || value < -kMostExact)) return refuse_inexact(error);
+    if (exact_integers && is_rounded(std::to_string(value), static_cast<double>(value))) return refuse_inexact(error);
     return builder_.value(value), clear();
   }
   bool on_uint64(std::uint64_t value, string_view, error_code& error) {
-    if (exact_integers && value > static_cast<std::uint64_t>(kMostExact)) return refuse_inexact(error);
+    if (exact_integers && is_rounded(std::to_string(value), static_cast<double>(value))) return refuse_inexact(error);
     if (value <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
       builder_.value(static_cast<std::int64_t>(value));
     } else {
@@ -59,8 +59,9 @@ class Handler {
   bool on_double(double, string_view part, error_code& error) {
     // Boost 1.81 rounds some literals to a neighbouring double; digests need the nearest one.
     const std::string_view literal = whole(part);
-    if (exact_integers && literal.find_first_of(".eE") == std::string_view::npos) return refuse_inexact(error);
     const double value = nearest(literal);
+    const bool integer = literal.find_first_of(".eE") == std::string_view::npos;
+    if (exact_integers && integer && std::isfinite(value) && is_rounded(literal, value)) return refuse_inexact(error);
     clear();
     if (!std::isfinite(value)) {
       out_of_range = true;
@@ -79,8 +80,11 @@ class Handler {
   bool inexact = false;
 
  private:
-  static constexpr std::int64_t kMostExact = std::int64_t{1} << 53;
-
+  // Of all integers that one double stands for, the one that is written for it is taken.
+  static bool is_rounded(std::string_view literal, double value) {
+    constexpr double kMostExact = 9007199254740992;  // 2^53
+    return std::abs(value) >= kMostExact && ecmascript_number(value) != literal;
+  }
   bool refuse_inexact(error_code& error) {
     inexact = true;
     return fail(error);

@@ -13,7 +13,6 @@ namespace countersign::gate {
 namespace {
 
 constexpr std::size_t kMostSteps = 64;
-constexpr std::int64_t kMostExact = std::int64_t{1} << 53;
 constexpr std::string_view kAgeClaim = "context_age_seconds";
 
 constexpr std::string_view kProvenanceSources[] = {"user", "tool_output", "external", "system"};
@@ -65,7 +64,7 @@ Status trim_free_data(Json& value, const std::string& what, const std::string& p
     return reading == ArgsReading::Bound && trimmed(text).size() != text.size();
   };
   if (value.is_integer() && reading == ArgsReading::Bound &&
-      (value.as_integer() > kMostExact || value.as_integer() < -kMostExact)) {
+      ecmascript_number(value.as_double()) != std::to_string(value.as_integer())) {
     return Error{ErrorCode::Invalid, path + " is an integer beyond 2^53, which its digest does not tell from others",
                  "inexact_integer", "write it as a string, or pass --gait-args to have it rounded as gait does"};
   }

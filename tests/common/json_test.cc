@@ -90,7 +90,8 @@ TEST(Json, NamesTheMemberItRefuses) {
       {R"({"a":{"b":[1,{"c":1,"C":2}]}})", "repeated_member", "at a.b[1]"},
       {R"({"a":[9007199254740993]})", "inexact_integer", "at a[0]"},
       {R"({"a":{"b":-9007199254740993}})", "inexact_integer", "at a.b"},
-      {R"({"a":18446744073709551616})", "inexact_integer", "at a"},
+      {R"({"a":18446744073709551615})", "inexact_integer", "at a"},
+      {R"({"a":123456789012345678901234567890})", "inexact_integer", "at a"},
       {R"({"a":1e400})", "number_range", "at a"},
       {"{\"a\":\"\xff\"}", "invalid_utf8", "at a"},
   };
@@ -100,7 +101,8 @@ TEST(Json, NamesTheMemberItRefuses) {
     EXPECT_EQ(refused.error().reason, each.reason) << each.text;
     EXPECT_NE(refused.error().detail.find(each.part), std::string::npos) << refused.error().detail;
   }
-  for (const char* text : {"9007199254740992", "-9007199254740992", "1e20", "9007199254740993.0"}) {
+  for (const char* text : {"9007199254740992", "-9007199254740992", "1e20", "9007199254740993.0", "212968195000000000",
+                           "100000000000000000000"}) {
     EXPECT_TRUE(Json::parse(text, limits)) << text;
   }
 }

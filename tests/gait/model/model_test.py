@@ -20,6 +20,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 import intent as intents  # noqa: E402
+import jcs  # noqa: E402
 import policy as policies  # noqa: E402
 import recorded  # noqa: E402
 import rules  # noqa: E402
@@ -63,6 +64,11 @@ def strict_json(text):
         raise Refused from fault
 
 
+def rounded(value):
+    """Whether readers make another number of it."""
+    return isinstance(value, int) and not isinstance(value, bool) and jcs.number(value) != str(value)
+
+
 def everything(value):
     yield value
     if isinstance(value, (dict, list)):
@@ -72,7 +78,7 @@ def everything(value):
 
 def decided(strict, policy, document, now):
     """What the model says of a policy's and an intent's documents; None where it refuses the intent."""
-    if strict and any(isinstance(v, int) and abs(v) > 2**53 for v in everything(document)):
+    if strict and any(rounded(v) for v in everything(document)):
         return None
     try:
         intent = intents.normalised(copy.deepcopy(document), strict)
