@@ -8,6 +8,7 @@
 #include "command/interruption.h"
 #include "common/digest.h"
 #include "signer/channel/holder_setup.h"
+#include "signer/trial/trial_custodians.h"
 
 namespace countersign::command {
 namespace {
@@ -158,6 +159,10 @@ Result<Json> CeremonyRun::stage(std::size_t number, const Step& step) {
   Json body = Json::object({{"key", held.to_json()}});
   const ceremony::Step* making = settings_.intent.making(step.key);
   if (making != nullptr && making->backup) body.set("backup", settings_.rehearsing ? "rehearsal" : "in the transcript");
+  if (making != nullptr) {
+    const Json keys = Json::object({{"token", making->token}, {"keys", Json::Array{held.to_json()}}});
+    RETURN_IF_ERROR(trial::add_signatures(settings_.binding.config.state, signer_, keys, body));
+  }
   ASSIGN_OR_RETURN(const Json staged, ask_signer(number, std::move(body)));
   ASSIGN_OR_RETURN(const Json listed, key_named(half.kid()));
   return Json::object({{"kid", half.kid()}, {"published", true}, {"gate_opens", staged.text("gate_opens")}});

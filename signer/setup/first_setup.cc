@@ -17,7 +17,7 @@
 #include "signer/ledger/sqlite_store.h"
 #include "signer/setup/soft_hsm.h"
 #include "signer/setup/state_directory.h"
-#include "signer/setup/trial_root.h"
+#include "signer/trial/trial_custodians.h"
 #include "signer/supervisor/state_lock.h"
 
 namespace countersign::setup {
@@ -158,10 +158,10 @@ Status sign_key_set(const ledger::Store& store, const config::Config& config, Ut
     return Error{ErrorCode::Refused, "the key set is signed by custodians, and a new key is not in it",
                  "ceremony_needed", "Have the custodians sign it in a ceremony."};
   }
-  ASSIGN_OR_RETURN(const publication::ProposalTerms terms, trial_terms(config.state));
+  ASSIGN_OR_RETURN(const publication::ProposalTerms terms, trial::trial_terms(config.state));
   ASSIGN_OR_RETURN(publication::Proposal proposal,
                    publication::proposed(present ? &*present : nullptr, keys, terms, now));
-  ASSIGN_OR_RETURN(const publication::CustodianFiles files, sign_as_trial(config.state, std::move(proposal)));
+  ASSIGN_OR_RETURN(const publication::CustodianFiles files, trial::sign_as_trial(config.state, std::move(proposal)));
   ASSIGN_OR_RETURN(const publication::Repository next,
                    present ? present->with(files) : publication::Repository::begun(files));
   return next.save(config.state);

@@ -3,7 +3,7 @@
 #include "signer/client/signer_client.h"
 #include "signer/custody/holder_run.h"
 #include "signer/custody/pin_store.h"
-#include "signer/setup/trial_root.h"
+#include "signer/trial/trial_custodians.h"
 
 namespace countersign::setup {
 namespace {
@@ -48,33 +48,6 @@ Result<HeldKey> new_key(const Place& place, const config::RoleConfig& role, keym
   return Error{ErrorCode::Internal, "token " + place.token.name + " made no new key"};
 }
 
-Result<tuf::SignedDocument> document_in(const Json& answer, std::string_view name) {
-  const Json* part = answer.find(name);
-  if (part == nullptr) return Error{ErrorCode::Internal, "the signer's proposal has no " + std::string(name)};
-  return tuf::SignedDocument::of(*part);
-}
-
-// What the signer needs of custodians, where it needs something: signed by those of a trial, who are here. What is to
-// be published is the signer's word, since its state is its alone; a trial's custodians believe it.
-Status add_signatures(const config::Config& config, client::SignerClient& signer, Json& body) {
-  if (config.role(keymgmt::Role::Publication) == nullptr) return ok();
-  const Result<Json> answer = signer.change("/v1/keys/propose", body);
-  if (!answer) return answer.error().reason == "no_repository" ? ok() : Status(answer.error());
-  const Json* trial = answer->find("trial");
-  if (trial == nullptr || !trial->is_bool() || !trial->as_bool()) {
-    return Error{ErrorCode::Refused, "the key set is signed by custodians, who have not signed the new key",
-                 "ceremony_needed", "Stage it in a ceremony: countersign ceremony plan --help"};
-  }
-  ASSIGN_OR_RETURN(tuf::SignedDocument targets, document_in(*answer, "targets"));
-  publication::Proposal proposal{std::nullopt, std::move(targets), std::string(answer->text("keyset"))};
-  if (answer->find("root") != nullptr) {
-    ASSIGN_OR_RETURN(proposal.root, document_in(*answer, "root"));
-  }
-  ASSIGN_OR_RETURN(const publication::CustodianFiles files, sign_as_trial(config.state, std::move(proposal)));
-  body.set("publication", files.to_json());
-  return ok();
-}
-
 }  // namespace
 
 Result<Json> stage_successor(const config::Config& config, const std::string& holder, const std::string& role_name,
@@ -96,7 +69,10 @@ Result<Json> stage_successor(const config::Config& config, const std::string& ho
     keys.push_back(key.to_json());
   }
   Json body = Json::object({{"token", name}, {"keys", std::move(keys)}});
-  RETURN_IF_ERROR(add_signatures(config, signer, body));
+  if (config.role(keymgmt::Role::Publication) != nullptr) {
+    const Json proposed = body;
+    RETURN_IF_ERROR(trial::add_signatures(config.state, signer, proposed, body));
+  }
   ASSIGN_OR_RETURN(const Json answer, signer.change("/v1/keys/stage", body));
   const Json* staged = answer.find("staged");
   if (staged == nullptr || !staged->is_array()) {

@@ -1,4 +1,4 @@
-#include "signer/setup/trial_root.h"
+#include "signer/trial/trial_custodians.h"
 
 #include <filesystem>
 
@@ -7,7 +7,7 @@
 #include "common/secret_source.h"
 #include "keymgmt/custodian_key.h"
 
-namespace countersign::setup {
+namespace countersign::trial {
 namespace {
 
 constexpr int kCustodians = 3;
@@ -69,6 +69,12 @@ Status sign(tuf::SignedDocument& document, const keymgmt::CustodianKey& key) {
   return document.add(key.public_key(), signature);
 }
 
+Result<tuf::SignedDocument> document_in(const Json& answer, std::string_view name) {
+  const Json* part = answer.find(name);
+  if (part == nullptr) return Error{ErrorCode::Internal, "the signer's proposal has no " + std::string(name)};
+  return tuf::SignedDocument::of(*part);
+}
+
 }  // namespace
 
 Result<publication::ProposalTerms> trial_terms(const std::string& state) {
@@ -99,4 +105,22 @@ Result<publication::CustodianFiles> sign_as_trial(const std::string& state, publ
   return files;
 }
 
-}  // namespace countersign::setup
+Status add_signatures(const std::string& state, client::SignerClient& signer, const Json& keys, Json& body) {
+  const Result<Json> answer = signer.change("/v1/keys/propose", keys);
+  if (!answer) return answer.error().reason == "no_repository" ? ok() : Status(answer.error());
+  const Json* trial = answer->find("trial");
+  if (trial == nullptr || !trial->is_bool() || !trial->as_bool()) {
+    return Error{ErrorCode::Refused, "the key set is signed by custodians, who have not signed the new key",
+                 "ceremony_needed", "Stage it in a ceremony: countersign ceremony plan --help"};
+  }
+  ASSIGN_OR_RETURN(tuf::SignedDocument targets, document_in(*answer, "targets"));
+  publication::Proposal proposal{std::nullopt, std::move(targets), std::string(answer->text("keyset"))};
+  if (answer->find("root") != nullptr) {
+    ASSIGN_OR_RETURN(proposal.root, document_in(*answer, "root"));
+  }
+  ASSIGN_OR_RETURN(const publication::CustodianFiles files, sign_as_trial(state, std::move(proposal)));
+  body.set("publication", files.to_json());
+  return ok();
+}
+
+}  // namespace countersign::trial

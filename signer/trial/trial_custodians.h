@@ -5,9 +5,11 @@
 #include <string>
 
 #include "common/result.h"
+#include "common/json.h"
 #include "keymgmt/publication/repository.h"
+#include "signer/client/signer_client.h"
 
-namespace countersign::setup {
+namespace countersign::trial {
 
 // `<state>/trial-custodians/custodian-{1,2,3}.pem` and `passphrase`, 0600; made where they are missing. Fails with
 // Unavailable; with Refused, reason "custodian_missing", where only some of them are there.
@@ -16,4 +18,10 @@ Result<publication::ProposalTerms> trial_terms(const std::string& state);
 // Signed by the first two of them. Fails as CustodianKey::from_file.
 Result<publication::CustodianFiles> sign_as_trial(const std::string& state, publication::Proposal proposal);
 
-}  // namespace countersign::setup
+// Gives `body`, a request that publishes new keys, what the signer needs of custodians: asks it what is to be signed if
+// `keys` (`{"token","keys":[…]}`) are published, and sets the member `publication`. Nothing where the signer publishes no
+// repository. What is to be published is the signer's word, since its state is its alone; a trial's custodians believe
+// it. Fails with Refused, reason "ceremony_needed", where the custodians are people.
+Status add_signatures(const std::string& state, client::SignerClient& signer, const Json& keys, Json& body);
+
+}  // namespace countersign::trial
