@@ -159,7 +159,8 @@ Result<Json> CeremonyRun::stage(std::size_t number, const Step& step) {
   Json body = Json::object({{"key", held.to_json()}});
   const ceremony::Step* making = settings_.intent.making(step.key);
   if (making != nullptr && making->backup) body.set("backup", settings_.rehearsing ? "rehearsal" : "in the transcript");
-  if (making != nullptr) {
+  // A key that is published already was staged before an interruption: the step answers as it did then.
+  if (making != nullptr && !key_named(half.kid())) {
     const Json keys = Json::object({{"token", making->token}, {"keys", Json::Array{held.to_json()}}});
     RETURN_IF_ERROR(trial::add_signatures(settings_.binding.config.state, signer_, keys, body));
   }

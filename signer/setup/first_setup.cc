@@ -17,8 +17,8 @@
 #include "signer/ledger/sqlite_store.h"
 #include "signer/setup/soft_hsm.h"
 #include "signer/setup/state_directory.h"
-#include "signer/trial/trial_custodians.h"
 #include "signer/supervisor/state_lock.h"
+#include "signer/trial/trial_custodians.h"
 
 namespace countersign::setup {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "common/result.h"
 #include "common/json.h"
+#include "common/result.h"
 #include "keymgmt/publication/repository.h"
 #include "signer/client/signer_client.h"
 
@@ -19,9 +19,9 @@ Result<publication::ProposalTerms> trial_terms(const std::string& state);
 Result<publication::CustodianFiles> sign_as_trial(const std::string& state, publication::Proposal proposal);
 
 // Gives `body`, a request that publishes new keys, what the signer needs of custodians: asks it what is to be signed if
-// `keys` (`{"token","keys":[…]}`) are published, and sets the member `publication`. Nothing where the signer publishes no
-// repository. What is to be published is the signer's word, since its state is its alone; a trial's custodians believe
-// it. Fails with Refused, reason "ceremony_needed", where the custodians are people.
+// `keys` (`{"token","keys":[…]}`) are published, and sets the member `publication`. Nothing where the signer publishes
+// no repository. What is to be published is the signer's word, since its state is its alone; a trial's custodians
+// believe it. Fails with Refused, reason "ceremony_needed", where the custodians are people.
 Status add_signatures(const std::string& state, client::SignerClient& signer, const Json& keys, Json& body);
 
 }  // namespace countersign::trial

@@ -101,7 +101,7 @@ def jwcrypto_agrees(published):
 
 
 def minisign_and_signify_read(appliance, published):
-    public = next((published / "release").glob("*.pub"))
+    public = next(path for path in (published / "release").glob("*.pub") if "." not in path.stem)
     message = appliance.folder / "message"
     message.write_text("message")
     # A signature file of another key number: the key is read, and that it is another one is said.

@@ -165,7 +165,8 @@ def mends_what_was_tampered_with(appliance, trust):
     code, answer = sync(appliance, trust, root=False)
     assert code == 0, answer
     assert (published / "jwks.json").read_bytes() == whole[published / "jwks.json"]
-    wait_for(lambda: "publication_tampered" in (appliance.folder / "security.jsonl").read_text(), "the owner is told")
+    told = appliance.folder / "security.jsonl"
+    wait_for(lambda: told.exists() and "publication_tampered" in told.read_text(), "the owner is told")
 
 
 def refuses_expired_trust(appliance, trust, statement):
