@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "command/child_program.h"
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/input_file.h"
@@ -17,6 +16,7 @@
 #include "common/text.h"
 #include "gate/context_evidence.h"
 #include "signer/client/signer_client.h"
+#include "signer/process/child_program.h"
 
 namespace countersign::command {
 namespace {
@@ -82,7 +82,7 @@ Result<int> run(Call&, const Arguments& arguments) {
     return not_run(Error{ErrorCode::Invalid, "--trace, --intent and, after --, the command to run are required"});
   }
   // Before the permit is spent: a misspelt program must not cost an approval.
-  const Result<std::string> program = program_path(argv.front());
+  const Result<std::string> program = process::program_path(argv.front());
   if (!program) return not_run(program.error());
   if (Status permitted = obtain_permit(arguments, &argv); !permitted) return not_run(std::move(permitted).error());
 

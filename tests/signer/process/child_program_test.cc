@@ -1,4 +1,4 @@
-#include "command/child_program.h"
+#include "signer/process/child_program.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -7,7 +7,7 @@
 #include <fstream>
 #include <thread>
 
-namespace countersign::command {
+namespace countersign::process {
 namespace {
 
 TEST(ChildProgram, PassesInputThroughAndGivesOutputAndStatus) {
@@ -106,4 +106,4 @@ TEST(ConfinedProgram, ThatDoesNotExistIsUnavailable) {
 }
 
 }  // namespace
-}  // namespace countersign::command
+}  // namespace countersign::process
