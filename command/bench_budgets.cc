@@ -3,7 +3,6 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "command/child_program.h"
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/input_file.h"
@@ -14,6 +13,7 @@
 #include "common/durable_file.h"
 #include "common/text.h"
 #include "gate/client/gate_connection.h"
+#include "signer/process/child_program.h"
 
 namespace countersign::command {
 namespace {
@@ -130,10 +130,10 @@ class Bench {
   Status prepare();
   Json commands(const CommandClass& each);
   Result<Json> requests(const EndpointClass& each);
-  Result<Finished> run(const Words& words) const {
+  Result<process::Finished> run(const Words& words) const {
     Words argv{program_};
     argv.insert(argv.end(), words.begin(), words.end());
-    return run_confined(argv, "", {environment_, kLongest, std::size_t{1} << 20});
+    return process::run_confined(argv, "", {environment_, kLongest, std::size_t{1} << 20});
   }
 
   Call& call_;
@@ -148,7 +148,7 @@ Status Bench::prepare() {
     RETURN_IF_ERROR(write_output(std::string(each.name) + ".json", intent_of(each).compact()));
   }
   RETURN_IF_ERROR(write_output("delegated.json", delegated_intent().compact()));
-  ASSIGN_OR_RETURN(const Finished minted,
+  ASSIGN_OR_RETURN(const process::Finished minted,
                    run({"delegate", "mint", "--delegator", "alice@company.example", "--delegate", "agent-1", "--scope",
                         "write", "--ttl", "1h", "--out", "delegation.json", "--json"}));
   if (minted.exit_code == 0) return ok();
@@ -163,7 +163,7 @@ Json Bench::commands(const CommandClass& each) {
       if (const std::size_t at = word.find("%n"); at != std::string::npos) word.replace(at, 2, std::to_string(n));
     }
     const Clock::time_point began = Clock::now();
-    const Result<Finished> done = run(words);
+    const Result<process::Finished> done = run(words);
     const double spent = since(began);
     if (done && done->exit_code == each.exit_code) {
       measured.milliseconds.push_back(spent);

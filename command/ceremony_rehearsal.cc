@@ -10,12 +10,12 @@
 #include <filesystem>
 #include <thread>
 
-#include "command/child_program.h"
 #include "command/interruption.h"
 #include "command/ssh_signature.h"
 #include "common/digest.h"
 #include "common/durable_file.h"
 #include "signer/custody/holder_run.h"
+#include "signer/process/child_program.h"
 #include "signer/process/started_process.h"
 
 namespace countersign::command {
@@ -149,8 +149,8 @@ Result<std::unique_ptr<ScratchAppliance>> ScratchAppliance::start(const config::
     RETURN_IF_ERROR(appliance->make_tokens(scratch));
     return appliance;
   }
-  ASSIGN_OR_RETURN(const Finished made,
-                   run_program({programs() + "/countersignd", "init", "--config", configuration}, ""));
+  ASSIGN_OR_RETURN(const process::Finished made,
+                   process::run_program({programs() + "/countersignd", "init", "--config", configuration}, ""));
   if (made.exit_code != 0) {
     return Error{ErrorCode::Unavailable, "the scratch appliance cannot be made: " + made.output, "rehearsal_failed"};
   }
@@ -212,7 +212,8 @@ Status ScratchAppliance::bring_up() {
 Status ScratchAppliance::make_custodians() {
   for (int number = 1; number <= kCustodians; ++number) {
     const std::string key = folder_ + "/" + custodian_name(number);
-    ASSIGN_OR_RETURN(const Finished made, run_program({"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key}, ""));
+    ASSIGN_OR_RETURN(const process::Finished made,
+                     process::run_program({"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key}, ""));
     if (made.exit_code != 0) return Error{ErrorCode::Unavailable, "ssh-keygen makes no key for the rehearsal"};
     ASSIGN_OR_RETURN(const std::string line, read_file(key + ".pub"));
     ceremony::Custodian custodian;

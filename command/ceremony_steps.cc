@@ -4,10 +4,10 @@
 #include <thread>
 
 #include "command/ceremony_run.h"
-#include "command/child_program.h"
 #include "command/interruption.h"
 #include "common/digest.h"
 #include "signer/channel/holder_setup.h"
+#include "signer/process/child_program.h"
 #include "signer/trial/trial_custodians.h"
 
 namespace countersign::command {
@@ -88,9 +88,10 @@ Result<Json> CeremonyRun::establish() {
   const Json request = Json::object({{"intent", settings_.sent_intent},
                                      {"approvals", ceremony::approvals_json(settings_.approvals)},
                                      {"keys", std::move(keys)}});
-  ASSIGN_OR_RETURN(const Finished finished,
-                   run_program({programs_folder() + "/countersignd", "establish", "--config", settings_.configuration},
-                               request.compact()));
+  ASSIGN_OR_RETURN(
+      const process::Finished finished,
+      process::run_program({programs_folder() + "/countersignd", "establish", "--config", settings_.configuration},
+                           request.compact()));
   const Result<Json> answer = Json::parse(finished.output);
   if (!answer || !answer->is_object()) {
     return Error{ErrorCode::Unavailable, "countersignd establish ended with " + std::to_string(finished.exit_code)};

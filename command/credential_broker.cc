@@ -4,10 +4,10 @@
 #include <charconv>
 #include <cstdlib>
 
-#include "command/child_program.h"
 #include "command/comma_list.h"
+#include "common/program_path.h"
 #include "common/text.h"
-#include "gate/client/program_path.h"
+#include "signer/process/child_program.h"
 
 namespace countersign::command {
 namespace {
@@ -157,9 +157,9 @@ Result<gate::CredentialReceipt> CredentialBroker::from_environment(const gate::C
 
 Result<gate::CredentialReceipt> CredentialBroker::from_command(const gate::CredentialRequest& request) const {
   std::vector<std::string> argv = argv_;
-  ASSIGN_OR_RETURN(argv.front(), gate::client::program_path(argv.front()));
-  ASSIGN_OR_RETURN(const Finished finished,
-                   run_confined(argv, request.json().compact(), {environment_, kCommandTime, kMostOutput}));
+  ASSIGN_OR_RETURN(argv.front(), program_path(argv.front()));
+  ASSIGN_OR_RETURN(const process::Finished finished,
+                   process::run_confined(argv, request.json().compact(), {environment_, kCommandTime, kMostOutput}));
   if (finished.exit_code != 0) {
     return Error{ErrorCode::Unavailable, "the broker ended with " + std::to_string(finished.exit_code)};
   }

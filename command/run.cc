@@ -6,18 +6,18 @@
 #include <cerrno>
 #include <cstring>
 
-#include "command/child_program.h"
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/input_file.h"
 #include "command/recorded_intent.h"
 #include "command/signer_address.h"
 #include "command/verifying_keys.h"
+#include "common/program_path.h"
 #include "common/text.h"
 #include "gate/client/permit.h"
-#include "gate/client/program_path.h"
 #include "gate/context_evidence.h"
 #include "signer/client/signer_client.h"
+#include "signer/process/child_program.h"
 
 namespace countersign::command {
 namespace {
@@ -84,7 +84,7 @@ Result<int> run(Call&, const Arguments& arguments) {
     return not_run(Error{ErrorCode::Invalid, "--trace, --intent and, after --, the command to run are required"});
   }
   // Before the permit is spent: a misspelt program must not cost an approval.
-  const Result<std::string> program = gate::client::program_path(argv.front());
+  const Result<std::string> program = program_path(argv.front());
   if (!program) return not_run(program.error());
   if (Status permitted = obtain_permit(arguments, &argv); !permitted) return not_run(std::move(permitted).error());
 

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "command/child_program.h"
+#include "signer/process/child_program.h"
 
 namespace countersign::command {
 namespace {
@@ -47,7 +47,7 @@ Result<ApproverKey> ApproverKey::find(std::string_view chosen) {
   }
   const char* agent = std::getenv("SSH_AUTH_SOCK");
   if (agent == nullptr || *agent == '\0') return ApproverKey("", false);
-  const Result<Finished> listed = run_program({"ssh-add", "-L"}, "");
+  const Result<process::Finished> listed = process::run_program({"ssh-add", "-L"}, "");
   // An agent that is gone, or empty, is no key.
   if (!listed || listed->exit_code != 0) return ApproverKey("", false);
   const std::vector<std::string> keys = lines_of(listed->output);
@@ -69,8 +69,8 @@ ApproverKey::~ApproverKey() {
 
 Result<std::string> ApproverKey::sign(std::string_view message, std::string_view name_space) const {
   ASSIGN_OR_RETURN(
-      const Finished finished,
-      run_program({"ssh-keygen", "-q", "-Y", "sign", "-f", path_, "-n", std::string(name_space)}, message));
+      const process::Finished finished,
+      process::run_program({"ssh-keygen", "-q", "-Y", "sign", "-f", path_, "-n", std::string(name_space)}, message));
   if (finished.exit_code != 0 || !finished.output.starts_with(kArmour)) {
     return Error{ErrorCode::Unavailable, "ssh-keygen did not sign with " + path_, "approver_key_unusable",
                  "check the key file, its passphrase, or that the agent holds it (ssh-add -l)"};

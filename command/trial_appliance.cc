@@ -12,8 +12,8 @@
 #include <filesystem>
 #include <thread>
 
-#include "command/child_program.h"
 #include "command/input_file.h"
+#include "signer/process/child_program.h"
 
 extern char** environ;
 
@@ -68,7 +68,8 @@ Result<std::string> configuration() {
 
 Status run_to_end(const std::vector<std::string>& argv, const std::vector<std::string>& environment) {
   const std::string what = fs::path(argv.front()).filename().string() + " " + (argv.size() > 1 ? argv[1] : "");
-  ASSIGN_OR_RETURN(const Finished done, run_confined(argv, "", {environment, kPatience, std::size_t{1} << 20}));
+  ASSIGN_OR_RETURN(const process::Finished done,
+                   process::run_confined(argv, "", {environment, kPatience, std::size_t{1} << 20}));
   if (done.exit_code == 0) return ok();
   return unavailable(what + " ended with " + std::to_string(done.exit_code) + ": " + done.output.substr(0, 500));
 }

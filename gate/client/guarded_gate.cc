@@ -11,9 +11,9 @@
 #include "common/clock.h"
 #include "common/durable_file.h"
 #include "common/json.h"
+#include "common/program_path.h"
 #include "gate/client/gate_connection.h"
 #include "gate/client/permit.h"
-#include "gate/client/program_path.h"
 #include "gate/context_envelope.h"
 #include "signer/client/signer_client.h"
 
@@ -198,7 +198,7 @@ Outcome Gate::call(const Request& request, const std::function<void()>& tool) {
 Outcome Gate::run(const std::vector<std::string>& argv, const Request& request) {
   if (argv.empty()) return {Answer{.code = "invalid", .message = "there is no command line"}};
   // Before the permit is spent: a misspelt program must not cost an approval.
-  const Result<std::string> program = gate::client::program_path(argv.front());
+  const Result<std::string> program = program_path(argv.front());
   if (!program) return {refusal(program.error())};
   return state_->guarded(request, &argv, [&](Outcome& outcome) {
     pid_t child = 0;

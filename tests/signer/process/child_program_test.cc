@@ -1,5 +1,5 @@
-#include "command/child_program.h"
-#include "gate/client/program_path.h"
+#include "signer/process/child_program.h"
+#include "common/program_path.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -8,7 +8,7 @@
 #include <fstream>
 #include <thread>
 
-namespace countersign::command {
+namespace countersign::process {
 namespace {
 
 TEST(ChildProgram, PassesInputThroughAndGivesOutputAndStatus) {
@@ -42,10 +42,10 @@ TEST(ChildProgram, TellsTheSignalThatEndedIt) {
 }
 
 TEST(ChildProgram, IsFoundAlongPathOnlyWhereItCanRun) {
-  EXPECT_TRUE(gate::client::program_path("sh"));
-  EXPECT_TRUE(gate::client::program_path("/bin/sh"));
+  EXPECT_TRUE(program_path("sh"));
+  EXPECT_TRUE(program_path("/bin/sh"));
   for (const char* absent : {"no-such-program", "/no/such/program", "/etc/passwd", "/etc", ""}) {
-    EXPECT_FALSE(gate::client::program_path(absent)) << absent;
+    EXPECT_FALSE(program_path(absent)) << absent;
   }
 }
 
@@ -107,4 +107,4 @@ TEST(ConfinedProgram, ThatDoesNotExistIsUnavailable) {
 }
 
 }  // namespace
-}  // namespace countersign::command
+}  // namespace countersign::process

@@ -1,4 +1,4 @@
-#include "command/child_program.h"
+#include "signer/process/child_program.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -16,7 +16,7 @@
 
 extern char** environ;
 
-namespace countersign::command {
+namespace countersign::process {
 namespace {
 
 constexpr std::size_t kMostOutput = std::size_t{1} << 20;
@@ -127,7 +127,7 @@ class ConfinedExchange {
   ConfinedExchange(Pipe& in, Pipe& out, Pipe& err, const Confinement& limits)
       : in_(in), out_(out), err_(err), limits_(limits), until_(std::chrono::steady_clock::now() + limits.time) {}
 
-  Status run(std::string_view input, std::string& output) {
+  Status run(std::string_view input, std::string& output, std::string& errors) {
     if (input.empty()) in_.write.close();
     while (out_.read.open() || err_.read.open()) {
       const auto left =
@@ -140,11 +140,9 @@ class ConfinedExchange {
         return unavailable("poll", errno);
       }
       if (waiting[2].revents != 0) feed(input);
-      std::string errors;
       if (waiting[0].revents != 0) collect(out_.read, output);
       if (waiting[1].revents != 0) collect(err_.read, errors);
-      written_ += errors.size();
-      if (written_ + output.size() > limits_.output) {
+      if (errors.size() + output.size() > limits_.output) {
         return Error{ErrorCode::TooLarge, "the program wrote more than " + std::to_string(limits_.output) + " bytes"};
       }
     }
@@ -169,7 +167,6 @@ class ConfinedExchange {
   Pipe& err_;
   const Confinement& limits_;
   std::chrono::steady_clock::time_point until_;
-  std::size_t written_ = 0;
 };
 
 }  // namespace
@@ -204,7 +201,7 @@ Result<Finished> run_confined(const std::vector<std::string>& argv, std::string_
 
   const PipesMayBreak guard;
   Finished finished;
-  const Status exchanged = ConfinedExchange(in, out, err, confinement).run(input, finished.output);
+  const Status exchanged = ConfinedExchange(in, out, err, confinement).run(input, finished.output, finished.errors);
   // Closing its output ends its say, but not always at once its life. The child is looked at without being reaped, so
   // that the group's number is still its own when the group is killed.
   bool in_time = true;
@@ -244,4 +241,4 @@ Result<Finished> run_program(const std::vector<std::string>& argv, std::string_v
   return finished;
 }
 
-}  // namespace countersign::command
+}  // namespace countersign::process

@@ -5,9 +5,9 @@
 
 #include "common/result.h"
 
-namespace countersign::gate::client {
+namespace countersign {
 
 // The file that execvp would start for `name`. Fails with NotFound.
 Result<std::string> program_path(const std::string& name);
 
-}  // namespace countersign::gate::client
+}  // namespace countersign

@@ -1,4 +1,4 @@
-#include "gate/client/program_path.h"
+#include "common/program_path.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <string_view>
 
-namespace countersign::gate::client {
+namespace countersign {
 
 Result<std::string> program_path(const std::string& name) {
   const auto runnable = [](const std::string& path) {
@@ -29,4 +29,4 @@ Result<std::string> program_path(const std::string& name) {
   }
 }
 
-}  // namespace countersign::gate::client
+}  // namespace countersign

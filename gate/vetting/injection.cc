@@ -1,0 +1,197 @@
+#include "gate/vetting/injection.h"
+
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+
+#include "common/json.h"
+#include "gate/vetting/text_scan.h"
+
+namespace countersign::vetting {
+namespace {
+
+struct Phrase {
+  std::string_view rule;
+  std::string_view title;
+  const char* pattern;  // over plain text: lower case, one space between words
+};
+
+// Instructions to a model as they are seen in the wild; wording varies, so each is a shape.
+constexpr Phrase
+    kPhrases[] =
+        {
+            {"ignore-instructions", "asks the model to drop its instructions",
+             R"(\b(?:ignore|disregard|forget|override|bypass|skip|drop) (?:\w+ ){0,4}?(?:previous|prior|above|earlier|preceding|existing|original|system|safety|other|these|those|your|all) (?:\w+ ){0,3}?(?:instruction|instructions|prompt|prompts|rule|rules|direction|directions|guideline|guidelines|message|messages|context|constraints|commands)\b)"},
+            {"new-role", "gives the model another role",
+             R"(\byou are (?:now|no longer|from now on) (?:an? |the )?\w+|\bfrom now on,? (?:you|act|behave|respond)\b|\bpretend (?:to be|that you are|you are)\b|\bact as (?:if you (?:are|were)|an? (?:unrestricted|unfiltered|root|admin\w*|dan|jailbroken))\b)"},
+            {"system-override", "speaks as the system",
+             R"(\bsystem (?:override|prompt|message|instruction|instructions|notice)\s?:|<\s?/?\s?(?:system|sys|assistant|instructions?)\s?>|\[\s?/?\s?(?:inst|system)\s?\]|<\s?\|\s?(?:im start|im end|system|user|assistant|endoftext)|<<\s?sys\s?>>|\bnew (?:system )?instructions?\s?:|\b(?:developer|god|debug|jailbreak|dan) mode (?:enabled|activated|on)\b)"},
+            {"important-tag", "marks text as important for the model",
+             R"(<\s?/?\s?(?:important|critical|secret|hidden|admin)\s?>)"},
+            {"hide-from-user", "asks the model to keep something from its user",
+             R"(\b(?:do not|don'?t|never|without) (?:tell|telling|inform|informing|mention|mentioning|notify|notifying|show|showing|reveal|revealing|alert|alerting|ask|asking|let) (?:\w+ ){0,4}?(?:user|human|operator|person|anyone|them)\b|\b(?:keep|do) (?:this|it) (?:secret|hidden|silently|quietly)\b)"},
+            {"before-tool-use", "makes another action a condition of using a tool",
+             R"(\b(?:before|prior to|when|whenever|after|instead of) (?:you )?(?:using|use|calling|call|invoking|invoke|running|run|read|reading) (?:this|the|any|that|other) (?:tool|tools|function|file|server)\b.{0,80}?\b(?:read|call|send|execute|run|fetch|open|include|pass|must|first)\b)"},
+            {"exfiltration", "asks for data to be sent away",
+             R"(\b(?:send|post|upload|transmit|forward|exfiltrate|leak|email|append|include|pass) (?:\S+ ){0,8}?(?:\S*token\S*|\S*secret\S*|\S*credential\S*|\S*password\S*|api keys?|private keys?|ssh keys?|environment variables?|conversation|chat history|system prompt|contents?) (?:\S+ ){0,10}?(?:to|at|via) (?:https?:|\S+@\S|this (?:url|address|endpoint|server|webhook)|the following)|\b(?:send|post|upload|exfiltrate|leak) (?:\S+ ){1,12}?(?:to|at|via) https?:)"},
+            {"credential-file", "names a file of credentials in prose to be read", R"(\b(?:read|open|cat|load|fetch|fs:read|get|include|attach|copy)\b[^.]{0,60}?(?:~\s?/\s?\.\s?ssh|\bid rsa\b|\bid ed25519\b|\.\s?cursor\s?/|\.\s?aws\s?/|/etc/passwd|/etc/shadow|\.netrc\b|\.pypirc\b|\.git credentials\b|\.kube\s?/))"},
+            {"silent-execution", "asks for a command to be run unseen",
+             R"(\b(?:run|execute|eval|invoke) (?:\w+ ){0,4}?(?:secret|silent|silently|hidden|unrestricted|root|admin) ?(?:mode|shell|command|commands|access)?\b)"},
+};
+
+struct Compiled {
+  const Phrase* phrase;
+  std::unique_ptr<re2::RE2> pattern;
+};
+
+const std::vector<Compiled>& compiled_phrases() {
+  static const std::vector<Compiled> all = [] {
+    std::vector<Compiled> out;
+    for (const Phrase& phrase : kPhrases) out.push_back({&phrase, std::make_unique<re2::RE2>(phrase.pattern)});
+    return out;
+  }();
+  return all;
+}
+
+// Collects each rule once a line.
+class Signals {
+ public:
+  Signals(std::string path, std::vector<Finding>& findings) : path_(std::move(path)), findings_(findings) {}
+
+  void add(std::string_view rule, std::string_view title, std::string detail, int line) {
+    if (!seen_.insert({std::string(rule), line}).second) return;
+    findings_.push_back(
+        {Category::Injection, Severity::High, std::string(rule), std::string(title), std::move(detail), path_, line});
+  }
+
+ private:
+  std::string path_;
+  std::vector<Finding>& findings_;
+  std::set<std::pair<std::string, int>> seen_;
+};
+
+bool is_ascii_text(std::uint32_t c) {
+  return c >= 0x20 && c < 0x7f;
+}
+
+// Joiners belong to emoji and to scripts that need them; beside plain Latin text they hide something.
+bool joins_a_script(const std::vector<CodePoint>& all, std::size_t i) {
+  const std::uint32_t c = all[i].value;
+  if (c != 0x200c && c != 0x200d) return false;
+  const bool before = i > 0 && all[i - 1].value >= 0x0600 && !is_invisible(all[i - 1].value);
+  const bool after = i + 1 < all.size() && all[i + 1].value >= 0x0600 && !is_invisible(all[i + 1].value);
+  return before && after;
+}
+
+// The text that tag characters spell (U+E0020 to U+E007E), ASCII for ASCII.
+std::string spelled_by_tags(const std::vector<CodePoint>& all, std::size_t from, std::size_t to) {
+  std::string out;
+  for (std::size_t i = from; i < to; ++i) {
+    if (all[i].value >= 0xe0020 && all[i].value < 0xe007f) out += static_cast<char>(all[i].value - 0xe0000);
+  }
+  return out;
+}
+
+void look_for_invisible(std::string_view text, Signals& signals) {
+  const std::vector<CodePoint> all = code_points(text);
+  for (std::size_t i = 0; i < all.size();) {
+    const bool at_start = i == 0 && all[i].value == 0xfeff;
+    if (!is_invisible(all[i].value) || at_start || joins_a_script(all, i)) {
+      ++i;
+      continue;
+    }
+    std::size_t end = i;
+    bool tags = false;
+    bool directions = false;
+    for (; end < all.size() && is_invisible(all[end].value); ++end) {
+      const std::uint32_t c = all[end].value;
+      tags = tags || (c >= 0xe0020 && c < 0xe007f);
+      directions = directions || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+    }
+    const int line = line_at(text, all[i].offset);
+    // A flag of a region is an emoji followed by a few tags (Unicode UTS #51, "Emoji Tag Sequences").
+    const bool flag = tags && i > 0 && all[i - 1].value == 0x1f3f4 && end - i <= 7;
+    if (tags && !flag) {
+      signals.add("tag-characters", "hides text in tag characters",
+                  "it spells \"" + spelled_by_tags(all, i, end) + "\"", line);
+    } else if (directions) {
+      signals.add("bidirectional-control", "reorders what a reader sees", "bidirectional control characters", line);
+    } else if (!flag && all[i].value != 0x00ad &&
+               ((i > 0 && is_ascii_text(all[i - 1].value)) || (end < all.size() && is_ascii_text(all[end].value)) ||
+                end - i > 2)) {
+      signals.add("invisible-characters", "has characters nobody sees",
+                  std::to_string(end - i) + " invisible characters in a row", line);
+    }
+    i = end;
+  }
+}
+
+void look_for_phrases(std::string_view text, Signals& signals) {
+  const Plain folded = plain(text);
+  for (const Compiled& each : compiled_phrases()) {
+    re2::StringPiece rest(folded.text);
+    re2::StringPiece match;
+    while (!rest.empty() && each.pattern->Match(rest, 0, rest.size(), re2::RE2::UNANCHORED, &match, 1)) {
+      if (match.empty()) break;
+      const auto at = static_cast<std::size_t>(match.data() - folded.text.data());
+      signals.add(each.phrase->rule, each.phrase->title, "\"" + std::string(match.substr(0, 120)) + "\"",
+                  line_at(text, folded.offsets[at]));
+      rest = re2::StringPiece(
+          match.data() + match.size(),
+          static_cast<std::size_t>(folded.text.data() + folded.text.size() - match.data()) - match.size());
+    }
+  }
+}
+
+// Each string of a JSON document, names included, with its escapes resolved.
+void strings_of(const Json& json, std::vector<std::string>& out) {
+  if (json.is_string()) out.push_back(json.as_string());
+  if (json.is_array()) {
+    for (const Json& each : json.as_array()) strings_of(each, out);
+  }
+  if (json.is_object()) {
+    for (const auto& [name, value] : json.as_object()) {
+      out.push_back(name);
+      strings_of(value, out);
+    }
+  }
+}
+
+}  // namespace
+
+void find_injection_in(std::string_view text, const std::string& path, std::vector<Finding>& findings) {
+  Signals signals(path, findings);
+  look_for_invisible(text, signals);
+  look_for_phrases(text, signals);
+}
+
+void find_injection(const FileView& file, std::vector<Finding>& findings) {
+  if (!file.text) return;
+  const std::string& text = *file.text;
+  std::vector<Finding> found;
+  find_injection_in(text, file.path, found);
+  // The same again with escapes resolved, without what was seen already; lines are those of the text as written where
+  // resolving did not move them.
+  const std::string resolved = unescaped(text);
+  std::vector<Finding> more;
+  if (resolved != text) find_injection_in(resolved, file.path, more);
+  const auto json = Json::parse(text, {.bytes = text.size() + 1});
+  std::vector<std::string> strings;
+  if (json && (json->is_object() || json->is_array())) strings_of(*json, strings);
+  for (const std::string& each : strings) {
+    // A line of its own was looked at above; what spans the escapes of one string was not.
+    if (each.find('\n') == std::string::npos) continue;
+    find_injection_in(each, file.path, more);
+  }
+  for (Finding& finding : more) {
+    const bool known = std::any_of(found.begin(), found.end(), [&](const Finding& each) {
+      return each.rule == finding.rule && (each.line == finding.line || each.detail == finding.detail);
+    });
+    if (!known) found.push_back(std::move(finding));
+  }
+  for (Finding& finding : found) findings.push_back(std::move(finding));
+}
+
+}  // namespace countersign::vetting

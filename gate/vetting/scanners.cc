@@ -1,0 +1,154 @@
+#include "gate/vetting/scanners.h"
+
+#include <algorithm>
+
+#include "gate/vetting/scanner_answers.h"
+
+namespace countersign::vetting {
+namespace {
+
+using Words = std::string_view;
+
+// The hardened flags: a scanner's own configuration never comes from the tree it scans, and marks in the tree silence
+// nothing.
+constexpr Words kGitleaks[] = {"dir",
+                               "TREE",
+                               "-c",
+                               "DATA",
+                               "--ignore-gitleaks-allow",
+                               "--gitleaks-ignore-path",
+                               "EMPTY",
+                               "--report-format",
+                               "json",
+                               "--report-path",
+                               "OUT",
+                               "--redact",
+                               "--no-banner",
+                               "--no-color",
+                               "--exit-code",
+                               "3"};
+constexpr Words kOsv[] = {"scan",     "source",    "--offline", "--all-packages", "--no-ignore",
+                          "--config", "/dev/null", "--format",  "json",           "--output",
+                          "OUT",      "-r",        "TREE"};
+constexpr Words kOsvEnvironment[] = {"OSV_SCANNER_LOCAL_DB_CACHE_DIRECTORY=DATA"};
+constexpr Words kClamscan[] = {"-r",
+                               "--no-summary",
+                               "--stdout",
+                               "--max-filesize=256M",
+                               "--max-scansize=1024M",
+                               "--alert-exceeds-max=yes",
+                               "--alert-encrypted=yes",
+                               "-d",
+                               "DATA",
+                               "TREE"};
+constexpr Words kSemgrep[] = {"scan",
+                              "--config",
+                              "DATA",
+                              "--json",
+                              "--metrics=off",
+                              "--disable-version-check",
+                              "--quiet",
+                              "--error",
+                              "--disable-nosem",
+                              "--no-git-ignore",
+                              "--x-ignore-semgrepignore-files",
+                              "--output",
+                              "OUT",
+                              "TREE"};
+constexpr Words kBandit[] = {"-r", "TREE", "-f", "json", "-o", "OUT", "-q", "--ignore-nosec", "-c", "/dev/null"};
+constexpr Words kNpmAudit[] = {"audit",
+                               "--json",
+                               "--package-lock-only",
+                               "--ignore-scripts",
+                               "--loglevel=http",
+                               "--userconfig=/dev/null",
+                               "--globalconfig=/dev/null",
+                               "--prefix",
+                               "TREE"};
+constexpr Words kPipAudit[] = {
+    "-r", "TREE/requirements.txt", "--format", "json", "--no-deps", "--disable-pip", "--progress-spinner", "off", "-o",
+    "OUT"};
+constexpr Words kTrivy[] = {"fs",
+                            "--cache-dir",
+                            "EMPTY",
+                            "--offline-scan",
+                            "--skip-db-update",
+                            "--skip-java-db-update",
+                            "--skip-check-update",
+                            "--quiet",
+                            "--ignorefile",
+                            "/dev/null",
+                            "--config",
+                            "/dev/null",
+                            "--scanners",
+                            "secret,misconfig",
+                            "--format",
+                            "json",
+                            "--output",
+                            "OUT",
+                            "--exit-code",
+                            "5",
+                            "TREE"};
+constexpr Words kLlmGuard[] = {"TREE"};
+constexpr Words kNone[] = {""};
+constexpr std::span<const Words> kNothing = std::span<const Words>(kNone).subspan(1);
+
+constexpr Words kPython[] = {".py"};
+constexpr Words kNpmLock[] = {"package-lock.json"};
+constexpr Words kRequirements[] = {"requirements.txt"};
+constexpr Words kLocks[] = {
+    "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "requirements.txt",
+    "Pipfile.lock",      "poetry.lock",         "uv.lock",   "pdm.lock",       "go.mod",
+    "Cargo.lock"};
+
+constexpr ScannerRow built_in(std::string_view name) {
+  return {name, "", kNothing, false, false, kNothing, kNothing, nullptr};
+}
+
+constexpr ScannerRow kRows[] = {
+    built_in("dependencies"),
+    built_in("advisories"),
+    built_in("secrets"),
+    built_in("prompt_injection"),
+    built_in("signatures"),
+    built_in("install_hooks"),
+    built_in("archives"),
+    built_in("links"),
+    {"gitleaks", "gitleaks", kGitleaks, true, true, kNothing, kNothing, read_gitleaks},
+    {"osv_scanner", "osv-scanner", kOsv, true, true, kOsvEnvironment, kLocks, read_osv_scanner},
+    {"clamscan", "clamscan", kClamscan, false, true, kNothing, kNothing, read_clamscan},
+    {"clamd", "", kNothing, false, true, kNothing, kNothing, nullptr},  // asked over its socket (clamd.h)
+    {"semgrep", "semgrep", kSemgrep, true, true, kNothing, kNothing, read_semgrep},
+    {"bandit", "bandit", kBandit, true, false, kNothing, kPython, read_bandit},
+    {"npm_audit", "npm", kNpmAudit, false, false, kNothing, kNpmLock, read_npm_audit},
+    {"pip_audit", "pip-audit", kPipAudit, true, false, kNothing, kRequirements, read_pip_audit},
+    {"trivy", "trivy", kTrivy, true, false, kNothing, kNothing, read_trivy},
+    {"llm_guard", "", kLlmGuard, false, false, kNothing, kNothing,
+     read_llm_guard},  // only where settings name a command
+};
+
+}  // namespace
+
+std::span<const ScannerRow> scanner_rows() {
+  return kRows;
+}
+
+const ScannerRow* scanner_row(std::string_view name) {
+  const auto found =
+      std::find_if(std::begin(kRows), std::end(kRows), [&](const ScannerRow& row) { return row.name == name; });
+  return found == std::end(kRows) ? nullptr : found;
+}
+
+bool is_scanner(std::string_view name) {
+  return scanner_row(name) != nullptr;
+}
+
+bool applies(const ScannerRow& row, const Tree& tree) {
+  if (row.needs.empty()) return true;
+  return std::any_of(tree.entries.begin(), tree.entries.end(), [&](const TreeEntry& entry) {
+    return std::any_of(row.needs.begin(), row.needs.end(),
+                       [&](std::string_view ending) { return entry.path.ends_with(ending); });
+  });
+}
+
+}  // namespace countersign::vetting
