@@ -251,7 +251,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadBody{"mistyped_algorithm", with("algorithm", 1), 400, "invalid"},
         BadBody{"unavailable_algorithm", with("algorithm", "p256"), 404, "algorithm_unavailable"},
         BadBody{"deep", std::string(100, '[') + std::string(100, ']'), 400, "invalid"},
-        BadBody{"bad_utf8", "{\"type\":\"\xff\"}", 400, "invalid"},
+        BadBody{"bad_utf8", "{\"type\":\"\xff\"}", 400, "invalid_utf8"},
         BadBody{"proof_for_a_trace", with("proof", Json::object({})), 400, "invalid"},
         BadBody{"redeem_without_allow", with("redeem", Json::Array{Json::object({})}), 400, "redeem_without_allow"},
         BadBody{"key_with_spaces", with("idempotency_key", "a b"), 400, "invalid"}),
