@@ -5,7 +5,7 @@
 namespace countersign::supervisor {
 namespace {
 
-constexpr const char* kDeadline = "limits: {start_deadline: 3s}\n";
+constexpr const char* kDeadline = "limits: {start_deadline: 6s}\n";
 
 std::uintmax_t token_object_size(const std::string& tokens) {
   for (const auto& token : std::filesystem::directory_iterator(tokens)) {
