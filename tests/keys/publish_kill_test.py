@@ -74,7 +74,7 @@ def check(appliance, trust):
     assert {key["kid"] for key in keys} <= synced, "the signer publishes a key that no verifier can know"
     active = [key["kid"] for key in keys if key["state"] == "active"]
     assert len(active) == 1, keys
-    answer = appliance.signer().sign(trace_request(os.urandom(32).hex()))
+    answer = appliance.sign_after_kill(trace_request(os.urandom(32).hex()))
     assert answer["kid"] == active[0]
     path = appliance.folder / "trace.json"
     path.write_text(json.dumps(answer["statement"]))

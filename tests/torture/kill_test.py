@@ -97,7 +97,7 @@ def main():
         load.stop()
         redeemer.stop()
     # One more signature of each kind proves that no token was lost.
-    appliance.signer().sign(trace_request(os.urandom(32).hex()))
+    appliance.sign_after_kill(trace_request(os.urandom(32).hex()))
     status = appliance.stop()
     print(f"killed {killed}; acknowledged {len(load.acknowledged)}; refusals {load.refusals}; broken connections {load.broken}; "
           f"redemption rounds {redeemer.rounds}")
