@@ -1,5 +1,7 @@
 #include "signer/config/config.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -96,7 +98,6 @@ void read_small_sections(Reading& reading, YamlFields& document) {
   }
   findings.keep(confinement_fields.finish());
 
-  for (const Finding& each : not_acted_on(config)) findings.warning(each.path, each.message, each.hint);
   if (config.trial) {
     findings.warning("trial", "is true: one user may request and approve; never in production");
   }
@@ -140,6 +141,7 @@ void read_document(Reading& reading, const YamlNode& document) {
   reading.config.trial = reading.findings.keep(fields.boolean("trial", false));
   read_sockets(reading, fields);
   read_tokens(reading, fields);
+  read_users(reading, fields);
   read_roles(reading, fields);
   read_peers(reading, fields);
   read_approvers(reading, fields);
@@ -168,6 +170,10 @@ std::vector<Finding> check(const std::string& path) {
   const Result<std::string> text = read_configuration_file(path);
   if (!text) return {Finding{true, "", text.error().detail, ""}};
   return read_text(*text, path).findings;
+}
+
+uid_t Config::front_uid() const {
+  return front_user ? front_user->uid : geteuid();
 }
 
 const TokenConfig* Config::token(std::string_view name) const {

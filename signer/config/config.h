@@ -14,6 +14,7 @@
 #include "common/json.h"
 #include "common/result.h"
 #include "keymgmt/role.h"
+#include "signer/process/process_user.h"
 
 namespace countersign::config {
 
@@ -36,7 +37,8 @@ struct TokenConfig {
   Confinement confinement = Confinement::File;  // what the module needs to reach
   int concurrent = 0;                           // most operations at once; 0: one per holder
   enum class Trust { Claimed, Binding };
-  Trust trust = Trust::Binding;  // what the profile of its module must have been found to deserve
+  std::optional<process::ProcessUser> user;  // of its holders; where one process has a user of its own, all have
+  Trust trust = Trust::Binding;              // what the profile of its module must have been found to deserve
 };
 std::string_view name_of(TokenConfig::Trust trust);  // "claimed", "binding"
 
@@ -130,6 +132,7 @@ struct Config {
   std::string state;  // directory, 0700
   std::string sign_socket, admin_socket, public_socket;
   std::uint32_t socket_mode = 0660;
+  std::optional<process::ProcessUser> front_user, notifier_user;  // none: all processes run as who starts them
   std::vector<TokenConfig> tokens;
   std::vector<RoleConfig> roles;
   std::vector<PeerConfig> peers;
@@ -150,6 +153,9 @@ struct Config {
   bool trial = false;                 // one uid may hold both sign:trace and sign:approval; `status` says so
   bool confinement_mandatory = true;  // refuse to start where a measure is missing
 
+  bool has_users() const { return front_user.has_value(); }  // then every process has one
+  // Who owns the state directory and all that the front writes.
+  uid_t front_uid() const;
   const TokenConfig* token(std::string_view name) const;
   // Where `countersignd probe` leaves what it measured of the token's module.
   std::string profile_file(std::string_view token) const { return state + "/profiles/" + std::string(token) + ".json"; }
@@ -167,10 +173,6 @@ struct Finding {
   std::string text() const { return path.empty() ? message : path + " " + message; }
   Json to_json() const;
 };
-
-// A warning for each option that is set but that this version does nothing about; `status` tells them as `config check`
-// does.
-std::vector<Finding> not_acted_on(const Config& config);
 
 // Reads and checks a file. Relative paths in it are relative to its folder. Fails with Invalid on the first error.
 Result<Config> load(const std::string& path);

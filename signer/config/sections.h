@@ -46,6 +46,8 @@ struct Reading {
 std::string at_line(const YamlNode& node);  // " (line 12)"
 
 // Each takes the members of its section out of the document's fields.
+std::optional<process::ProcessUser> read_user(Reading& reading, YamlFields& fields, std::string_view member);
+void read_users(Reading& reading, YamlFields& document);  // after read_tokens
 void read_tokens(Reading& reading, YamlFields& document);
 void read_roles(Reading& reading, YamlFields& document);
 void read_peers(Reading& reading, YamlFields& document);

@@ -36,9 +36,11 @@ bool plain_name(std::string_view name) {
 }
 
 // Who can replace the module can take the key's place: it and its folder belong to root or us and nobody else writes.
-void check_module(Reading& reading, const std::string& path, const std::string& module) {
+void check_module(Reading& reading, const std::string& path, const TokenConfig& token) {
   Findings& findings = reading.findings;
+  const std::string& module = token.module;
   if (module.front() != '/') return findings.error(path, "must be an absolute path");
+  const uid_t loader = token.user ? token.user->uid : geteuid();
   const std::array<std::string, 2> places = {module, std::filesystem::path(module).parent_path().string()};
   for (const std::string& place : places) {
     struct stat facts {};
@@ -46,7 +48,7 @@ void check_module(Reading& reading, const std::string& path, const std::string& 
       return findings.error(path, "names " + place + ", which is not there",
                             "apt install softhsm2, or the vendor's module");
     }
-    if (facts.st_uid != 0 && facts.st_uid != geteuid()) {
+    if (facts.st_uid != 0 && facts.st_uid != loader) {
       findings.error(path, "names " + place + ", which belongs neither to root nor to the user that loads it");
     }
     if ((facts.st_mode & 022) != 0) {
@@ -114,7 +116,8 @@ TokenConfig read_token(Reading& reading, const std::string& name, const YamlNode
   YamlFields fields(node, "tokens." + name);
   if (!plain_name(name)) findings.error("tokens." + name, "must be a short name of letters, digits, '-', '_' and '.'");
   token.module = findings.keep(fields.required_text("module"));
-  if (!token.module.empty()) check_module(reading, fields.path_of("module"), token.module);
+  token.user = read_user(reading, fields, "user");
+  if (!token.module.empty()) check_module(reading, fields.path_of("module"), token);
   token.label = findings.keep(fields.text("label", ""));
   token.serial = findings.keep(fields.text("serial", ""));
   if (token.label.empty() && token.serial.empty()) {

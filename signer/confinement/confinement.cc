@@ -5,8 +5,10 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include "signer/confinement/landlock.h"
 #include "signer/confinement/profile.h"
@@ -50,6 +52,31 @@ Measure no_ptracer() {
 Measure no_new_privs() {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return {"no_new_privs", State::Unavailable, reason("prctl")};
   return {"no_new_privs", State::InForce, ""};
+}
+
+constexpr capng_type_t kEverySet = static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET);
+constexpr unsigned kToStartAsUsers[] = {CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_DAC_READ_SEARCH};
+
+// Nothing but those four in any set.
+bool keeps_no_more() {
+  for (unsigned capability = 0; capability <= CAP_LAST_CAP; ++capability) {
+    const bool kept =
+        std::find(std::begin(kToStartAsUsers), std::end(kToStartAsUsers), capability) != std::end(kToStartAsUsers);
+    if ((capng_have_capability(CAPNG_PERMITTED, capability) != 0) != kept) return false;
+    if (capng_have_capability(CAPNG_BOUNDING_SET, capability) != 0 && !kept) return false;
+  }
+  return true;
+}
+
+Measure few_capabilities() {
+  capng_clear(CAPNG_SELECT_ALL);
+  for (const unsigned capability : kToStartAsUsers) capng_update(CAPNG_ADD, kEverySet, capability);
+  const bool applied = capng_apply(CAPNG_SELECT_BOUNDS) == 0 && capng_apply(CAPNG_SELECT_CAPS) == 0 &&
+                       prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0;
+  if (!applied || capng_get_caps_process() != 0 || !keeps_no_more()) {
+    return {"no_capabilities", State::Unavailable, "it could not keep setuid, setgid, kill and dac_read_search alone"};
+  }
+  return {"no_capabilities", State::InForce, "but setuid, setgid, kill and dac_read_search, to start the others"};
 }
 
 // Empties every set. The bounding set goes first and needs CAP_SETPCAP; without any capability and with no_new_privs
@@ -123,7 +150,7 @@ Result<Report> confine(const Needs& needs) {
   report.add(not_dumpable());
   report.add(no_ptracer());
   report.add(memory_locked(profile));  // before the capabilities go: raising the limit needs one
-  report.add(no_capabilities());
+  report.add(needs.starts_as_users ? few_capabilities() : no_capabilities());
   report.add(no_new_privs());  // Landlock and seccomp demand it of a process without capabilities
   if (kSanitized) {
     report.add({"landlock", State::Off, kWhyOff});

@@ -30,6 +30,9 @@ struct Needs {
   std::vector<std::string> read_only;
   std::vector<std::string> read_write;
   std::vector<std::string> execute;  // the notifier's commands (with what they read under read_only)
+  // Keeps what starting a process as another user, ending it and looking at the front's marks take: the capabilities
+  // SETUID, SETGID, KILL and DAC_READ_SEARCH.
+  bool starts_as_users = false;
   // Refuse to go on where a mandatory measure is not in force. Landlock and memory locking are never mandatory: kernels
   // and limits of Debian 12 may lack them.
   bool mandatory = true;

@@ -12,6 +12,7 @@
 #include <filesystem>
 
 #include "common/durable_file.h"
+#include "signer/config/state_directory.h"
 #include "signer/process/started_process.h"
 
 namespace countersign::custody {
@@ -75,6 +76,7 @@ Result<Json> run_holder(const std::string& holder, const std::string& command, c
     // 3 and 4 are the channels of a serving holder; here they are only kept occupied.
     program.descriptors = {STDERR_FILENO, STDERR_FILENO, pin >= 0 ? pin : STDERR_FILENO};
     if (so_pin >= 0) program.descriptors.push_back(so_pin);
+    program.user = token.user;
     program.parent_death_signal = SIGTERM;
     pid = process::start(program);
   }
@@ -127,12 +129,7 @@ Result<Json> measure_module(const std::string& holder, const config::Config& con
   if (profile == nullptr || !profile->is_object()) {
     return Error{ErrorCode::Internal, "the measurement of token " + token.name + " gave no profile"};
   }
-  // A module may be measured before there is a state directory; nobody else may enter it.
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(config.state).parent_path(), error);
-  if (mkdir(config.state.c_str(), 0700) != 0 && errno != EEXIST) {
-    return Error{ErrorCode::Unavailable, "cannot make " + config.state};
-  }
+  RETURN_IF_ERROR(config::make_state(config));  // a module may be measured before there is one
   RETURN_IF_ERROR(write_durable(config.profile_file(token.name), profile->compact() + "\n", 0644));
   return *profile;
 }

@@ -107,7 +107,6 @@ std::vector<Finding> warnings(const Services& services, const std::vector<Holder
   for (const Weakness& each : weaknesses) {
     found.push_back({"separation: " + each.name + ": " + each.reason, each.fix});
   }
-  for (const config::Finding& each : config::not_acted_on(services.config)) found.push_back({each.text(), each.hint});
   for (const KeyFinding& each : key_findings(services.config, services.keys.set(), services.clock.now())) {
     found.push_back({each.what, each.fix});
   }

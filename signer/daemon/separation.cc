@@ -1,6 +1,8 @@
 #include "signer/daemon/separation.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "common/joined.h"
 
@@ -19,9 +21,41 @@ void add_shared_token(const config::Config& config, const std::string& token, st
                    "Give each role a token of its own."});
 }
 
-bool runs_as_another(const HolderState& holder, std::uint32_t front_uid) {
-  const Json* uid = holder.ready.find("uid");
-  return uid != nullptr && uid->is_integer() && uid->as_integer() != std::int64_t{front_uid};
+// Who runs what: the processes of each uid, a token's holders under the token's name.
+std::map<std::uint32_t, std::set<std::string>> processes_by_uid(const config::Config& config,
+                                                                const std::vector<HolderState>& holders,
+                                                                std::uint32_t front_uid) {
+  std::map<std::uint32_t, std::set<std::string>> found;
+  found[front_uid].insert("the front");
+  if (config.notifier_user) found[config.notifier_user->uid].insert("the notifier");
+  for (const HolderState& holder : holders) {
+    const Json* uid = holder.ready.find("uid");
+    const bool known = uid != nullptr && uid->is_integer();
+    const config::RoleConfig* role = config.role(holder.name.role);
+    found[known ? static_cast<std::uint32_t>(uid->as_integer()) : front_uid].insert(
+        "token " + (role == nullptr ? std::string(keymgmt::name_of(holder.name.role)) : role->token));
+  }
+  return found;
+}
+
+constexpr const char* kGiveUsers =
+    "Give each process a user of its own: users.front, users.notifier, tokens.NAME.user (docs/operations.md).";
+
+void add_shared_users(const std::map<std::uint32_t, std::set<std::string>>& processes, std::vector<Weakness>& found) {
+  if (processes.size() == 1) {
+    found.push_back({"one uid",
+                     "the front and every holder run as uid " + std::to_string(processes.begin()->first) +
+                         ": file permissions keep none of them from another's PIN and token",
+                     kGiveUsers});
+    return;
+  }
+  for (const auto& [uid, names] : processes) {
+    if (names.size() < 2) continue;
+    found.push_back({"shared uid",
+                     joined(std::vector<std::string>(names.begin(), names.end()), ", ") + " run as uid " +
+                         std::to_string(uid) + ": file permissions keep none of them from another's files",
+                     kGiveUsers});
+  }
 }
 
 }  // namespace
@@ -30,15 +64,7 @@ std::vector<Weakness> weaknesses(const config::Config& config, const std::vector
                                  std::uint32_t front_uid) {
   std::vector<Weakness> found;
   for (const config::TokenConfig& token : config.tokens) add_shared_token(config, token.name, found);
-  const bool other_user = std::any_of(holders.begin(), holders.end(), [front_uid](const HolderState& each) {
-    return runs_as_another(each, front_uid);
-  });
-  if (!other_user) {
-    found.push_back({"one uid",
-                     "the front and every holder run as uid " + std::to_string(front_uid) +
-                         ": file permissions keep none of them from another's PIN and token",
-                     "This version starts every process as its own user; let that be a user that nothing else uses."});
-  }
+  add_shared_users(processes_by_uid(config, holders, front_uid), found);
   return found;
 }
 

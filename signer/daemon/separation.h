@@ -10,7 +10,8 @@
 namespace countersign::daemon {
 
 struct Weakness {
-  std::string name;  // "reduced": roles share a token; "one uid": all processes run as one user
+  // "reduced": roles share a token; "one uid": all processes run as one user; "shared uid": some of them do.
+  std::string name;
   std::string reason;
   std::string fix;
 };
@@ -19,7 +20,7 @@ struct Weakness {
 std::vector<Weakness> weaknesses(const config::Config& config, const std::vector<HolderState>& holders,
                                  std::uint32_t front_uid);
 
-// "full", or the names: "one uid", "reduced", "reduced, one uid".
+// "full", or the names: "one uid", "reduced", "reduced, one uid", "shared uid".
 std::string separation(const std::vector<Weakness>& weaknesses);
 
 }  // namespace countersign::daemon

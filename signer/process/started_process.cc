@@ -18,10 +18,19 @@ namespace {
 constexpr int kFirst = 3;
 constexpr int kNotFound = 127;
 
+// By system call: glibc's functions of these names take locks, to change all threads of a process.
+bool become_user(const ProcessUser& user) {
+  return syscall(SYS_setgroups, user.groups.size(), user.groups.data()) == 0 &&
+         syscall(SYS_setresgid, user.gid, user.gid, user.gid) == 0 &&
+         syscall(SYS_setresuid, user.uid, user.uid, user.uid) == 0;
+}
+
 // Everything the child does between fork and exec is async-signal-safe.
 [[noreturn]] void become(const Program& program, char* const* argv, char* const* environment, pid_t parent,
                          std::vector<int>& moved) {
   setsid();
+  if (program.user && !become_user(*program.user)) _exit(kNotFound);
+  // After the change of user, which takes the signal back (prctl(2)).
   if (program.parent_death_signal != 0) prctl(PR_SET_PDEATHSIG, program.parent_death_signal);
   if (getppid() != parent) _exit(kNotFound);  // it died before the line above
   const int input = program.input >= 0 ? program.input : open("/dev/null", O_RDONLY | O_CLOEXEC);

@@ -4,12 +4,14 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "common/result.h"
+#include "signer/process/process_user.h"
 
 namespace countersign::process {
 
@@ -32,6 +34,8 @@ struct Program {
   int error = -1;                        // standard error; -1: ours
   // Sent by the kernel when the thread that started it ends (prctl(2), PR_SET_PDEATHSIG); 0: none.
   int parent_death_signal = 0;
+  // Whom it runs as; ours where none is given. Needs CAP_SETUID and CAP_SETGID; one that cannot change ends with 127.
+  std::optional<ProcessUser> user;
 };
 
 // The child runs in a session of its own, so that Ctrl-C on a terminal reaches its parent alone. Fails with

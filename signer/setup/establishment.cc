@@ -7,7 +7,9 @@
 #include "signer/ceremonies/ceremony_book.h"
 #include "signer/channel/holder_setup.h"
 #include "signer/config/rotation_times.h"
+#include "signer/config/state_directory.h"
 #include "signer/ledger/sqlite_store.h"
+#include "signer/setup/ownership.h"
 #include "signer/setup/state_directory.h"
 #include "signer/supervisor/state_lock.h"
 
@@ -131,8 +133,8 @@ Status record(ledger::Store& store, const Request& request, const std::string& s
 Result<Json> establish(const config::Config& config, const Json& json, const Clock& clock) {
   ASSIGN_OR_RETURN(const Request request, read_request(json));
   const UtcTime now = clock.now().whole_seconds();
-  RETURN_IF_ERROR(make_state(config.state));
-  ASSIGN_OR_RETURN(const supervisor::StateLock lock, supervisor::StateLock::take(config.state));
+  RETURN_IF_ERROR(config::make_state(config));
+  ASSIGN_OR_RETURN(const supervisor::StateLock lock, supervisor::StateLock::take(config.state, config.front_uid()));
   const std::string path = config.state + "/ledger.db";
   const UnfinishedMark unfinished(config.state);
   std::unique_ptr<ledger::SqliteStore> store;
@@ -162,6 +164,7 @@ Result<Json> establish(const config::Config& config, const Json& json, const Clo
   }
   RETURN_IF_ERROR(publish(*store, config, now));
   RETURN_IF_ERROR(unfinished.remove());
+  RETURN_IF_ERROR(give_to_users(config));
   Json::Array kids;
   for (const channel::HeldKey& key : request.keys) kids.emplace_back(key.key.kid());
   return Json::object({{"ok", true}, {"plan_sha256", request.intent.digest.hex()}, {"keys", std::move(kids)}});

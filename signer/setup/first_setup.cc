@@ -12,9 +12,11 @@
 #include "keymgmt/publication/repository.h"
 #include "keymgmt/rotation.h"
 #include "signer/config/rotation_times.h"
+#include "signer/config/state_directory.h"
 #include "signer/custody/holder_run.h"
 #include "signer/custody/pin_store.h"
 #include "signer/ledger/sqlite_store.h"
+#include "signer/setup/ownership.h"
 #include "signer/setup/soft_hsm.h"
 #include "signer/setup/state_directory.h"
 #include "signer/supervisor/state_lock.h"
@@ -195,8 +197,8 @@ Json report(const config::Config& config, const std::string& ledger, bool create
 
 Result<Json> set_up(const config::Config& config, const std::string& holder, const Clock& clock) {
   RETURN_IF_ERROR(refuse_other_modules(config));
-  RETURN_IF_ERROR(make_state(config.state));
-  ASSIGN_OR_RETURN(const supervisor::StateLock lock, supervisor::StateLock::take(config.state));
+  RETURN_IF_ERROR(config::make_state(config));
+  ASSIGN_OR_RETURN(const supervisor::StateLock lock, supervisor::StateLock::take(config.state, config.front_uid()));
   const std::string path = config.state + "/ledger.db";
   const UnfinishedMark unfinished(config.state);
   const bool fresh = !is_there(path);
@@ -229,6 +231,7 @@ Result<Json> set_up(const config::Config& config, const std::string& holder, con
   RETURN_IF_ERROR(store->put_keys(due, now));
   ASSIGN_OR_RETURN(const keymgmt::KeySet keys, publish(*store, config, now));
   RETURN_IF_ERROR(unfinished.remove());
+  RETURN_IF_ERROR(give_to_users(config));
   return report(config, path, fresh, answers, keys);
 }
 

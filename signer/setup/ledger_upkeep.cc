@@ -126,7 +126,8 @@ Status read_published(const std::string& directory, ledger::RestorePlan& plan) {
 
 Result<Json> restore(const LedgerTask& task, const Place& place, const Clock& clock) {
   // While this is held no appliance starts on the state directory.
-  ASSIGN_OR_RETURN(const supervisor::StateLock lock, supervisor::StateLock::take(place.config->state));
+  ASSIGN_OR_RETURN(const supervisor::StateLock lock,
+                   supervisor::StateLock::take(place.config->state, place.config->front_uid()));
   const config::EventRow& event = config::row_of(config::Event::LedgerRestored);
   ledger::RestorePlan plan;
   plan.backup = task.from;

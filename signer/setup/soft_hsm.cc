@@ -8,6 +8,7 @@
 
 #include "common/digest.h"
 #include "common/durable_file.h"
+#include "signer/setup/ownership.h"
 
 namespace countersign::setup {
 namespace {
@@ -59,11 +60,13 @@ Status make_soft_hsm_place(const config::TokenConfig& token) {
   if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
     return Error{ErrorCode::Unavailable, "cannot make " + directory + ": " + std::strerror(errno)};
   }
-  if (std::filesystem::exists(conf, error)) return ok();
-  return write_durable(conf,
-                       "directories.tokendir = " + directory +
-                           "\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n",
-                       0600);
+  if (!std::filesystem::exists(conf, error)) {
+    RETURN_IF_ERROR(write_durable(conf,
+                                  "directories.tokendir = " + directory +
+                                      "\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n",
+                                  0600));
+  }
+  return give_token_place(token, conf, directory);
 }
 
 bool has_tokens(const config::TokenConfig& token) {

@@ -16,13 +16,6 @@ bool is_there(const std::string& path) {
   return lstat(path.c_str(), &facts) == 0 || errno != ENOENT;
 }
 
-Status make_state(const std::string& state) {
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(state).parent_path(), error);
-  if (mkdir(state.c_str(), 0700) == 0 || errno == EEXIST) return ok();
-  return Error{ErrorCode::Unavailable, "cannot make " + state + ": " + std::strerror(errno)};
-}
-
 Status UnfinishedMark::put() const {
   return write_durable(path_, "the first setup was interrupted; run it again\n", 0600);
 }

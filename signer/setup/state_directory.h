@@ -14,8 +14,6 @@ namespace countersign::setup {
 // What cannot be looked at counts as there: nothing is made in its place.
 bool is_there(const std::string& path);
 
-Status make_state(const std::string& state);
-
 // Says, while it is there, that keys without a ledger are an unfinished setup of ours and not a lost ledger.
 class UnfinishedMark {
  public:

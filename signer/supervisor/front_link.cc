@@ -20,7 +20,7 @@ constexpr std::size_t kMostWaiting = 1024;
 }  // namespace
 
 Status FrontLink::start(const std::vector<std::string>& argv, const std::vector<std::string>& more_environment,
-                        int configuration) {
+                        int configuration, const std::optional<process::ProcessUser>& user) {
   ASSIGN_OR_RETURN(auto ends, process::socket_pair(SOCK_SEQPACKET));
   process::Program front;
   front.argv = argv;
@@ -28,6 +28,7 @@ Status FrontLink::start(const std::vector<std::string>& argv, const std::vector<
   front.environment = {process::kPath, process::kLanguage, std::string(process::kAllocatorTuning)};
   front.environment.insert(front.environment.end(), more_environment.begin(), more_environment.end());
   front.descriptors = {ends.second, configuration};
+  front.user = user;
   front.parent_death_signal = SIGKILL;
   const Result<pid_t> pid = process::start(front);
   close_descriptor(ends.second);

@@ -5,11 +5,13 @@
 #include <sys/types.h>
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/json.h"
 #include "common/result.h"
+#include "signer/process/process_user.h"
 
 namespace countersign::supervisor {
 
@@ -22,7 +24,7 @@ class FrontLink {
 
   // Starts the process: descriptors 3 control, 4 the configuration's text. Fails with Unavailable.
   Status start(const std::vector<std::string>& argv, const std::vector<std::string>& more_environment,
-               int configuration);
+               int configuration, const std::optional<process::ProcessUser>& user);
   // After its end: messages that wait are dropped, their descriptors closed.
   void forget();
 

@@ -84,6 +84,7 @@ Status start_holder(HolderSlot& slot, const config::Config& config, const std::s
   holder.environment.emplace_back(process::kAllocatorTuning);
   for (const auto& [name, value] : token.environment) holder.environment.push_back(name + "=" + value);
   holder.environment.insert(holder.environment.end(), more_environment.begin(), more_environment.end());
+  holder.user = token.user;
   holder.parent_death_signal = SIGTERM;  // which it blocks while an end could cost it its token
   Status started = !control ? Status(control.error()) : !frames ? Status(frames.error()) : ok();
   if (started) {

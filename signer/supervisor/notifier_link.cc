@@ -8,7 +8,8 @@
 
 namespace countersign::supervisor {
 
-Status NotifierLink::start(const std::vector<std::string>& argv, int configuration) {
+Status NotifierLink::start(const std::vector<std::string>& argv, int configuration,
+                           const std::optional<process::ProcessUser>& user) {
   ASSIGN_OR_RETURN(auto control, process::socket_pair(SOCK_SEQPACKET));
   Result<std::pair<int, int>> frames = process::socket_pair(SOCK_STREAM);
   Status started = frames ? ok() : Status(frames.error());
@@ -18,6 +19,7 @@ Status NotifierLink::start(const std::vector<std::string>& argv, int configurati
     notifier.title = "countersignd: notifier";
     notifier.environment = {process::kPath, process::kLanguage};
     notifier.descriptors = {control.second, configuration, frames->second};
+    notifier.user = user;
     notifier.parent_death_signal = SIGKILL;
     const Result<pid_t> pid = process::start(notifier);
     started = pid ? ok() : Status(pid.error());

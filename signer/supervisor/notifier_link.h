@@ -3,10 +3,12 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/result.h"
+#include "signer/process/process_user.h"
 #include "signer/supervisor/front_link.h"
 
 namespace countersign::supervisor {
@@ -19,7 +21,8 @@ class NotifierLink {
   ~NotifierLink() { forget(); }
 
   // Starts the process: descriptors 3 control, 4 the configuration's text, 5 frames. Fails with Unavailable.
-  Status start(const std::vector<std::string>& argv, int configuration);
+  Status start(const std::vector<std::string>& argv, int configuration,
+               const std::optional<process::ProcessUser>& user);
   void forget();
   bool running() const { return pid_ > 0; }
   pid_t pid() const { return pid_; }

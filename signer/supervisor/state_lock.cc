@@ -19,14 +19,15 @@ std::string holder_in(const std::string& path) {
 
 }  // namespace
 
-Result<StateLock> StateLock::take(const std::string& state) {
+Result<StateLock> StateLock::take(const std::string& state, uid_t owner) {
   struct stat facts {};
   if (lstat(state.c_str(), &facts) != 0) {
     return Error{ErrorCode::NotFound, "there is no state directory " + state, "state_missing",
                  "countersignd init --config FILE makes one for trying out"};
   }
-  if (!S_ISDIR(facts.st_mode) || facts.st_uid != geteuid() || (facts.st_mode & 077) != 0) {
-    return Error{ErrorCode::Refused, state + " must be a directory of this user that nobody else can enter",
+  if (!S_ISDIR(facts.st_mode) || facts.st_uid != owner || (facts.st_mode & 077) != 0) {
+    return Error{ErrorCode::Refused,
+                 state + " must be a directory of uid " + std::to_string(owner) + " that nobody else can enter",
                  "state_not_private", "chown and chmod 0700 " + state};
   }
   const std::string path = state + "/supervisor.lock";

@@ -75,7 +75,8 @@ Result<int> signal_descriptor() {
 class Supervisor {
  public:
   Supervisor(const config::Config& config, const Programs& programs, custody::PinStore& pins, int signals, int text)
-      : programs_(programs),
+      : config_(config),
+        programs_(programs),
         fleet_(config, programs, pins, front_),
         signals_(signals),
         text_(text),
@@ -108,7 +109,7 @@ class Supervisor {
   }
 
   void start_front(Moment now) {
-    const Status started = front_.start(programs_.front, programs_.front_environment, text_);
+    const Status started = front_.start(programs_.front, programs_.front_environment, text_, config_.front_user);
     if (!started) {
       say(Level::Error, "the front cannot be started: " + started.error().detail);
       front_due_ = front_backoff_.next(now);
@@ -119,7 +120,7 @@ class Supervisor {
   }
 
   void start_notifier(Moment now) {
-    const Status started = notifier_.start(programs_.notifier, text_);
+    const Status started = notifier_.start(programs_.notifier, text_, config_.notifier_user);
     if (!started) {
       say(Level::Error, "the notifier cannot be started: " + started.error().detail);
       notifier_due_ = notifier_backoff_.next(now);
@@ -259,6 +260,7 @@ class Supervisor {
     return abandoned_ || (stage_ != Stage::Front && fleet_.empty() && !notifier_.running());
   }
 
+  const config::Config& config_;
   const Programs& programs_;
   FrontLink front_;
   NotifierLink notifier_;
@@ -284,6 +286,13 @@ int refused(const Error& error) {
   return row_of(error.code).exit_code;
 }
 
+Status can_start_as_users(const config::Config& config) {
+  if (!config.has_users() || geteuid() == 0) return ok();
+  return Error{ErrorCode::Refused, "the configuration gives each process a user of its own, which only root can start",
+               "users_need_root",
+               "Start it as root: it keeps four capabilities and starts everything else as its user."};
+}
+
 }  // namespace
 
 Result<Programs> installed_programs(const std::string& config_path) {
@@ -301,9 +310,11 @@ Result<Programs> installed_programs(const std::string& config_path) {
 int run_supervisor(const config::Config& config, std::string_view text, const Programs& programs) {
   set_level(config.log_level);
   confinement::forbid_inspection();
+  const Status able = can_start_as_users(config);
+  if (!able) return refused(able.error());
   const Result<int> signals = signal_descriptor();
   if (!signals) return refused(signals.error());
-  const Result<StateLock> lock = StateLock::take(config.state);
+  const Result<StateLock> lock = StateLock::take(config.state, config.front_uid());
   if (!lock) return refused(lock.error());
   custody::PinStore pins;
   const Status typed = pins.ask_for_typed(config);
@@ -313,6 +324,7 @@ int run_supervisor(const config::Config& config, std::string_view text, const Pr
   confinement::Needs needs;
   needs.kind = confinement::ProcessKind::Supervisor;
   needs.mandatory = config.confinement_mandatory;
+  needs.starts_as_users = config.has_users();
   const Result<confinement::Report> confined = confinement::confine(needs);
   if (!confined) return refused(confined.error());
   return Supervisor(config, programs, pins, *signals, *configuration).run();

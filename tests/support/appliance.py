@@ -33,7 +33,7 @@ trial: true
 {more}
 """
 TOKEN = ("  {name}: {{module: {module}, environment: {{SOFTHSM2_CONF: tokens/{name}/softhsm2.conf}}, label: test-{name}, "
-         "pin: {{file: tokens/{name}/pin}}}}")
+         "pin: {{file: tokens/{name}/pin}}{user}}}")
 ROLE = "  {role}: {{token: {token}, algorithm: {algorithm}, holders: {holders}{standby}}}"
 APPROVER = "  - {{identity: {name}@company.example, proof: {{ssh_key: keys/{name}.pub}}, scopes: {scopes}}}"
 
@@ -97,10 +97,12 @@ class Appliance:
     """countersignd on tokens of its own: `init` makes them, it is up between `start` and `stop`. `algorithm` is that of every
     role, `holders` are those of the trace role; `one_token` puts every role in one; `approvers` are names, who may approve
     `scopes`; `more` is added to the configuration, `publication` to that section of it. `standby` maps a role to the token
-    of its standby key: its own, or one of that name that is made for it. `roles`: those it has, each with a token of its name."""
+    of its standby key: its own, or one of that name that is made for it. `roles`: those it has, each with a token of its name. `users` maps "front",
+    "notifier" and tokens to the uids that they run as."""
 
     def __init__(self, programs, folder, algorithm="ed25519", holders=1, one_token=False, state="state", approvers=(),
-                 scopes=("tool:*", "phase:apply", "destructive:apply"), more="", standby=(), publication="", roles=ROLES):
+                 scopes=("tool:*", "phase:apply", "destructive:apply"), more="", standby=(), publication="", roles=ROLES,
+                 users=None):
         self.bin = pathlib.Path(programs)
         self.folder = pathlib.Path(folder)
         self.algorithm = algorithm
@@ -114,14 +116,15 @@ class Appliance:
         self.config = self.folder / "countersign.yaml"
         self.config.write_text(CONFIGURATION.format(
             state=self.state if pathlib.Path(state).is_absolute() else state,
-            tokens="\n".join(TOKEN.format(name=name, module=softhsm()) for name in
+            tokens="\n".join(TOKEN.format(name=name, module=softhsm(), user=f", user: '{users[name]}'" if users else "") for name in
                              dict.fromkeys((("all",) if one_token else roles) + tuple(dict(standby).values()))),
             publication=publication,
             roles="\n".join(ROLE.format(role=role, token="all" if one_token else role, algorithm=algorithm,
                                         holders=holders if role == "trace" else 1,
                                         standby=f", standby_token: {standby[role]}" if role in standby else "")
                             for role in roles),
-            uid=os.getuid(), approvers="approvers:\n" + listed if listed else "", more=more))
+            uid=os.getuid(), approvers="approvers:\n" + listed if listed else "",
+            more=more + (f"\nusers: {{front: '{users['front']}', notifier: '{users['notifier']}'}}" if users else "")))
 
     @property
     def socket(self):

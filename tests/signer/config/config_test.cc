@@ -132,6 +132,21 @@ TEST_F(ConfigFile, IsReadWithPathsRelativeToItsFolder) {
   EXPECT_FALSE(config->trial);
 }
 
+TEST_F(ConfigFile, GivesEachProcessAUser) {
+  std::string text = replaced(good(), "tokens:\n", "users: {front: \"60010\", notifier: \"60011\"}\ntokens:\n");
+  for (const char* token : {"approval", "trace", "release"}) {
+    const std::string label = std::string("    label: ") + token + "\n";
+    text = replaced(text, label, label + "    user: \"60012\"\n");
+  }
+  const Result<Config> config = loaded(text);
+  ASSERT_TRUE(config) << config.error().detail;
+  EXPECT_EQ(config->front_uid(), 60010U);
+  EXPECT_EQ(config->notifier_user->uid, 60011U);
+  EXPECT_EQ(config->token("trace")->user->gid, 60012U);
+  EXPECT_TRUE(warns(findings(text), "tokens.trace.user")) << "two tokens of one user";
+  EXPECT_FALSE(loaded(good())->has_users());
+}
+
 TEST_F(ConfigFile, AlwaysCountsDestructiveApplyAsHighRisk) {
   const Result<Config> config = loaded(good());
   ASSERT_TRUE(config);
@@ -203,6 +218,12 @@ INSTANTIATE_TEST_SUITE_P(
                 "pin: {file: approval.pin}\n    pin_on_restart: ask", "tokens.approval.pin_on_restart", "prompt"},
         Refusal{"OneTokenTwice", "    environment: {SOFTHSM2_CONF: trace.conf}\n    label: trace",
                 "    environment: {SOFTHSM2_CONF: approval.conf}\n    label: approval", "tokens.trace", "same token"},
+        Refusal{"UsersForSome", "    label: approval\n", "    label: approval\n    user: \"60011\"\n", "users.front",
+                "would run as root"},
+        Refusal{"UnknownUserOfAProcess", "    label: approval\n", "    label: approval\n    user: no-such-user-here\n",
+                "tokens.approval.user", "no user"},
+        Refusal{"RootAsAUser", "tokens:\n", "users: {front: root, notifier: \"60012\"}\ntokens:\n", "users.front",
+                "of its own"},
         Refusal{"UnknownToken", "approval: {token: approval}", "approval: {token: other}", "roles.approval.token",
                 "no token"},
         Refusal{"UnknownRole", "approval: {token: approval}", "approval: {token: approval}\n  boss: {token: trace}",

@@ -39,10 +39,13 @@ INSTANTIATE_TEST_SUITE_P(
     Table, Separation,
     testing::Values(Case{"Full", {"a", "t", "r"}, {1002, 1003, 1004}, "full"},
                     Case{"OneUid", {"a", "t", "r"}, {1001, 1001, 1001}, "one uid"},
+                    Case{"FrontAndAToken", {"a", "t", "r"}, {1001, 1003, 1004}, "shared uid"},
+                    Case{"TwoTokens", {"a", "t", "r"}, {1002, 1003, 1003}, "shared uid"},
+                    Case{"OneTokenOfThem", {"a", "t", "t"}, {1001, 1003, 1003}, "reduced, shared uid"},
                     Case{"NobodySaysItsUid", {"a", "t", "r"}, {-1, -1, -1}, "one uid"},
-                    Case{"TwoRolesOneToken", {"a", "t", "t"}, {1002, 1003, 1004}, "reduced"},
+                    Case{"TwoRolesOneToken", {"a", "t", "t"}, {1002, 1003, 1003}, "reduced"},
                     Case{"BothAtOnce", {"t", "t", "t"}, {1001, 1001, 1001}, "reduced, one uid"},
-                    Case{"TheOtherTwoRolesOneToken", {"t", "t", "r"}, {1002, 1003, 1004}, "reduced"}),
+                    Case{"TheOtherTwoRolesOneToken", {"t", "t", "r"}, {1002, 1002, 1004}, "reduced"}),
     [](const testing::TestParamInfo<Case>& info) { return info.param.name; });
 
 TEST(Separation, NamesTheRolesAndTheirToken) {
