@@ -63,11 +63,6 @@ class KeySet {
   // with Invalid.
   static Result<KeySet> parse(const Json& document);
 
-  // Writes keyset.json, jwks.json, allowed_signers, <role>/<kid>.pem, <role>/<kid>.pub, <role>/public.key durably, and
-  // removes the files of keys that count no more.
-  // Fails with Refused if `directory` already holds a higher version.
-  Status publish(const std::string& directory) const;
-
  private:
   std::uint64_t version_ = 0;
   UtcTime issued_at_;

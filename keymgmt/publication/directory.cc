@@ -158,14 +158,12 @@ Result<std::vector<std::string>> write_directory(const std::string& directory, c
   return tampered;
 }
 
-}  // namespace countersign::publication
-
-// Declared with the set; what a publication is, is known here.
-countersign::Status countersign::keymgmt::KeySet::publish(const std::string& directory) const {
-  RETURN_IF_ERROR(publication::check_directory(directory, *this, nullptr));
-  const publication::Files files = publication::directory_files(*this, nullptr);
-  RETURN_IF_ERROR(publication::check_key_files(files, *this));
-  const auto written =
-      publication::write_directory(directory, files, publication::dropped_key_files(*this), publication::Files());
+Status publish_without_repository(const keymgmt::KeySet& keys, const std::string& directory) {
+  RETURN_IF_ERROR(check_directory(directory, keys, nullptr));
+  const Files files = directory_files(keys, nullptr);
+  RETURN_IF_ERROR(check_key_files(files, keys));
+  const auto written = write_directory(directory, files, dropped_key_files(keys), Files());
   return written ? ok() : Status(written.error());
 }
+
+}  // namespace countersign::publication

@@ -26,4 +26,8 @@ Status check_directory(const std::string& directory, const keymgmt::KeySet& keys
 Result<std::vector<std::string>> write_directory(const std::string& directory, const Files& files,
                                                  const std::vector<std::string>& dropped, const Files& expected);
 
+// All of it for a key set whose metadata nobody signs: keyset.json, jwks.json, allowed_signers, <role>/<kid>.pem,
+// <role>/<kid>.pub, <role>/public.key. Fails with Refused as check_directory does, with Unavailable.
+Status publish_without_repository(const keymgmt::KeySet& keys, const std::string& directory);
+
 }  // namespace countersign::publication

@@ -91,6 +91,20 @@ Json HeldKey::to_json() const {
                        {"created", created}});
 }
 
+keymgmt::PublishedKey HeldKey::generated(const std::string& token, UtcTime now) const {
+  keymgmt::PublishedKey published{.key = key,
+                                  .role = role,
+                                  .state = keymgmt::KeyState::Generated,
+                                  .token_id = token_id,
+                                  .label = label,
+                                  .created_at = now,
+                                  .not_before = now,
+                                  .not_after = std::nullopt,
+                                  .compromised_since = std::nullopt};
+  published.token = token;
+  return published;
+}
+
 Result<HeldKey> HeldKey::from_json(const Json& json) {
   JsonFields fields(json, "keys");
   ASSIGN_OR_RETURN(const keymgmt::Role role, role_in(fields));

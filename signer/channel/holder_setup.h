@@ -16,6 +16,7 @@
 #include "common/bytes.h"
 #include "common/json.h"
 #include "common/result.h"
+#include "keymgmt/key_set.h"
 #include "keymgmt/public_key.h"
 #include "keymgmt/role.h"
 
@@ -49,6 +50,8 @@ struct HeldKey {
   bool created = false;  // by this init
   Json to_json() const;  // {"role","kid","algorithm","spki" (base64),"id","label","created"}
   static Result<HeldKey> from_json(const Json& json);  // strict; the kid must be the spki's
+  // The first state of its life, on the token of that name in the configuration.
+  keymgmt::PublishedKey generated(const std::string& token, UtcTime now) const;
 };
 
 struct SetupAnswer {

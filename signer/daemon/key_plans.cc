@@ -148,18 +148,8 @@ Result<KeyCustody::Staging> KeyCustody::staging_of(const Json& body) const {
     if (role == nullptr || (role->token != staging.token && role->standby_token != staging.token)) {
       return fields.wrong("token", "is none of the role " + std::string(keymgmt::name_of(held.role)));
     }
-    PublishedKey key{.key = held.key,
-                     .role = held.role,
-                     .state = KeyState::Generated,
-                     .token_id = held.token_id,
-                     .label = held.label,
-                     .created_at = at,
-                     .not_before = at,
-                     .not_after = std::nullopt,
-                     .compromised_since = std::nullopt};
-    key.token = staging.token;
-    ASSIGN_OR_RETURN(const Keys steps,
-                     keymgmt::staging(std::move(key), ring_.set().keys(), config::rotation_times(config_), at));
+    ASSIGN_OR_RETURN(const Keys steps, keymgmt::staging(held.generated(staging.token, at), ring_.set().keys(),
+                                                        config::rotation_times(config_), at));
     staging.steps.insert(staging.steps.end(), steps.begin(), steps.end());
   }
   return staging;

@@ -12,8 +12,8 @@
 #include "common/durable_file.h"
 #include "signer/ledger/findings.h"
 #include "signer/ledger/place.h"
+#include "signer/ledger/sqlite_check.h"
 #include "signer/ledger/sqlite_copy.h"
-#include "signer/ledger/sqlite_migration.h"
 #include "signer/ledger/sqlite_restores.h"
 #include "signer/ledger/sqlite_schema.h"
 #include "signer/ledger/sqlite_tree.h"
@@ -41,13 +41,10 @@ Connection::Access access_to(const std::string& path) {
 Result<AnchorReport> compare_anchors(Connection& connection, const std::vector<AnchorReading>& anchors) {
   RETURN_IF_ERROR(connection.execute("BEGIN"));
   const auto compare = [&]() -> Result<AnchorReport> {
-    ASSIGN_OR_RETURN(const int version, check_schema(connection));
+    RETURN_IF_ERROR(check_schema(connection));
     ASSIGN_OR_RETURN(const Meta meta, read_meta(connection));
     ASSIGN_OR_RETURN(Tail tail, read_tail(connection, meta.head));
-    std::vector<Restore> restores;
-    if (version >= kSchemaVersion) {
-      ASSIGN_OR_RETURN(restores, restores_in(connection));
-    }
+    ASSIGN_OR_RETURN(const std::vector<Restore> restores, restores_in(connection));
     const Newest newest(meta.head.size, std::move(tail.leaves), std::move(tail.places));
     const TableNodes nodes(connection, newest);
     const auto root_at = [&](std::uint64_t size) -> Result<Digest> {

@@ -59,7 +59,7 @@ struct RestoreReport {
   std::vector<std::string> findings;
 };
 
-// Puts a backup in the place of a ledger: copies it beside the place, migrates and checks the copy whole, compares it
+// Puts a backup in the place of a ledger: copies it beside the place, checks the copy whole, compares it
 // with the anchors, appends a record of kind "restored", moves keys on to what was published of them, raises the key
 // set's version and the sequence beyond what the lost records may have used, syncs; moves what stands in the place into
 // a folder `ledger-replaced-TIME` beside it, and renames the copy. A crash leaves the old ledger, or none (which no

@@ -16,9 +16,9 @@
 #include "signer/ledger/ledger_file.h"
 #include "signer/ledger/place.h"
 #include "signer/ledger/sqlite_batch.h"
+#include "signer/ledger/sqlite_check.h"
 #include "signer/ledger/sqlite_copy.h"
 #include "signer/ledger/sqlite_integrity.h"
-#include "signer/ledger/sqlite_migration.h"
 #include "signer/ledger/sqlite_restores.h"
 #include "signer/ledger/sqlite_store.h"
 #include "signer/ledger/sqlite_tree.h"
@@ -230,8 +230,7 @@ Result<RestoreReport> restore(const RestorePlan& plan, const Clock& clock, const
     }
     {
       ASSIGN_OR_RETURN(Connection connection, Connection::open(copy, Connection::Access::ReadWrite));
-      ASSIGN_OR_RETURN(const int version, check_schema(connection));
-      RETURN_IF_ERROR(migrate(connection, version));
+      RETURN_IF_ERROR(check_schema(connection));
     }
     RETURN_IF_ERROR(mark_restored(copy, plan, report.backup, report.moved_aside, at));
     ASSIGN_OR_RETURN(const std::unique_ptr<SqliteStore> store, SqliteStore::open(copy, clock));

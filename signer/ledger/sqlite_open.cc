@@ -11,8 +11,8 @@
 #include "common/durable_file.h"
 #include "signer/ledger/findings.h"
 #include "signer/ledger/place.h"
+#include "signer/ledger/sqlite_check.h"
 #include "signer/ledger/sqlite_integrity.h"
-#include "signer/ledger/sqlite_migration.h"
 #include "signer/ledger/sqlite_restores.h"
 #include "signer/ledger/sqlite_schema.h"
 #include "signer/ledger/sqlite_state.h"
@@ -38,8 +38,7 @@ Status write_first(const std::string& path) {
   const std::string marks = "PRAGMA application_id = " + std::to_string(kApplicationId) +
                             "; PRAGMA user_version = " + std::to_string(kSchemaVersion) + ";";
   RETURN_IF_ERROR(connection.execute(marks.c_str()));
-  RETURN_IF_ERROR(connection.execute(kCommonTables));
-  RETURN_IF_ERROR(connection.execute(kTables3));
+  RETURN_IF_ERROR(connection.execute(kTables));
   RETURN_IF_ERROR(write_meta(connection, Meta{.head = {0, log::empty_root()}, .mark = {}, .sequence_ceiling = 1}));
   return connection.execute("COMMIT");
 }
@@ -120,13 +119,12 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path, 
   const auto checked = [&]() -> Result<std::unique_ptr<State>> {
     ASSIGN_OR_RETURN(Connection writer, Connection::open(path, Connection::Access::ReadWrite));
     RETURN_IF_ERROR(configure(writer));
-    ASSIGN_OR_RETURN(const int version, check_schema(writer));
+    RETURN_IF_ERROR(check_schema(writer));
     {
       Query journal(writer, kJournal);
       if (!journal.next() || journal.text(0) != "wal") return corrupt("the ledger is not in WAL mode");
     }
     ASSIGN_OR_RETURN(const Meta meta, read_meta(writer));
-    RETURN_IF_ERROR(migrate(writer, version));
     ASSIGN_OR_RETURN(Tail tail, read_tail(writer, meta.head));
     const std::uint64_t size = meta.head.size;
     const bool whole = suspected || size <= options.recheck;

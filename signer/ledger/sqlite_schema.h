@@ -4,8 +4,7 @@
 namespace countersign::ledger {
 
 inline constexpr int kApplicationId = 0x43536c67;  // "CSlg"
-inline constexpr int kSchemaVersion = 3;
-inline constexpr int kOldestSchema = 2;  // older ones were never released
+inline constexpr int kSchemaVersion = 3;           // the first that was released
 
 // Columns named idx are the record's index. What every signature writes is appended: its record, and the one row of
 // `meta`. All that hangs on random digests is written rarely (tokens, executions, required approvals) or sorted and
@@ -21,7 +20,7 @@ inline constexpr int kOldestSchema = 2;  // older ones were never released
 //   restores   the records of kind "restored": what was minted or permitted before the newest of them counts no more
 // Answers of idempotency keys are kept for a time and then deleted, oldest first (in the order of their rowid).
 // Bodies stand last in their row. `checksum` is SHA-256 over what no leaf commits to, compared at every reading.
-inline constexpr const char* kCommonTables = R"(
+inline constexpr const char* kTables = R"(
 CREATE TABLE meta(
   id INTEGER PRIMARY KEY CHECK (id = 1),
   size INTEGER NOT NULL,
@@ -116,18 +115,6 @@ CREATE TABLE outbox(
   due INTEGER
 ) STRICT;
 CREATE INDEX outbox_due ON outbox(due) WHERE due IS NOT NULL;
-)";
-inline constexpr const char* kTables2 = R"(
-CREATE TABLE idempotency(
-  peer_uid INTEGER NOT NULL,
-  key TEXT NOT NULL,
-  request_digest BLOB NOT NULL,
-  answer TEXT NOT NULL,
-  checksum BLOB NOT NULL,
-  UNIQUE (peer_uid, key)
-) STRICT;
-)";
-inline constexpr const char* kTables3 = R"(
 CREATE TABLE idempotency(
   peer_uid INTEGER NOT NULL,
   key TEXT NOT NULL,
@@ -142,23 +129,5 @@ CREATE TABLE restores(
   at INTEGER NOT NULL
 ) STRICT;
 )";
-
-// A ledger of a version has the common tables and its own. What makes one of the next version of it
-// (sqlite_migration.h): `before`, the next version's own tables, `after`.
-struct SchemaRow {
-  int version;
-  const char* tables;
-  const char* before;
-  const char* after;
-};
-inline constexpr SchemaRow kSchemas[] = {
-    // The age of an answer of version 2 is not known; it counts as given with the newest record.
-    {kOldestSchema, kTables2, "ALTER TABLE idempotency RENAME TO idempotency_before",
-     "INSERT INTO idempotency(peer_uid, key, request_digest, answer, checksum, at) "
-     "SELECT peer_uid, key, request_digest, answer, checksum, "
-     "coalesce((SELECT at FROM records ORDER BY idx DESC LIMIT 1), 0) FROM idempotency_before ORDER BY rowid; "
-     "DROP TABLE idempotency_before"},
-    {kSchemaVersion, kTables3, "", ""},
-};
 
 }  // namespace countersign::ledger

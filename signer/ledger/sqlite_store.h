@@ -38,8 +38,7 @@ class SqliteStore : public Store {
                                                      SqliteOptions options = {});
   // Opens and checks, in the same time for a ledger of any size: schema, file mode, the tree against (size, root), keys
   // and restores, the newest records against their leaves and the tables of redemptions, executions and decisions
-  // against these records. Where damage was found when the ledger was last open, everything is checked. A ledger of an
-  // older schema is migrated first (sqlite_migration.h). Fails with
+  // against these records. Where damage was found when the ledger was last open, everything is checked. Fails with
   // Unavailable, reason "ledger_missing" (never makes an empty one) or "ledger_in_use"; with Refused, reason
   // "ledger_truncated" (records are missing), "ledger_forked" (the records are not those of the root), "ledger_corrupt"
   // (SQLite or a hash says so), "ledger_exposed" (others may read or write the file), "ledger_version" (made by another

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "signer/ledger/sqlite_migration.h"
+#include "signer/ledger/sqlite_check.h"
 #include "signer/ledger/sqlite_schema.h"
 
 namespace countersign::ledger {
@@ -43,7 +43,7 @@ void WholeCheck::next(bool finished) {
 }
 
 Status WholeCheck::check_head() {
-  ASSIGN_OR_RETURN(version_, check_schema(connection_));
+  RETURN_IF_ERROR(check_schema(connection_));
   ASSIGN_OR_RETURN(const Meta meta, read_meta(connection_));
   ASSIGN_OR_RETURN([[maybe_unused]] const Tail tail, read_tail(connection_, meta.head));
   seen_.head = meta.head;
@@ -87,7 +87,7 @@ Status WholeCheck::piece() {
       ASSIGN_OR_RETURN(const Meta meta, read_meta(connection_));
       RETURN_IF_ERROR(check_nodes(connection_, meta.head.size));
       RETURN_IF_ERROR(check_keys(connection_));
-      if (version_ >= kSchemaVersion) RETURN_IF_ERROR(check_restores(connection_));
+      RETURN_IF_ERROR(check_restores(connection_));
       next(true);
       return ok();
     }

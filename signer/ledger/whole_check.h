@@ -52,7 +52,6 @@ class WholeCheck {
   Connection& connection_;
   const Pages pages_;
   Phase phase_ = Phase::Head;
-  int version_ = 0;
   std::size_t index_ = 0;
   TableCursor cursor_;
   Verification seen_;

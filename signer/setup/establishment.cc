@@ -85,18 +85,8 @@ Status enter_keys(ledger::Store& store, const config::Config& config, const Requ
     const channel::HeldKey& held = request.keys[next++];
     ASSIGN_OR_RETURN(const keymgmt::Keys known, store.keys());
     if (keymgmt::key_of_kid(known, held.key.kid()) != nullptr) continue;
-    keymgmt::PublishedKey key{.key = held.key,
-                              .role = held.role,
-                              .state = keymgmt::KeyState::Generated,
-                              .token_id = held.token_id,
-                              .label = held.label,
-                              .created_at = now,
-                              .not_before = now,
-                              .not_after = std::nullopt,
-                              .compromised_since = std::nullopt};
-    key.token = step.token;
     ASSIGN_OR_RETURN(const keymgmt::Keys steps,
-                     keymgmt::staging(std::move(key), known, config::rotation_times(config), now));
+                     keymgmt::staging(held.generated(step.token, now), known, config::rotation_times(config), now));
     ledger::KeyChange why;
     why.reason = "ceremony " + request.intent.name;
     RETURN_IF_ERROR(store.put_keys(steps, now, why));

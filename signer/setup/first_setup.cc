@@ -116,17 +116,7 @@ keymgmt::Keys unknown_keys(const config::Config& config, const std::vector<Setup
   for (std::size_t i = 0; i < answers.size(); ++i) {
     for (const HeldKey& held : answers[i].keys) {
       if (keymgmt::key_of_kid(known, held.key.kid()) != nullptr) continue;
-      keymgmt::PublishedKey key{.key = held.key,
-                                .role = held.role,
-                                .state = keymgmt::KeyState::Generated,
-                                .token_id = held.token_id,
-                                .label = held.label,
-                                .created_at = now,
-                                .not_before = now,
-                                .not_after = std::nullopt,
-                                .compromised_since = std::nullopt};
-      key.token = config.tokens[i].name;
-      unknown.push_back(std::move(key));
+      unknown.push_back(held.generated(config.tokens[i].name, now));
     }
   }
   std::stable_partition(unknown.begin(), unknown.end(),

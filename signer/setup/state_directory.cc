@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "common/durable_file.h"
+#include "keymgmt/publication/directory.h"
 
 namespace countersign::setup {
 
@@ -32,7 +33,7 @@ Result<keymgmt::KeySet> publish(const ledger::Store& store, const config::Config
   ASSIGN_OR_RETURN(const std::uint64_t version, store.key_set_version());
   keymgmt::KeySet keys(version, now, std::move(registered));
   keys.expire_at(now + config.publication_lifetime);
-  if (!config.publication.empty()) RETURN_IF_ERROR(keys.publish(config.publication));
+  if (!config.publication.empty()) RETURN_IF_ERROR(publication::publish_without_repository(keys, config.publication));
   return keys;
 }
 

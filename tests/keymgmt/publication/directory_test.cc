@@ -39,7 +39,7 @@ TEST(Directory, HoldsFilesOtherToolsRead) {
   const SoftwareKey trace(Algorithm::Ed25519);
   const SoftwareKey release(Algorithm::P256);
   const KeySet set(2, kStart, {published(trace, Role::Trace), published(release, Role::Release)});
-  ASSERT_TRUE(set.publish(public_folder));
+  ASSERT_TRUE(publish_without_repository(set, public_folder));
   for (const auto& entry : std::filesystem::recursive_directory_iterator(public_folder)) {
     struct stat status = {};
     ASSERT_EQ(stat(entry.path().c_str(), &status), 0);
@@ -73,26 +73,27 @@ TEST(Directory, HoldsFilesOtherToolsRead) {
 TEST(Directory, IsNotWrittenOverANewerVersion) {
   const test::TemporaryFolder folder;
   const SoftwareKey key(Algorithm::Ed25519);
-  ASSERT_TRUE(KeySet(5, kStart, {published(key, Role::Trace)}).publish(folder.path()));
-  EXPECT_TRUE(KeySet(5, kStart, {published(key, Role::Trace)}).publish(folder.path()));
-  EXPECT_TRUE(KeySet(6, kStart, {published(key, Role::Trace)}).publish(folder.path()));
-  const Status older = KeySet(5, kStart, {published(key, Role::Trace)}).publish(folder.path());
+  ASSERT_TRUE(publish_without_repository(KeySet(5, kStart, {published(key, Role::Trace)}), folder.path()));
+  EXPECT_TRUE(publish_without_repository(KeySet(5, kStart, {published(key, Role::Trace)}), folder.path()));
+  EXPECT_TRUE(publish_without_repository(KeySet(6, kStart, {published(key, Role::Trace)}), folder.path()));
+  const Status older = publish_without_repository(KeySet(5, kStart, {published(key, Role::Trace)}), folder.path());
   ASSERT_FALSE(older);
   EXPECT_EQ(older.error().code, ErrorCode::Refused);
   ASSERT_TRUE(write_durable(folder / "keyset.json", "{}", 0644));
-  EXPECT_FALSE(KeySet(7, kStart, {}).publish(folder.path())) << "an unreadable key set may be a newer one";
+  EXPECT_FALSE(publish_without_repository(KeySet(7, kStart, {}), folder.path()))
+      << "an unreadable key set may be a newer one";
 }
 
 TEST(Directory, LosesTheFilesOfACompromisedKey) {
   const test::TemporaryFolder folder;
   PublishedKey key = published(SoftwareKey(Algorithm::Ed25519), Role::Trace);
-  ASSERT_TRUE(KeySet(1, kStart, {key}).publish(folder.path()));
+  ASSERT_TRUE(publish_without_repository(KeySet(1, kStart, {key}), folder.path()));
   const std::string stem = folder / "trace/" + key.key.kid();
   EXPECT_TRUE(std::filesystem::exists(stem + ".pem"));
   EXPECT_TRUE(std::filesystem::exists(folder / "trace/public.key"));
   key.state = KeyState::Retired;
   key.compromised_since = kStart;
-  ASSERT_TRUE(KeySet(2, kStart, {key}).publish(folder.path()));
+  ASSERT_TRUE(publish_without_repository(KeySet(2, kStart, {key}), folder.path()));
   for (const std::string& gone : {stem + ".pem", stem + ".pub", folder / "trace/public.key"}) {
     EXPECT_FALSE(std::filesystem::exists(gone)) << gone;
   }

@@ -1,7 +1,5 @@
-#include "signer/ledger/sqlite_migration.h"
+#include "signer/ledger/sqlite_check.h"
 
-#include <algorithm>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -30,50 +28,27 @@ std::vector<std::string> objects_of(Connection& connection) {
 
 Error other_version(std::int64_t version) {
   const std::string detail = "the ledger has schema version " + std::to_string(version) + ", this program knows " +
-                             std::to_string(kOldestSchema) + " to " + std::to_string(kSchemaVersion);
+                             std::to_string(kSchemaVersion) + " alone";
   return Error{ErrorCode::Refused, detail, "ledger_version",
                version > kSchemaVersion
                    ? "A newer version of the program wrote it: run that one, or restore a backup made before the "
                      "upgrade with `countersign ledger restore`."
                    : "No released version wrote it and none reads it: restore a backup of schema " +
-                         std::to_string(kOldestSchema) + " or later with `countersign ledger restore`."};
+                         std::to_string(kSchemaVersion) + " with `countersign ledger restore`."};
 }
 
 }  // namespace
 
-Result<int> check_schema(Connection& connection) {
+Status check_schema(Connection& connection) {
   ASSIGN_OR_RETURN(const std::int64_t application, one_integer(connection, kApplication));
   ASSIGN_OR_RETURN(const std::int64_t version, one_integer(connection, kVersion));
   if (application != kApplicationId) return corrupt("the file is a SQLite database, but no ledger");
-  const auto* known = std::find_if(std::begin(kSchemas), std::end(kSchemas),
-                                   [version](const SchemaRow& row) { return row.version == version; });
-  if (known == std::end(kSchemas)) return other_version(version);
+  if (version != kSchemaVersion) return other_version(version);
   // A dropped unique index would let a token be redeemed twice without any hash being wrong.
   ASSIGN_OR_RETURN(Connection pattern, Connection::open(":memory:", Connection::Access::Create));
-  RETURN_IF_ERROR(pattern.execute(kCommonTables));
-  RETURN_IF_ERROR(pattern.execute(known->tables));
-  if (objects_of(connection) != objects_of(pattern)) {
-    return corrupt("the tables of the ledger are not the ones it was made with");
-  }
-  return known->version;
-}
-
-Status migrate(Connection& connection, int from) {
-  if (from == kSchemaVersion) return ok();
-  const auto steps = [&]() -> Status {
-    for (const SchemaRow* row = std::begin(kSchemas); row + 1 != std::end(kSchemas); ++row) {
-      if (row->version < from) continue;
-      RETURN_IF_ERROR(connection.execute(row->before));
-      RETURN_IF_ERROR(connection.execute((row + 1)->tables));
-      RETURN_IF_ERROR(connection.execute(row->after));
-    }
-    return connection.execute(("PRAGMA user_version = " + std::to_string(kSchemaVersion)).c_str());
-  };
-  RETURN_IF_ERROR(connection.execute("BEGIN IMMEDIATE"));
-  Status migrated = steps();
-  if (migrated) migrated = connection.execute("COMMIT");
-  if (!migrated && connection.in_transaction()) (void)connection.execute("ROLLBACK");
-  return migrated;
+  RETURN_IF_ERROR(pattern.execute(kTables));
+  if (objects_of(connection) == objects_of(pattern)) return ok();
+  return corrupt("the tables of the ledger are not the ones it was made with");
 }
 
 }  // namespace countersign::ledger
