@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 
 namespace countersign::command {
@@ -27,6 +28,17 @@ std::optional<std::int64_t> decimal(std::string_view text) {
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return value;
+}
+
+// Of an RFC 7638 thumbprint.
+constexpr std::size_t kKeyIdLength = 43;
+
+// One key id in 64 begins with `-`. No flag is as long as one (a test holds that), so a word of that form is never a
+// flag.
+bool is_key_id(std::string_view word) {
+  return word.size() == kKeyIdLength && std::ranges::all_of(word, [](unsigned char letter) {
+           return std::isalnum(letter) != 0 || letter == '-' || letter == '_';
+         });
 }
 
 Error malformed(std::string detail) {
@@ -62,7 +74,7 @@ Result<Arguments> Arguments::parse(std::span<const Flag> flags, Positionals posi
                                     words.end());
       break;
     }
-    if (word.size() < 2 || word.front() != '-') {
+    if (word.size() < 2 || word.front() != '-' || is_key_id(word)) {
       if (positionals == Positionals::Command) {
         return malformed("unexpected argument \"" + word + "\": the command to run stands after --");
       }

@@ -1,6 +1,6 @@
 // Flags as Go's package flag reads them (gait-formats §2.3): `-x v`, `--x v`, `--x=v`; a switch takes a value only
-// after
-// `=`; the last of several wins; `--` ends the flags.
+// after `=`; the last of several wins; `--` ends the flags. Unlike there, a word of the form of a key id (43 letters of
+// base64url) is never a flag: one id in 64 begins with `-`.
 #pragma once
 
 #include <cstdint>

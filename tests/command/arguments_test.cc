@@ -2,10 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include "command/command.h"
+
 namespace countersign::command {
 namespace {
 
 using Words = std::vector<std::string>;
+
+constexpr std::size_t kKeyIdLength = 43;  // SHA-256 in base64url
 
 constexpr Flag kFlags[] = {
     {"policy", Flag::Kind::Text, "FILE", ""},
@@ -47,6 +51,34 @@ TEST(Arguments, SwitchTakesItsValueOnlyAfterAnEqualsSign) {
   const auto followed = parse({"--json", "false"});
   EXPECT_TRUE(followed->is_on("json"));
   EXPECT_EQ(followed->positionals(), Words{"false"});
+}
+
+TEST(Arguments, TakeAKeyIdForAValueWhateverItBeginsWith) {
+  const std::string kids[] = {
+      "-zhX3pV7sQ0mT9wK2bN5cR8dF1gH4jL6kP0qS3tU5vY", "--X3pV7sQ0mT9wK2bN5cR8dF1gH4jL6kP0qS3tU5vYz",
+      "-----------------------------------------_A", "-policy-p0qS3tU5vYzX3pV7sQ0mT9wK2bN5cR8dF1g"};
+  for (const std::string& kid : kids) {
+    ASSERT_EQ(kid.size(), kKeyIdLength) << kid;
+    for (const Positionals mode : {Positionals::EndFlags, Positionals::Anywhere}) {
+      const auto arguments = parse({"--json", kid}, mode);
+      ASSERT_TRUE(arguments) << arguments.error().detail;
+      EXPECT_EQ(arguments->positionals(), Words{kid});
+      EXPECT_TRUE(arguments->is_on("json"));
+    }
+    EXPECT_EQ(parse({kid, "--policy", "p"}, Positionals::Anywhere)->text("policy"), "p");
+    EXPECT_EQ(parse({"--policy", kid})->text("policy"), kid);
+    EXPECT_EQ(parse({"--policy=" + kid})->text("policy"), kid);
+    // One letter more or less, or one that base64url has not: a flag like any other.
+    EXPECT_FALSE(parse({kid + "A"}));
+    EXPECT_FALSE(parse({kid.substr(0, kid.size() - 1)}));
+    EXPECT_FALSE(parse({kid.substr(0, kid.size() - 1) + "."}));
+  }
+}
+
+TEST(Arguments, HaveNoFlagAsLongAsAKeyId) {
+  for (const Command& command : all_commands()) {
+    for (const Flag& flag : command.flags) EXPECT_LT(flag.name.size(), kKeyIdLength - 2) << command.words;
+  }
 }
 
 TEST(Arguments, EndTheFlagsAtTheFirstPositionalWhereGaitDoes) {
