@@ -1,4 +1,4 @@
-// ceremony rehearse, run, resume, approve, verify, status.
+// ceremony rehearse, run, resume, verify, status.
 #include <filesystem>
 
 #include "command/ceremony_directory.h"
@@ -9,7 +9,6 @@
 #include "command/commands.h"
 #include "command/interruption.h"
 #include "command/signer_address.h"
-#include "command/ssh_signature.h"
 #include "common/durable_file.h"
 #include "common/strict_yaml.h"
 #include "keymgmt/ceremony/check.h"
@@ -31,10 +30,6 @@ constexpr Flag kRunFlags[] = {
     {"accept", Flag::Kind::Text, "REASON", "go on although it went otherwise than rehearsed; written down"},
     {"backup", Flag::Kind::Text, "WHERE", "where the backup of the keys is, where the plan demands one"},
     {"abandon", Flag::Kind::Text, "REASON", "resume only: end the ceremony for good"},
-};
-constexpr Flag kApproveFlags[] = {
-    {"custodian", Flag::Kind::Text, "NAME", "who signs, as the plan names them"},
-    {"ssh-key", Flag::Kind::Text, "FILE", "SSH key to sign with, also a security key's (sk-…) or one in ssh-agent"},
 };
 constexpr Flag kVerifyFlags[] = {
     {"custodians", Flag::Kind::Text, "FILE", "the custodians as you know them: {threshold, custodians: […]}"},
@@ -168,6 +163,7 @@ Result<int> run_or_resume(Call& call, const Arguments& arguments, bool fresh) {
     RETURN_IF_ERROR(ceremony::verify_approval(intent.quorum, Subject::Plan, intent.text, approval));
   }
   settings.configuration = settings.binding.config.path;
+  settings.directory = dir;
   settings.transcript = directory.transcript_file();
   ASSIGN_OR_RETURN(settings.rehearsal, file_of_rehearsal(directory, intent));
   settings.wait = arguments.is_on("wait");
@@ -187,51 +183,6 @@ Result<int> run(Call& call, const Arguments& arguments) {
 
 Result<int> resume(Call& call, const Arguments& arguments) {
   return run_or_resume(call, arguments, false);
-}
-
-Result<int> approve(Call& call, const Arguments& arguments) {
-  ASSIGN_OR_RETURN(const std::string dir, directory_in(arguments, "ceremony approve"));
-  const CeremonyDirectory directory(dir);
-  ASSIGN_OR_RETURN(const ceremony::Intent intent, directory.intent());
-  ASSIGN_OR_RETURN(const ceremony::Transcript transcript, [&]() -> Result<ceremony::Transcript> {
-    const Result<std::string> text = read_file(directory.transcript_file(), std::size_t{16} << 20);
-    return ceremony::Transcript::parse(text ? *text : "");
-  }());
-  if (!transcript.entries().empty() && !transcript.ended()) {
-    return Error{ErrorCode::Conflict, "the ceremony is under way; its transcript is signed at the end",
-                 "ceremony_begun", "countersign ceremony resume DIR"};
-  }
-  const Subject subject = transcript.ended() ? Subject::Transcript : Subject::Plan;
-  const std::string content = transcript.ended() ? transcript.text() : intent.text;
-  const std::string name(arguments.text("custodian"));
-  const ceremony::Quorum* quorum = &intent.quorum;
-  for (const ceremony::Step& step : intent.steps) {
-    // Whoever joins signs the plan that lets them in.
-    if (quorum->find(name) == nullptr && step.quorum) quorum = &*step.quorum;
-  }
-  const ceremony::Custodian* custodian = quorum->find(name);
-  if (custodian == nullptr) {
-    return Error{ErrorCode::Refused, "\"" + name + "\" is no custodian of this plan", "unknown_custodian",
-                 "--custodian NAME, as the plan spells it"};
-  }
-  ceremony::Approval approval;
-  approval.custodian = custodian->name;
-  ASSIGN_OR_RETURN(const ApproverKey key, ApproverKey::find(arguments.text("ssh-key")));
-  if (key.none()) {
-    return Error{ErrorCode::Invalid, "there is no SSH key to sign with", "custodian_key_missing",
-                 "--ssh-key FILE, or an ssh-agent that holds it"};
-  }
-  ASSIGN_OR_RETURN(approval.signature, key.sign(content, ceremony::namespace_of(subject)));
-  RETURN_IF_ERROR(ceremony::verify_approval(*quorum, subject, content, approval));
-  RETURN_IF_ERROR(directory.add(subject, approval));
-  const Json answer = Json::object({{"ok", true},
-                                    {"signed", ceremony::name_of(subject)},
-                                    {"sha256", sha256(content).hex()},
-                                    {"custodian", custodian->name}});
-  call.console.answer(call.json ? answer.compact() + "\n"
-                                : custodian->name + " signed the " + std::string(ceremony::name_of(subject)) +
-                                      " with sha256 " + sha256(content).hex() + "\n");
-  return 0;
 }
 
 Result<int> verify(Call& call, const Arguments& arguments) {
@@ -329,7 +280,8 @@ Command ceremony_run_command() {
       "DIR [--binding FILE]",
       "Runs a plan that its custodians signed",
       "Says each step, what is expected and what was observed, and asks for initials. Ctrl-C, a crash or a power loss\n"
-      "ends nothing for good: resume goes on. Exit 4: a cut-over gate is still shut.",
+      "ends nothing for good: resume goes on. Exit 4: a cut-over gate is still shut, or custodians have to sign what\n"
+      "is published (ceremony approve).",
       "countersign ceremony run rotation-7",
       kRunFlags,
       Positionals::Anywhere,
@@ -347,19 +299,6 @@ Command ceremony_resume_command() {
           Positionals::Anywhere,
           Shape::Ours,
           resume};
-}
-
-Command ceremony_approve_command() {
-  return {"ceremony approve",
-          "DIR --custodian NAME [--ssh-key FILE]",
-          "Signs the plan before the ceremony, its transcript after it",
-          "By hand: ssh-keygen -Y sign -n ceremony-plan@countersign -f KEY DIR/intent.yaml, the signature to\n"
-          "DIR/plan-signatures/NAME; ceremony-transcript@countersign and transcript.jsonl after it.",
-          "countersign ceremony approve rotation-7 --custodian alice --ssh-key ~/.ssh/id_ed25519_sk",
-          kApproveFlags,
-          Positionals::Anywhere,
-          Shape::Ours,
-          approve};
 }
 
 Command ceremony_verify_command() {

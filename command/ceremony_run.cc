@@ -203,7 +203,8 @@ Status CeremonyRun::take(std::size_t number) {
   if (!resumed) RETURN_IF_ERROR(write("attempt", Json::object({{"step", static_cast<std::int64_t>(number)}})));
   Result<Json> observed = act(number, resumed);
   if (!observed) {
-    if (observed.error().reason != "interrupted" && observed.error().reason != "cutover_too_early") {
+    if (observed.error().reason != "interrupted" && observed.error().reason != "cutover_too_early" &&
+        observed.error().reason != "signatures_needed") {
       RETURN_IF_ERROR(exception(place + observed.error().wire_code() + ": " + observed.error().detail));
     }
     return observed.error();

@@ -15,6 +15,7 @@
 #include "keymgmt/ceremony/approval.h"
 #include "keymgmt/ceremony/intent.h"
 #include "keymgmt/ceremony/transcript.h"
+#include "keymgmt/publication/signing_request.h"
 #include "signer/channel/holder_custody.h"
 #include "signer/client/signer_client.h"
 #include "signer/custody/pin_store.h"
@@ -28,6 +29,7 @@ struct RunSettings {
   std::vector<ceremony::Approval> approvals;
   std::map<std::string, std::string> stand_ins;  // kid in the plan → kid on the scratch appliance
   Binding binding;
+  std::string directory;   // the ceremony's; empty in a rehearsal
   std::string transcript;  // path
   std::string rehearsal;   // path of the transcript to compare with; empty: none
   bool rehearsing = false;
@@ -62,7 +64,12 @@ class CeremonyRun {
   Result<Json> activate(std::size_t number, const ceremony::Step& step);
   Result<Json> halt(std::size_t number, const ceremony::Step& step);
   Result<Json> destroy(std::size_t number, const ceremony::Step& step);
-  Result<Json> establish();
+  Result<Json> establish(std::size_t number);
+  Result<Json> custodians(std::size_t number, const ceremony::Step& step);
+  // Gives `body` what custodians signed of what the signer proposes for `asked`, where what is published has a root;
+  // nothing where it has none. Gives what the transcript says of it. Fails with ApprovalRequired (signatures_needed).
+  Result<Json> add_publication(std::size_t number, const Json& asked, Json& body);
+  Result<Json> signed_publication(std::size_t number, const publication::SigningRequest& proposed, Json& body);
   Status open();
   Result<Json> ask_signer(std::size_t number, Json body);
   Result<Json> on_token(const std::string& token, channel::CustodyRequest request);

@@ -8,7 +8,6 @@
 #include "common/digest.h"
 #include "signer/channel/holder_setup.h"
 #include "signer/process/child_program.h"
-#include "signer/trial/trial_custodians.h"
 
 namespace countersign::command {
 namespace {
@@ -40,6 +39,22 @@ Json in_all_formats(const channel::HeldKey& held) {
   return formats;
 }
 
+Result<Json> run_establish(const std::string& configuration, const Json& request) {
+  ASSIGN_OR_RETURN(const process::Finished finished,
+                   process::run_program({programs_folder() + "/countersignd", "establish", "--config", configuration},
+                                        request.compact()));
+  Result<Json> answer = Json::parse(finished.output);
+  if (!answer || !answer->is_object()) {
+    return Error{ErrorCode::Unavailable, "countersignd establish ended with " + std::to_string(finished.exit_code)};
+  }
+  const Json* error = answer->find("error");
+  if (error == nullptr) return answer;
+  const std::string code(error->text("code"));
+  const std::optional<ErrorCode> known = error_code_named(code);
+  return Error{known.value_or(ErrorCode::Refused), std::string(error->text("message")), known ? "" : code,
+               std::string(error->text("hint"))};
+}
+
 bool to_be_asked_again(const Error& error) {
   return error.reason == "key_not_held" || error.reason == "keys_changing" ||
          (error.code == ErrorCode::Unavailable && error.reason != "interrupted");
@@ -66,17 +81,18 @@ Result<Json> CeremonyRun::act(std::size_t number, bool resumed) {
     case StepKind::Destroy:
       return destroy(number, step);
     case StepKind::Custodians:
+      return custodians(number, step);
     case StepKind::Roster: {
       RETURN_IF_ERROR(ask_signer(number, Json::object({})));
       return Json::object({{"agreed", true}});
     }
     case StepKind::Establish:
-      return establish();
+      return establish(number);
   }
   std::abort();
 }
 
-Result<Json> CeremonyRun::establish() {
+Result<Json> CeremonyRun::establish(std::size_t number) {
   Json::Array keys;
   for (const Step& step : settings_.intent.steps) {
     if (step.kind != StepKind::Generate) continue;
@@ -85,26 +101,41 @@ Result<Json> CeremonyRun::establish() {
     ASSIGN_OR_RETURN(const keymgmt::PublicKey half, keymgmt::PublicKey::from_pem(made->text("pem")));
     keys.push_back(channel::HeldKey{step.role, half, step.id, step.label, true}.to_json());
   }
-  const Json request = Json::object({{"intent", settings_.sent_intent},
-                                     {"approvals", ceremony::approvals_json(settings_.approvals)},
-                                     {"keys", std::move(keys)}});
-  ASSIGN_OR_RETURN(
-      const process::Finished finished,
-      process::run_program({programs_folder() + "/countersignd", "establish", "--config", settings_.configuration},
-                           request.compact()));
-  const Result<Json> answer = Json::parse(finished.output);
-  if (!answer || !answer->is_object()) {
-    return Error{ErrorCode::Unavailable, "countersignd establish ended with " + std::to_string(finished.exit_code)};
+  Json request = Json::object({{"intent", settings_.sent_intent},
+                               {"approvals", ceremony::approvals_json(settings_.approvals)},
+                               {"keys", std::move(keys)}});
+  Json publication;
+  if (!settings_.rehearsing) {
+    Json asking = request;
+    asking.set("propose", true);
+    ASSIGN_OR_RETURN(const Json proposal, run_establish(settings_.configuration, asking));
+    if (const Json* asked = proposal.find("request"); asked != nullptr) {
+      ASSIGN_OR_RETURN(const publication::SigningRequest proposed, publication::SigningRequest::from_json(*asked));
+      ASSIGN_OR_RETURN(publication, signed_publication(number, proposed, request));
+    }
   }
-  if (const Json* error = answer->find("error"); error != nullptr) {
-    const std::string code(error->text("code"));
-    const std::optional<ErrorCode> known = error_code_named(code);
-    return Error{known.value_or(ErrorCode::Refused), std::string(error->text("message")), known ? "" : code,
-                 std::string(error->text("hint"))};
-  }
+  ASSIGN_OR_RETURN(const Json answer, run_establish(settings_.configuration, request));
   if (settings_.start_appliance) RETURN_IF_ERROR(settings_.start_appliance());
-  return Json::object(
-      {{"ledger", "made"}, {"keys_active", static_cast<std::int64_t>(answer->find("keys")->as_array().size())}});
+  Json observed = Json::object(
+      {{"ledger", "made"}, {"keys_active", static_cast<std::int64_t>(answer.find("keys")->as_array().size())}});
+  if (publication.is_object()) observed.set("publication", std::move(publication));
+  return observed;
+}
+
+Result<Json> CeremonyRun::custodians(std::size_t number, const Step& step) {
+  Json body = Json::object({});
+  Json publication;
+  // In a rehearsal nobody has a root key, and the trial root stays.
+  if (!settings_.rehearsing && !step.quorum->root_keys().empty()) {
+    ASSIGN_OR_RETURN(
+        publication,
+        add_publication(
+            number, Json::object({{"token", ""}, {"keys", Json::Array{}}, {"quorum", step.quorum->to_json()}}), body));
+  }
+  RETURN_IF_ERROR(ask_signer(number, std::move(body)));
+  Json observed = Json::object({{"agreed", true}});
+  if (publication.is_object()) observed.set("publication", std::move(publication));
+  return observed;
 }
 
 Result<Json> CeremonyRun::ask_signer(std::size_t number, Json body) {
@@ -160,14 +191,17 @@ Result<Json> CeremonyRun::stage(std::size_t number, const Step& step) {
   Json body = Json::object({{"key", held.to_json()}});
   const ceremony::Step* making = settings_.intent.making(step.key);
   if (making != nullptr && making->backup) body.set("backup", settings_.rehearsing ? "rehearsal" : "in the transcript");
+  Json publication;
   // A key that is published already was staged before an interruption: the step answers as it did then.
   if (making != nullptr && !key_named(half.kid())) {
     const Json keys = Json::object({{"token", making->token}, {"keys", Json::Array{held.to_json()}}});
-    RETURN_IF_ERROR(trial::add_signatures(settings_.binding.config.state, signer_, keys, body));
+    ASSIGN_OR_RETURN(publication, add_publication(number, keys, body));
   }
   ASSIGN_OR_RETURN(const Json staged, ask_signer(number, std::move(body)));
   ASSIGN_OR_RETURN(const Json listed, key_named(half.kid()));
-  return Json::object({{"kid", half.kid()}, {"published", true}, {"gate_opens", staged.text("gate_opens")}});
+  Json observed = Json::object({{"kid", half.kid()}, {"published", true}, {"gate_opens", staged.text("gate_opens")}});
+  if (publication.is_object()) observed.set("publication", std::move(publication));
+  return observed;
 }
 
 Result<Json> CeremonyRun::key_named(const std::string& kid) {

@@ -8,11 +8,11 @@
 #include "pkcs11/canary.h"
 #include "pkcs11/failure.h"
 #include "pkcs11/key_profile.h"
+#include "pkcs11/signing.h"
 
 namespace countersign::pkcs11 {
 namespace {
 
-constexpr std::size_t kSignatureSize = 64;  // of both kinds
 constexpr std::size_t kLongestLabel = 64;
 
 Result<std::vector<CK_OBJECT_HANDLE>> with_id(const Session& session, CK_OBJECT_CLASS object_class, const KeyId& id) {
@@ -87,34 +87,7 @@ KeyId random_key_id() {
 }
 
 Result<Bytes> KeyPair::sign(ByteView message) const {
-  const CK_FUNCTION_LIST& functions = session_->functions();
-  CK_MECHANISM mechanism{row_of(spec_.kind).signing, nullptr, 0};
-  CK_RV begun = functions.C_SignInit(session_->handle(), &mechanism, private_key_);
-  if (begun == CKR_OPERATION_ACTIVE) {
-    RETURN_IF_ERROR(session_->renew());
-    begun = functions.C_SignInit(session_->handle(), &mechanism, private_key_);
-  }
-  if (begun != CKR_OK) return failure("C_SignInit", begun);
-
-  const Digest digest = spec_.kind == KeyKind::P256 ? sha256(message) : Digest();
-  const ByteView input = spec_.kind == KeyKind::P256 ? digest.bytes() : message;
-  // SoftHSM takes a null pointer for a bad argument and leaves the session stuck, also when the length is zero.
-  std::uint8_t nothing = 0;
-  std::uint8_t* data = input.empty() ? &nothing : const_cast<std::uint8_t*>(input.data());
-  Bytes signature(kSignatureSize);
-  CK_ULONG size = signature.size();
-  const CK_RV signed_ = functions.C_Sign(session_->handle(), data, input.size(), signature.data(), &size);
-  if (signed_ == CKR_OK && size == kSignatureSize) return signature;
-  // The standard ends the operation at most errors; SoftHSM and tpm2-pkcs11 leave some open. A session that cannot be
-  // renewed fails at its next use.
-  const Status renewed = session_->renew();
-  if (signed_ == CKR_OK) {
-    return Error{ErrorCode::Unavailable, "C_Sign gave " + std::to_string(size) + " bytes instead of 64",
-                 std::string(kTokenFailed)};
-  }
-  Error error = failure("C_Sign", signed_);
-  if (!renewed) error.reason = kTokenGone;
-  return error;
+  return sign_on_token(*session_, spec_.kind, private_key_, message);
 }
 
 Result<KeyPair> generate_key_pair(const std::shared_ptr<Session>& session, const KeySpec& spec) {

@@ -26,6 +26,7 @@ constexpr MayDiffer kMayDiffer[] = {
     {"step.observed.key_set_version", "how often the key set was published before"},
     {"step.observed.attestation", "SoftHSM has none"},
     {"step.observed.backup.*", "a rehearsal's key has no backup"},
+    {"step.observed.publication.*", "a rehearsal's key set is signed by its trial custodians"},
     {"step.observed.departures.*", "another module's: listed in its profile"},
     {"step.initials.*", "who was there"},
     {"end.keys.*", "other keys"},

@@ -88,6 +88,15 @@ const Custodian* Quorum::find(std::string_view name) const {
   return found == custodians.end() ? nullptr : &*found;
 }
 
+std::vector<keymgmt::PublicKey> Quorum::root_keys() const {
+  std::vector<keymgmt::PublicKey> keys;
+  for (const Custodian& custodian : custodians) {
+    if (!custodian.root_key) return {};
+    keys.push_back(*custodian.root_key);
+  }
+  return keys;
+}
+
 Json Quorum::to_json() const {
   Json::Array people;
   for (const Custodian& custodian : custodians) {

@@ -26,6 +26,8 @@ struct Quorum {
   std::vector<Custodian> custodians;
 
   const Custodian* find(std::string_view name) const;  // by any spelling
+  // Everybody's; empty where one of them has none: such a quorum signs plans and transcripts, no root.
+  std::vector<keymgmt::PublicKey> root_keys() const;
   // {"threshold","custodians":[{"name","root_key" (PEM),"ssh_keys"}]}: also what the YAML of an intent says.
   Json to_json() const;
   std::string digest() const { return to_json().digest().hex(); }

@@ -5,6 +5,7 @@
 
 #include "common/durable_file.h"
 #include "common/json_fields.h"
+#include "keymgmt/publication/contents.h"
 
 namespace countersign::publication {
 namespace {
@@ -26,14 +27,6 @@ std::int64_t seconds(std::chrono::nanoseconds span) {
   return std::chrono::duration_cast<std::chrono::seconds>(span).count();
 }
 
-// One key fewer must still be enough, or a lost key ends the repository.
-Status check_threshold(const tuf::Signers& signers, std::string_view role) {
-  if (signers.threshold >= 1 && static_cast<std::size_t>(signers.threshold) < signers.key_ids.size()) return ok();
-  return refused("threshold_unsafe", std::string(role) + " needs " + std::to_string(signers.threshold) + " of " +
-                                         std::to_string(signers.key_ids.size()) +
-                                         " keys: the threshold must be below their number");
-}
-
 std::vector<std::string> publication_ids(const KeySet& keys) {
   std::vector<std::string> ids;
   for (const PublishedKey& key : keys.keys()) {
@@ -43,41 +36,6 @@ std::vector<std::string> publication_ids(const KeySet& keys) {
   }
   std::sort(ids.begin(), ids.end());
   return ids;
-}
-
-// What the online role may sign is signed by keys of the set with that role, and by no custodian.
-Status check_online(const tuf::Root& root, const tuf::Targets& targets, const KeySet& keys) {
-  std::set<std::string> known;
-  for (const PublishedKey& key : keys.keys()) {
-    if (key.role == Role::Publication) known.insert(tuf::key_id(key.key));
-  }
-  if (!targets.delegation) return refused("publication_keys", "targets.json does not delegate revoked.json");
-  for (const tuf::Signers* signers : {&root.snapshot, &root.timestamp, &targets.delegation->signers}) {
-    if (signers->threshold != 1 || signers->key_ids.empty()) {
-      return refused("publication_keys", "snapshot, timestamp and revoked need one signature each");
-    }
-    for (const std::string& id : signers->key_ids) {
-      if (!known.contains(id)) {
-        return refused("publication_keys",
-                       "the key " + id + " signs online metadata but is no key of the role publication");
-      }
-    }
-  }
-  if (targets.delegation->paths != std::vector<std::string>{std::string(tuf::kRevokedTarget)}) {
-    return refused("publication_keys", "the role revoked may sign revoked.json alone");
-  }
-  return ok();
-}
-
-Status check_cumulative(const KeySet& before, const KeySet& after) {
-  for (const PublishedKey& key : before.keys()) {
-    const PublishedKey* kept = after.find(key.key.kid());
-    if (kept == nullptr || kept->role != key.role) {
-      return refused("key_dropped", "the new key set lacks the key " + key.key.kid() +
-                                        ", which is published: verifiers refuse such a set");
-    }
-  }
-  return ok();
 }
 
 struct OnlineRead {
@@ -166,22 +124,14 @@ Result<Repository> Repository::with(const CustodianFiles& next) const {
     return refused("version_skipped", "targets version " + std::to_string(out.targets_.version) +
                                           " does not follow version " + std::to_string(targets_.version));
   }
-  const Files listed = key_files(out.keys_);
-  if (listed.size() != out.targets_.files.size() || listed.at("keyset.json") != out.keyset_text_) {
-    return Error{ErrorCode::VerificationFailed, "targets.json does not list the files of its key set",
-                 "arbitrary_software"};
-  }
-  for (const auto& [path, content] : listed) {
-    const auto facts = out.targets_.files.find(path);
-    if (facts == out.targets_.files.end()) {
-      return Error{ErrorCode::VerificationFailed, "targets.json lacks " + path, "arbitrary_software"};
-    }
-    RETURN_IF_ERROR(tuf::matches(facts->second, content, path));
-  }
-  RETURN_IF_ERROR(check_key_files(listed, out.keys_));
+  RETURN_IF_ERROR(check_listed(out.targets_, out.keys_, out.keyset_text_));
   RETURN_IF_ERROR(check_online(out.root_, out.targets_, out.keys_));
   if (!first) RETURN_IF_ERROR(check_cumulative(keys_, out.keys_));
   return out;
+}
+
+CustodianFiles Repository::signed_files() const {
+  return {{root_texts_.back()}, targets_text_, keyset_text_};
 }
 
 Json Repository::revoked_fields(const std::string& revocations, std::chrono::nanoseconds lifetime) const {

@@ -48,6 +48,7 @@ class Repository {
   const keymgmt::KeySet& keys() const { return keys_; }       // as the custodians signed it
   const std::string& keyset() const { return keyset_text_; }  // the bytes of keyset.json that they signed
   const std::optional<OnlineFiles>& online() const { return online_; }
+  CustodianFiles signed_files() const;  // the newest of each, as the custodians signed them
 
   // What publication is to sign now, each of the last two about the one before it: fields of the statement types
   // tuf_revoked, tuf_snapshot and tuf_timestamp. Versions grow by one.

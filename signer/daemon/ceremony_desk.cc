@@ -77,10 +77,27 @@ Status CeremonyDesk::check_quorum(const Intent& intent, const std::vector<Approv
   RETURN_IF_ERROR(
       ceremony::approved_by(intent.quorum, ceremony::Subject::Plan, intent.text, of_members(intent.quorum, approvals)));
   if (changed == nullptr) return ok();
+  RETURN_IF_ERROR(check_root_keys(*changed->quorum));
   // Whoever takes over says so: a roster of people who know nothing of it would lock everybody out.
   RETURN_IF_ERROR(ceremony::approved_by(*changed->quorum, ceremony::Subject::Plan, intent.text,
                                         of_members(*changed->quorum, approvals)));
   return ok();
+}
+
+bool CeremonyDesk::takes_root(const ceremony::Quorum& quorum) const {
+  const publication::Repository* repository = custody_.repository();
+  if (repository == nullptr) return false;
+  const publication::RootSigners signers{quorum.root_keys(), quorum.threshold};
+  // Custodians without root keys leave a trial its trial root.
+  if (repository->root().trial && signers.keys.empty()) return false;
+  return repository->root().trial || !signers.are(repository->root().root);
+}
+
+Status CeremonyDesk::check_root_keys(const ceremony::Quorum& quorum) const {
+  if (!takes_root(quorum) || !quorum.root_keys().empty()) return ok();
+  return refused("root_key_missing",
+                 "the published keys are signed by custodians, and one of the new ones has no root key",
+                 "give each custodian a root_key, and make the plan anew");
 }
 
 Status CeremonyDesk::check_world(const Intent& intent) const {
@@ -212,7 +229,23 @@ void CeremonyDesk::step(std::string_view plan, const Json& body, const Caller& c
   next.version += 1;
   next.by = intent.digest.hex();
   answer.set("version", next.version);
-  settle(intent, std::move(next), std::move(answer), caller, std::move(done));
+  if (!custodians || !takes_root(*step.quorum)) {
+    return settle(intent, std::move(next), std::move(answer), caller, std::move(done));
+  }
+  const Json* publication = body.find("publication");
+  if (publication == nullptr) {
+    return done(refused("targets_unsigned", "the new custodians come into office with a root that they signed",
+                        "have the proposal of POST /v1/keys/propose signed by the old quorum and the new one"));
+  }
+  // The root first: custodians in office who cannot sign would lock everybody out; the other way round, asking again
+  // finds the root done.
+  const publication::RootSigners agreed{step.quorum->root_keys(), step.quorum->threshold};
+  custody_.hand_over(
+      *publication, agreed, caller,
+      [this, intent, next = std::move(next), answer = std::move(answer), caller, done](const Result<Json>& taken) {
+        if (!taken) return done(taken.error());
+        settle(intent, next, answer, caller, done);
+      });
 }
 
 void CeremonyDesk::settle(const Intent& intent, Standing standing, Json answer, const Caller& caller, Done done) {

@@ -41,7 +41,8 @@ class CeremonyDesk {
   // approval_invalid, unknown_custodian, other_custodians, no_custodians, too_early, too_late, plan_used,
   // predecessor_mismatch, unknown_token; Conflict: ceremony_open.
   void open(const Json& body, const Caller& caller, Done done);
-  // {"step": number from 0, "key"?: as its holder described it, "backup"?: text, "phase"?: "may"} → what was done.
+  // {"step": number from 0, "key"?: as its holder described it, "backup"?: text, "phase"?: "may",
+  // "publication"?: what custodians signed of POST /v1/keys/propose} → what was done. Refused: targets_unsigned.
   void step(std::string_view plan, const Json& body, const Caller& caller, Done done);
   // {"outcome":"completed","transcript": text, "approvals":[…]} or {"outcome":"abandoned","reason"}.
   void close(std::string_view plan, const Json& body, const Caller& caller, Done done);
@@ -59,6 +60,9 @@ class CeremonyDesk {
   Result<const OpenCeremony*> open_one(std::string_view plan);
   Status check_quorum(const ceremony::Intent& intent, const std::vector<ceremony::Approval>& approvals) const;
   Status check_world(const ceremony::Intent& intent) const;
+  // Whether root and targets are to be signed by these from now on, and are not yet.
+  bool takes_root(const ceremony::Quorum& quorum) const;
+  Status check_root_keys(const ceremony::Quorum& quorum) const;
   void settle(const ceremony::Intent& intent, Standing standing, Json answer, const Caller& caller, Done done);
   void key_step(const ceremony::Intent& intent, const ceremony::Step& step, const Json& body, const Caller& caller,
                 Done done);

@@ -111,8 +111,18 @@ void KeyCustody::halt(const Json& body, const Caller& caller, Done done) {
       std::move(done));
 }
 
+void KeyCustody::hand_over(const Json& publication, const publication::RootSigners& agreed, const Caller& caller,
+                           Done done) {
+  const Json body = Json::object({{"token", ""}, {"keys", Json::Array{}}, {"publication", publication}});
+  carry_out([this, body, caller, agreed] { return stage_plan(body, caller, agreed); },
+            [](const Keys&) {
+              return Json::object({{"handed_over", true}});
+            },
+            std::move(done));
+}
+
 void KeyCustody::stage(const Json& body, const Caller& caller, Done done) {
-  carry_out([this, body, caller] { return stage_plan(body, caller); },
+  carry_out([this, body, caller] { return stage_plan(body, caller, std::nullopt); },
             [](const Keys& steps) {
               Json::Array staged;
               for (const PublishedKey& key : steps) {

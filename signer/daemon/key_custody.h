@@ -11,6 +11,8 @@
 
 #include "common/json.h"
 #include "common/result.h"
+#include "keymgmt/ceremony/quorum.h"
+#include "keymgmt/publication/signing_request.h"
 #include "keymgmt/rotation.h"
 #include "signer/config/config.h"
 #include "signer/config/roster.h"
@@ -48,15 +50,21 @@ class KeyCustody {
   // unknown_key), Conflict (already_halted, just_promoted: a second call that names no key would take away the key that
   // the first one promoted).
   void halt(const Json& body, const Caller& caller, Done done);
-  // {"token","keys":[key as its holder described it]} → {"root"?,"targets","keyset","threshold","trial"}: what
-  // custodians must sign (the signed parts, and the text of keyset.json) before these keys can be staged. Changes
-  // nothing. Without keys: the set as it is, with new lives. Fails with Conflict, reason "no_repository", where there
-  // is no root yet.
+  // {"token","keys":[key as its holder described it],"quorum"?} → {"root"?,"targets","keyset","present","threshold",
+  // "trial"}: what custodians must sign (the signed parts, and the text of keyset.json) before these keys can be
+  // staged, and what it follows. Changes nothing. Without keys: the set as it is, with new lives. With a quorum: a root
+  // of its custodians. Fails with Conflict, reason "no_repository", where there is no root yet; with Refused,
+  // "root_key_missing", where one of the quorum has none.
   void propose(const Json& body, const Caller& caller, Done done);
   // {"token","keys", "publication"?: CustodianFiles} → {"staged":[{"kid","gate_opens"}]}. Where there is a repository
   // its next version comes along, signed (Refused "targets_unsigned"); it is stored before the ledger says staged.
-  // Fails with Conflict "publication_differs" where it does not list the keys, and as Repository::with.
+  // Fails with Conflict "publication_differs" where it does not list the keys, with Refused "root_not_agreed" where
+  // its root names other custodians than the present one, and as Repository::with.
   void stage(const Json& body, const Caller& caller, Done done);
+  // The same without keys, for a ceremony that agreed on who signs the root from now on.
+  void hand_over(const Json& publication, const publication::RootSigners& agreed, const Caller& caller, Done done);
+  // Null where custodians have signed nothing yet.
+  const publication::Repository* repository() const { return publisher_.repository(); }
   // {"kid"} → {"active","retiring"}. Fails with Conflict (cutover_too_early, key_not_held, key_state).
   void activate(const Json& body, const Caller& caller, Done done);
   // Whether the lifecycle lets the key be destroyed now. Fails as keymgmt::next does, with NotFound (unknown_key).
@@ -82,7 +90,8 @@ class KeyCustody {
     std::optional<publication::CustodianFiles> signed_files{};  // of custodians, stored before the record
   };
   Result<Change> halt_plan(const Json& body, const Caller& caller) const;
-  Result<Change> stage_plan(const Json& body, const Caller& caller) const;
+  Result<Change> stage_plan(const Json& body, const Caller& caller,
+                            const std::optional<publication::RootSigners>& agreed) const;
   Result<Change> activate_plan(const Json& body, const Caller& caller) const;
   Result<Change> destroy_plan(const std::string& kid, const std::string& reason, const Caller& caller) const;
   Result<Change> cutover_plan(const std::string& kid) const;
@@ -92,6 +101,7 @@ class KeyCustody {
     std::string token;
     keymgmt::Keys steps;
     std::optional<Json> publication;
+    std::optional<ceremony::Quorum> quorum;
   };
   Result<Staging> staging_of(const Json& body) const;
   // Plans when what is under way is done, so that a halt waits for another change and is never refused for it.

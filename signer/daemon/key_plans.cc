@@ -67,6 +67,29 @@ Error refused(std::string detail, std::string reason, std::string hint) {
   return Error{ErrorCode::Conflict, std::move(detail), std::move(reason), std::move(hint)};
 }
 
+// Root and targets by the custodians of `quorum` from now on.
+Status take_over(publication::ProposalTerms& terms, const ceremony::Quorum& quorum) {
+  terms.custodians = quorum.root_keys();
+  terms.threshold = quorum.threshold;
+  terms.trial = false;
+  if (!terms.custodians.empty()) return ok();
+  return Error{ErrorCode::Refused, "not every custodian has a root key, so they cannot sign a root", "root_key_missing",
+               "Give each custodian of the quorum a root_key."};
+}
+
+// Who signs root and targets changes where a ceremony says so, and nowhere else.
+Status check_root(const publication::CustodianFiles& files, const publication::Repository* present,
+                  const std::optional<publication::RootSigners>& agreed) {
+  if (files.roots.empty() || (present == nullptr && !agreed)) return ok();
+  ASSIGN_OR_RETURN(const tuf::SignedDocument file, tuf::SignedDocument::parse(files.roots.back()));
+  ASSIGN_OR_RETURN(const tuf::Root root, tuf::Root::parse(file.signed_part()));
+  const publication::RootSigners wanted = agreed ? *agreed : publication::signers_of(present->root());
+  const bool trial = !agreed && present->root().trial;
+  if (wanted.are(root.root) && wanted.are(root.targets) && root.trial == trial) return ok();
+  return Error{ErrorCode::Refused, "the root that was signed names other custodians than were agreed on",
+               "root_not_agreed", "Change them in a ceremony: deploy/ceremonies/custodian-add.yaml"};
+}
+
 bool holds(const HolderState& holder, const std::string& kid) {
   const Json* keys = holder.ready.find("keys");
   if (keys == nullptr || !keys->is_array()) return false;
@@ -139,6 +162,9 @@ Result<KeyCustody::Staging> KeyCustody::staging_of(const Json& body) const {
   ASSIGN_OR_RETURN(staging.token, fields.text("token"));
   ASSIGN_OR_RETURN(const Json::Array* rows, fields.array("keys"));
   if (const Json* publication = fields.take("publication")) staging.publication = *publication;
+  if (const Json* quorum = fields.take("quorum")) {
+    ASSIGN_OR_RETURN(staging.quorum, ceremony::read_quorum(*quorum));
+  }
   RETURN_IF_ERROR(fields.finish());
   RETURN_IF_ERROR(store_.time_guard().check());
   const UtcTime at = now().whole_seconds();
@@ -167,20 +193,20 @@ void KeyCustody::propose(const Json& body, const Caller&, Done done) {
     for (const PublishedKey& step : staging.steps) {
       if (step.state == KeyState::Staged) keys.push_back(step);
     }
-    const publication::ProposalTerms terms = publication::terms_of(repository->root());
+    publication::ProposalTerms terms = publication::terms_of(repository->root());
+    if (staging.quorum) RETURN_IF_ERROR(take_over(terms, *staging.quorum));
     ASSIGN_OR_RETURN(const publication::Proposal proposal,
                      publication::proposed(repository, keys, terms, now().whole_seconds()));
-    Json answer = Json::object({{"targets", proposal.targets.signed_part()},
-                                {"keyset", proposal.keyset},
-                                {"threshold", terms.threshold},
-                                {"trial", terms.trial}});
-    if (proposal.root) answer.set("root", proposal.root->signed_part());
+    Json answer = publication::SigningRequest{repository->signed_files(), proposal}.to_json();
+    answer.set("threshold", terms.threshold);
+    answer.set("trial", terms.trial);
     return answer;
   };
   done(propose());
 }
 
-Result<KeyCustody::Change> KeyCustody::stage_plan(const Json& body, const Caller& caller) const {
+Result<KeyCustody::Change> KeyCustody::stage_plan(const Json& body, const Caller& caller,
+                                                  const std::optional<publication::RootSigners>& agreed) const {
   ASSIGN_OR_RETURN(Staging staging, staging_of(body));
   Change change;
   change.why.peer_uid = caller.uid;
@@ -189,6 +215,7 @@ Result<KeyCustody::Change> KeyCustody::stage_plan(const Json& body, const Caller
   const publication::Repository* repository = publisher_.repository();
   if (staging.publication) {
     ASSIGN_OR_RETURN(change.signed_files, publication::CustodianFiles::from_json(*staging.publication));
+    RETURN_IF_ERROR(check_root(*change.signed_files, repository, agreed));
     ASSIGN_OR_RETURN(const Json json, Json::parse(change.signed_files->keyset));
     ASSIGN_OR_RETURN(const keymgmt::KeySet listed, keymgmt::KeySet::parse(json));
     for (const PublishedKey& step : change.steps) {

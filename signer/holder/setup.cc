@@ -15,6 +15,7 @@
 #include "signer/channel/holder_exit.h"
 #include "signer/confinement/confinement.h"
 #include "signer/holder/blocked_signals.h"
+#include "signer/holder/custodian.h"
 #include "signer/holder/custody.h"
 #include "signer/holder/held_keys.h"
 #include "signer/holder/start.h"
@@ -29,7 +30,7 @@ using channel::SetupRequest;
 
 constexpr int kPin = 5;
 constexpr int kSoPin = 6;
-constexpr std::size_t kLongestRequest = std::size_t{64} << 10;
+constexpr std::size_t kLongestRequest = std::size_t{4} << 20;  // a root and targets of many keys, in base64
 
 pkcs11::TokenPlace place_of(const SetupRequest& request) {
   const char* conf = std::getenv("SOFTHSM2_CONF");
@@ -163,6 +164,10 @@ Result<Json> run(std::string_view command) {
   if (command == "custody") {
     ASSIGN_OR_RETURN(const channel::CustodyRequest act, as_request<channel::CustodyRequest>(json));
     return custody(act, *std::move(pin));
+  }
+  if (command == "custodian") {
+    ASSIGN_OR_RETURN(const channel::CustodianSigning signing, as_request<channel::CustodianSigning>(json));
+    return custodian(signing, *std::move(pin));
   }
   ASSIGN_OR_RETURN(const SetupRequest request, as_request<SetupRequest>(json));
   if (command == "probe") {

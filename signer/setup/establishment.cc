@@ -9,6 +9,7 @@
 #include "signer/config/rotation_times.h"
 #include "signer/config/state_directory.h"
 #include "signer/ledger/sqlite_store.h"
+#include "signer/setup/first_root.h"
 #include "signer/setup/ownership.h"
 #include "signer/setup/state_directory.h"
 #include "signer/supervisor/state_lock.h"
@@ -25,6 +26,8 @@ struct Request {
   Intent intent;
   std::vector<ceremony::Approval> approvals;
   std::vector<channel::HeldKey> keys;  // in the plan's order
+  bool propose = false;
+  std::optional<publication::CustodianFiles> publication;
 };
 
 Error refused(std::string reason, std::string detail, std::string hint = "") {
@@ -38,8 +41,14 @@ Result<Request> read_request(const Json& json) {
   ASSIGN_OR_RETURN(const Json* listed, fields.required("approvals"));
   ASSIGN_OR_RETURN(std::vector<ceremony::Approval> approvals, ceremony::read_approvals(*listed));
   ASSIGN_OR_RETURN(const Json::Array* rows, fields.array("keys"));
+  Request request{std::move(intent), std::move(approvals), {}, false, std::nullopt};
+  if (json.find("propose") != nullptr) {
+    ASSIGN_OR_RETURN(request.propose, fields.boolean("propose"));
+  }
+  if (const Json* files = fields.take("publication")) {
+    ASSIGN_OR_RETURN(request.publication, publication::CustodianFiles::from_json(*files));
+  }
   RETURN_IF_ERROR(fields.finish());
-  Request request{std::move(intent), std::move(approvals), {}};
   for (const Json& row : *rows) {
     ASSIGN_OR_RETURN(channel::HeldKey key, channel::HeldKey::from_json(row));
     request.keys.push_back(std::move(key));
@@ -78,20 +87,50 @@ Status check_plan(const Request& request, UtcTime now) {
   return ok();
 }
 
-Status enter_keys(ledger::Store& store, const config::Config& config, const Request& request, UtcTime now) {
+// Each key's steps up to staged, in the plan's order.
+Result<keymgmt::Keys> steps_of(const config::Config& config, const Request& request, UtcTime now) {
   std::size_t next = 0;
+  keymgmt::Keys all;
   for (const Step& step : request.intent.steps) {
     if (step.kind != ceremony::StepKind::Generate) continue;
     const channel::HeldKey& held = request.keys[next++];
-    ASSIGN_OR_RETURN(const keymgmt::Keys known, store.keys());
-    if (keymgmt::key_of_kid(known, held.key.kid()) != nullptr) continue;
     ASSIGN_OR_RETURN(const keymgmt::Keys steps,
-                     keymgmt::staging(held.generated(step.token, now), known, config::rotation_times(config), now));
-    ledger::KeyChange why;
-    why.reason = "ceremony " + request.intent.name;
-    RETURN_IF_ERROR(store.put_keys(steps, now, why));
+                     keymgmt::staging(held.generated(step.token, now), {}, config::rotation_times(config), now));
+    all.insert(all.end(), steps.begin(), steps.end());
+  }
+  return all;
+}
+
+keymgmt::Keys staged_of(const keymgmt::Keys& steps) {
+  keymgmt::Keys staged;
+  std::ranges::copy_if(steps, std::back_inserter(staged),
+                       [](const keymgmt::PublishedKey& step) { return step.state == keymgmt::KeyState::Staged; });
+  return staged;
+}
+
+Status enter_keys(ledger::Store& store, const keymgmt::Keys& steps, const Request& request, UtcTime now) {
+  ASSIGN_OR_RETURN(const keymgmt::Keys known, store.keys());
+  ledger::KeyChange why;
+  why.reason = "ceremony " + request.intent.name;
+  for (const keymgmt::PublishedKey& staged : staged_of(steps)) {
+    if (keymgmt::key_of_kid(known, staged.key.kid()) != nullptr) continue;
+    keymgmt::Keys own;
+    std::ranges::copy_if(steps, std::back_inserter(own),
+                         [&](const keymgmt::PublishedKey& step) { return step.key.kid() == staged.key.kid(); });
+    RETURN_IF_ERROR(store.put_keys(own, now, why));
   }
   return ok();
+}
+
+// Root and targets, where keys are published as a repository: what the custodians signed, or a trial's own.
+Status take_root(const Request& request, const keymgmt::Keys& steps, const config::Config& config) {
+  ASSIGN_OR_RETURN(const bool theirs, has_root_of_custodians(config, request.intent.quorum));
+  if (!theirs) return ok();
+  if (!request.publication) {
+    return refused("targets_unsigned", "the key set of the first keys is signed by nobody",
+                   "have the custodians sign it: countersign ceremony approve");
+  }
+  return take_first_root(*request.publication, staged_of(steps), request.intent.quorum, config.state);
 }
 
 // The plan counts as opened from here on, and whoever signed it decides what comes after.
@@ -118,11 +157,24 @@ Status record(ledger::Store& store, const Request& request, const std::string& s
   return outcomes.front() ? ok() : Status(outcomes.front().error());
 }
 
+// What the custodians must sign before; changes nothing.
+Result<Json> propose(const config::Config& config, const Request& request, UtcTime now) {
+  RETURN_IF_ERROR(check_plan(request, now));
+  RETURN_IF_ERROR(check_keys(request, config));
+  ASSIGN_OR_RETURN(const bool theirs, has_root_of_custodians(config, request.intent.quorum));
+  if (!theirs) return Json::object({{"ok", true}});
+  ASSIGN_OR_RETURN(const keymgmt::Keys steps, steps_of(config, request, now));
+  ASSIGN_OR_RETURN(const publication::SigningRequest asked,
+                   first_request(staged_of(steps), request.intent.quorum, now));
+  return Json::object({{"ok", true}, {"request", asked.to_json()}});
+}
+
 }  // namespace
 
 Result<Json> establish(const config::Config& config, const Json& json, const Clock& clock) {
   ASSIGN_OR_RETURN(const Request request, read_request(json));
   const UtcTime now = clock.now().whole_seconds();
+  if (request.propose) return propose(config, request, now);
   RETURN_IF_ERROR(config::make_state(config));
   ASSIGN_OR_RETURN(const supervisor::StateLock lock, supervisor::StateLock::take(config.state, config.front_uid()));
   const std::string path = config.state + "/ledger.db";
@@ -140,11 +192,14 @@ Result<Json> establish(const config::Config& config, const Json& json, const Clo
   if (!done) {
     RETURN_IF_ERROR(check_plan(request, now));
     RETURN_IF_ERROR(check_keys(request, config));
+    ASSIGN_OR_RETURN(const keymgmt::Keys steps, steps_of(config, request, now));
     RETURN_IF_ERROR(unfinished.put());
+    RETURN_IF_ERROR(take_root(request, steps, config));
     if (store == nullptr) {
       ASSIGN_OR_RETURN(store, ledger::SqliteStore::create(path, clock));
     }
-    RETURN_IF_ERROR(enter_keys(*store, config, request, now));
+    RETURN_IF_ERROR(enter_keys(*store, steps, request, now));
+    if (request.intent.quorum.root_keys().empty()) RETURN_IF_ERROR(sign_trial_key_set(*store, config, now));
     // Verifiers can know a key before it becomes active.
     RETURN_IF_ERROR(publish(*store, config, now));
     ASSIGN_OR_RETURN(const keymgmt::Keys all, store->keys());

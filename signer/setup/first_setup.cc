@@ -9,18 +9,17 @@
 #include <filesystem>
 
 #include "common/durable_file.h"
-#include "keymgmt/publication/repository.h"
 #include "keymgmt/rotation.h"
 #include "signer/config/rotation_times.h"
 #include "signer/config/state_directory.h"
 #include "signer/custody/holder_run.h"
 #include "signer/custody/pin_store.h"
 #include "signer/ledger/sqlite_store.h"
+#include "signer/setup/first_root.h"
 #include "signer/setup/ownership.h"
 #include "signer/setup/soft_hsm.h"
 #include "signer/setup/state_directory.h"
 #include "signer/supervisor/state_lock.h"
-#include "signer/trial/trial_custodians.h"
 
 namespace countersign::setup {
 namespace {
@@ -136,29 +135,6 @@ Status stage_keys(ledger::Store& store, const config::Config& config, const std:
   return store.put_keys(steps, now);
 }
 
-// A trial root where there is none, and targets that list every key, signed by the trial's own custodians.
-Status sign_key_set(const ledger::Store& store, const config::Config& config, UtcTime now) {
-  if (config.role(keymgmt::Role::Publication) == nullptr) return ok();
-  Result<publication::Repository> present = publication::Repository::load(config.state);
-  if (!present && present.error().code != ErrorCode::NotFound) return present.error();
-  ASSIGN_OR_RETURN(const keymgmt::Keys keys, store.keys());
-  const bool whole = present && std::all_of(keys.begin(), keys.end(), [&](const keymgmt::PublishedKey& key) {
-                       return !keymgmt::is_published(key.state) || present->keys().find(key.key.kid()) != nullptr;
-                     });
-  if (whole) return ok();
-  if (present && !present->root().trial) {
-    return Error{ErrorCode::Refused, "the key set is signed by custodians, and a new key is not in it",
-                 "ceremony_needed", "Have the custodians sign it in a ceremony."};
-  }
-  ASSIGN_OR_RETURN(const publication::ProposalTerms terms, trial::trial_terms(config.state));
-  ASSIGN_OR_RETURN(publication::Proposal proposal,
-                   publication::proposed(present ? &*present : nullptr, keys, terms, now));
-  ASSIGN_OR_RETURN(const publication::CustodianFiles files, trial::sign_as_trial(config.state, std::move(proposal)));
-  ASSIGN_OR_RETURN(const publication::Repository next,
-                   present ? present->with(files) : publication::Repository::begun(files));
-  return next.save(config.state);
-}
-
 Json report(const config::Config& config, const std::string& ledger, bool created,
             const std::vector<SetupAnswer>& answers, const keymgmt::KeySet& keys) {
   Json::Array tokens;
@@ -213,7 +189,7 @@ Result<Json> set_up(const config::Config& config, const std::string& holder, con
   }
   const UtcTime now = clock.now().whole_seconds();
   RETURN_IF_ERROR(stage_keys(*store, config, answers, now));
-  RETURN_IF_ERROR(sign_key_set(*store, config, now));
+  RETURN_IF_ERROR(sign_trial_key_set(*store, config, now));
   // Verifiers can know a key before it becomes active.
   ASSIGN_OR_RETURN(const keymgmt::KeySet staged, publish(*store, config, now));
   ASSIGN_OR_RETURN(const keymgmt::Keys all, store->keys());

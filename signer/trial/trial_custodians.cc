@@ -105,6 +105,17 @@ Result<publication::CustodianFiles> sign_as_trial(const std::string& state, publ
   return files;
 }
 
+Result<std::vector<publication::CustodianSignature>> root_signatures(const std::string& state,
+                                                                     const tuf::SignedDocument& root) {
+  ASSIGN_OR_RETURN(const std::vector<keymgmt::CustodianKey> keys, custodians(state, kThreshold));
+  std::vector<publication::CustodianSignature> signatures;
+  for (const keymgmt::CustodianKey& key : keys) {
+    ASSIGN_OR_RETURN(Bytes signature, key.sign(view_of(root.message())));
+    signatures.push_back({"trial", tuf::key_id(key.public_key()), std::move(signature), {}});
+  }
+  return signatures;
+}
+
 Status add_signatures(const std::string& state, client::SignerClient& signer, const Json& keys, Json& body) {
   const Result<Json> answer = signer.change("/v1/keys/propose", keys);
   if (!answer) return answer.error().reason == "no_repository" ? ok() : Status(answer.error());

@@ -3,10 +3,11 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "common/json.h"
 #include "common/result.h"
-#include "keymgmt/publication/repository.h"
+#include "keymgmt/publication/signing_request.h"
 #include "signer/client/signer_client.h"
 
 namespace countersign::trial {
@@ -17,6 +18,10 @@ Result<publication::ProposalTerms> trial_terms(const std::string& state);
 
 // Signed by the first two of them. Fails as CustodianKey::from_file.
 Result<publication::CustodianFiles> sign_as_trial(const std::string& state, publication::Proposal proposal);
+
+// Their signatures under a root that takes over from theirs.
+Result<std::vector<publication::CustodianSignature>> root_signatures(const std::string& state,
+                                                                     const tuf::SignedDocument& root);
 
 // Gives `body`, a request that publishes new keys, what the signer needs of custodians: asks it what is to be signed if
 // `keys` (`{"token","keys":[…]}`) are published, and sets the member `publication`. Nothing where the signer publishes

@@ -24,9 +24,10 @@ def hold(appliance, custodians, shipped, name=None, **how):
 
 def first_keys(programs, folder):
     """From nothing: tokens that hold nothing, and no ledger."""
-    appliance = Appliance(programs, folder, publication=PUBLICATION)
+    roles = ("approval", "trace", "release", "publication")
+    appliance = Appliance(programs, folder, publication=PUBLICATION, roles=roles)
     quorum = Quorum(folder / "custodians")
-    for role in ("approval", "trace", "release"):
+    for role in roles:
         place = appliance.token(role)
         (place / "tokens").mkdir(parents=True)
         (place / "softhsm2.conf").write_text(f"directories.tokendir = {place}/tokens\nobjectstore.backend = file\n")
@@ -45,7 +46,7 @@ def first_keys(programs, folder):
     # A token whose module was never measured makes no key.
     _, answer, _ = ceremony.run()
     assert answer["error"]["code"] == "profile_missing", answer
-    for role in ("approval", "trace", "release"):
+    for role in roles:
         measured = subprocess.run([appliance.bin / "countersignd", "probe", role, "--config", appliance.config, "--json"],
                                   capture_output=True, text=True)
         assert measured.returncode == 0 and '"trust":"binding"' in measured.stdout, measured
@@ -57,8 +58,8 @@ def first_keys(programs, folder):
     assert code == 7, (code, answer)
     appliance.start()
     verified = ceremony.close()
-    assert len(verified["keys"]) == 3 and sorted(verified["signed_by"]) == ["alice", "bob"], verified
-    for role in ("approval", "trace", "release"):
+    assert len(verified["keys"]) == 4 and sorted(verified["signed_by"]) == ["alice", "bob"], verified
+    for role in roles:
         assert active(appliance, role) in [key["kid"] for key in verified["keys"]], role
     standing = appliance.custodian().call("GET", "/v1/ceremonies")["standing"]
     assert standing["quorum"]["threshold"] == 2, standing
