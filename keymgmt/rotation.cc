@@ -127,8 +127,9 @@ Result<PublishedKey> moved(const PublishedKey& key, KeyEvent event, const KeyFac
   if (event == KeyEvent::Activate) after.not_before = facts.now;
   const bool stopped = may_sign(key.state) && !may_sign(*state);
   if (stopped || event == KeyEvent::Withdraw) {
-    after.not_after = facts.now;
-    after.verify_until = out_of_use(key.role, facts.now, times);
+    // Moments are whole seconds here, signatures are not: what it signed in the second that it stops in counts.
+    after.not_after = facts.now + std::chrono::seconds(1);
+    after.verify_until = out_of_use(key.role, *after.not_after, times);
   }
   if (event == KeyEvent::Compromise) after.compromised_since = facts.now;
   return after;

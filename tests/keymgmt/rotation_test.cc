@@ -75,7 +75,9 @@ TEST_F(Rotation, IsRefusedUntilEveryEarlierSetHasExpired) {
   EXPECT_EQ(key(second).state, KeyState::Active);
   EXPECT_EQ(key(second).not_before, opens);
   EXPECT_EQ(key(first).state, KeyState::Retiring);
-  EXPECT_EQ(key(first).not_after, opens);
+  // What it signed in that second counts, and nothing after.
+  EXPECT_TRUE(key(first).counts_at(opens + std::chrono::milliseconds(999)));
+  EXPECT_EQ(key(first).not_after, opens + std::chrono::seconds(1));
   EXPECT_EQ(reason(cutover(second, all_, kOpen, kTimes, opens)), "key_state");
   EXPECT_EQ(reason(cutover("nobody", all_, kOpen, kTimes, opens)), "unknown_key");
 }
@@ -118,7 +120,7 @@ TEST_F(Rotation, RetiringEndsWhenNothingSignedIsInUse) {
     pass_time(kStart + hours(25));
     const UtcTime cut = kStart + hours(30);
     take(cutover(second, all_, kOpen, kTimes, cut));
-    const UtcTime end = cut + minutes(2) + (role == Role::Approval ? hours(1) : hours(0));
+    const UtcTime end = cut + seconds(1) + minutes(2) + (role == Role::Approval ? hours(1) : hours(0));
     EXPECT_EQ(key(first).verify_until, end);
     pass_time(end - seconds(1));
     EXPECT_EQ(key(first).state, KeyState::Retiring);
