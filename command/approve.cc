@@ -3,6 +3,7 @@
 #include <unistd.h>
 #include <chrono>
 
+#include "command/approval_mint.h"
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/input_file.h"
@@ -16,7 +17,6 @@
 #include "common/text.h"
 #include "gate/gait_record.h"
 #include "signer/client/signer_client.h"
-#include "signer/statement/approval_proof.h"
 
 namespace countersign::command {
 namespace {
@@ -97,19 +97,6 @@ Result<ApprovalTokenFields> fields_of(const Arguments& arguments, bool as_gait) 
                      digest_flag(arguments, "delegation-binding-digest", "delegation_binding_digest"));
   }
   return fields;
-}
-
-Json statement_of(const ApprovalTokenFields& fields) {
-  Json json = Json::object({{"intent_digest", fields.intent_digest.hex()},
-                            {"policy_digest", fields.policy_digest.hex()},
-                            {"approver_identity", fields.approver_identity},
-                            {"reason_code", fields.reason_code},
-                            {"scope", Json::array(fields.scope)},
-                            {"ttl_seconds", std::chrono::duration_cast<std::chrono::seconds>(fields.ttl).count()}});
-  if (fields.delegation_binding_digest) json.set("delegation_binding_digest", fields.delegation_binding_digest->hex());
-  if (fields.max_targets > 0) json.set("max_targets", fields.max_targets);
-  if (fields.max_ops > 0) json.set("max_ops", fields.max_ops);
-  return json;
 }
 
 std::vector<std::string> storage_warnings(const std::string& token_path, bool token_on_stdout) {
@@ -201,16 +188,7 @@ Result<int> approve(Call& call, const Arguments& arguments) {
     call.console.tell("warning: the intent also needs " + missing + "; without it this approval will not count");
   }
 
-  client::SignRequest request;
-  request.type = statement::StatementType::ApprovalToken;
-  request.fields = statement_of(fields);
-  ASSIGN_OR_RETURN(request.proof, proof_of(arguments, signer, statement::kApprovalNamespace,
-                                           [&fields](std::string_view nonce, UtcTime expires_at) {
-                                             return statement::approval_message(fields, nonce, expires_at);
-                                           }));
-  ASSIGN_OR_RETURN(const auto signed_or_refused, signer.sign(request));
-  if (const auto* refusal = std::get_if<client::Refusal>(&signed_or_refused)) return refusal->error;
-  const Json& token = std::get<client::Signed>(signed_or_refused).statement;
+  ASSIGN_OR_RETURN(const Json token, mint_approval(arguments, signer, fields));
   const std::string path = !out.empty() ? out : "approval_" + std::string(token.text("token_id")) + ".json";
   RETURN_IF_ERROR(write_output(path, token.gait_file()));
   answer(call, token, path);

@@ -19,6 +19,8 @@ class RecordedRequest {
 
   // What an approval lives where its approver names no time.
   std::chrono::nanoseconds default_ttl() const { return default_ttl_; }
+  // What an approval has to cover, all of it.
+  const std::vector<std::string>& required_scopes() const { return required_scopes_; }
   // Those of the required scopes that `scope` lacks, joined by ", ".
   std::string missing_from(const std::vector<std::string>& scope) const;
 

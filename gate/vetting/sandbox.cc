@@ -27,8 +27,8 @@ void bind(std::vector<std::string>& words, const char* flag, const std::string& 
 }
 
 std::vector<std::string> limits(const SandboxedProgram& program) {
-  std::vector<std::string> words = {"--core=0", "--nofile=4096", "--fsize=" + std::to_string(std::uint64_t{1} << 30),
-                                    "--cpu=" + std::to_string(2 * program.time.count())};
+  std::vector<std::string> words = {"--core=0", "--nofile=4096", "--fsize=" + std::to_string(std::uint64_t{1} << 30)};
+  if (program.time.count() > 0) words.push_back("--cpu=" + std::to_string(2 * program.time.count()));
 #ifndef COUNTERSIGN_SANITIZED  // a sanitizer maps terabytes it never touches
   if (program.memory != 0) words.push_back("--as=" + std::to_string(program.memory));
 #endif
@@ -37,7 +37,7 @@ std::vector<std::string> limits(const SandboxedProgram& program) {
 
 }  // namespace
 
-Result<SandboxedAnswer> run_sandboxed(const SandboxedProgram& program) {
+Result<std::vector<std::string>> sandbox_words(const SandboxedProgram& program) {
   const auto bwrap = program_path("bwrap");
   const auto prlimit = program_path("prlimit");
   if (!bwrap || !prlimit) {
@@ -47,7 +47,7 @@ Result<SandboxedAnswer> run_sandboxed(const SandboxedProgram& program) {
   std::vector<std::string> words = {*prlimit};
   for (std::string& each : limits(program)) words.push_back(std::move(each));
   words.insert(words.end(), {*bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop",
-                             "ALL", "--hostname", "vetting"});
+                             "ALL", "--hostname", "sandbox"});
   if (program.network) words.push_back("--share-net");
   for (const char* path : kSystem) bind(words, "--ro-bind-try", path);
   if (program.network) {
@@ -56,8 +56,10 @@ Result<SandboxedAnswer> run_sandboxed(const SandboxedProgram& program) {
   for (const Link& link : kSystemLinks) words.insert(words.end(), {"--symlink", link.target, link.path});
   words.insert(words.end(), {"--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--dir", kSandboxEmpty});
   for (const std::string& path : program.read_only) bind(words, "--ro-bind", path);
+  for (const std::string& path : program.read_write) bind(words, "--bind", path);
   bind(words, "--ro-bind-try", program.argv.front());
-  words.insert(words.end(), {"--ro-bind", program.tree, kSandboxTree, "--bind", program.out, kSandboxOut});
+  if (!program.tree.empty()) words.insert(words.end(), {"--ro-bind", program.tree, kSandboxTree});
+  if (!program.out.empty()) words.insert(words.end(), {"--bind", program.out, kSandboxOut});
   words.insert(words.end(),
                {"--setenv", "PATH", "/usr/bin:/bin", "--setenv", "HOME", "/tmp", "--setenv", "LANG", "C.UTF-8"});
   for (const std::string& each : program.environment) {
@@ -66,7 +68,11 @@ Result<SandboxedAnswer> run_sandboxed(const SandboxedProgram& program) {
   }
   words.insert(words.end(), {"--chdir", kSandboxEmpty, "--"});
   words.insert(words.end(), program.argv.begin(), program.argv.end());
+  return words;
+}
 
+Result<SandboxedAnswer> run_sandboxed(const SandboxedProgram& program) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> words, sandbox_words(program));
   ASSIGN_OR_RETURN(process::Finished finished, process::run_confined(words, "", {{}, program.time, kMostOutput}));
   if (finished.exit_code != 0 && finished.errors.starts_with("bwrap: ")) {
     return Error{ErrorCode::Unavailable,

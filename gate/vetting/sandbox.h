@@ -1,5 +1,5 @@
-// A program that is given a hostile tree: without network, without the machine's files, within limits, gone when it is
-// over. bubblewrap (bwrap(1)) makes the namespaces, prlimit(1) the limits.
+// A program that is not trusted, or is given a hostile tree: without network, without the machine's files, within
+// limits, gone when it is over. bubblewrap (bwrap(1)) makes the namespaces, prlimit(1) the limits.
 #pragma once
 
 #include <chrono>
@@ -13,9 +13,10 @@ namespace countersign::vetting {
 struct SandboxedProgram {
   std::vector<std::string> argv;         // argv[0] is a path
   std::vector<std::string> environment;  // "NAME=value"; PATH, HOME and LANG are set besides
-  std::string tree;                      // seen read-only at /tree
-  std::string out;                       // seen at /out, writable: a folder
+  std::string tree;                      // seen read-only at /tree; empty: none
+  std::string out;                       // seen at /out, writable: a folder; empty: none
   std::vector<std::string> read_only;    // seen where they are
+  std::vector<std::string> read_write;   // likewise
   bool network = false;
   std::chrono::seconds time{120};
   std::uint64_t memory = std::uint64_t{4} << 30;  // address space; 0: unlimited
@@ -31,9 +32,12 @@ struct SandboxedAnswer {
   std::string errors;
 };
 
-// Runs it to its end. Fails with Unavailable, reason "sandbox_missing", where bwrap or prlimit is missing or the kernel
-// does not let them work: nothing is ever run outside. Fails as process::run_confined beyond the time and 64 MiB of
-// output.
+// The command line that runs it so: argv[0] is prlimit's path. Fails with Unavailable, reason "sandbox_missing", where
+// bwrap or prlimit is missing: nothing is ever run outside.
+Result<std::vector<std::string>> sandbox_words(const SandboxedProgram& program);
+
+// Runs it to its end. Fails as sandbox_words(), also where the kernel does not let bwrap work; as process::run_confined
+// beyond the time and 64 MiB of output.
 Result<SandboxedAnswer> run_sandboxed(const SandboxedProgram& program);
 
 }  // namespace countersign::vetting

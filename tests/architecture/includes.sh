@@ -22,8 +22,8 @@ report 'Only common/strict_yaml includes yaml-cpp:' \
   "$(grep -rn '#include <yaml-cpp' "${sources[@]}" | grep -v '^common/strict_yaml' || true)"
 report 'Only pkcs11/ includes Cryptoki and libp11:' \
   "$(grep -rnE '#include <(p11-kit/|libp11|pkcs11)' "${sources[@]}" | grep -v '^pkcs11/' || true)"
-report 'Only signer/ledger includes SQLite:' \
-  "$(grep -rnE '#include <(SQLiteCpp|sqlite3)' "${sources[@]}" | grep -v '^signer/ledger/' || true)"
+report 'Only common/sqlite and signer/ledger include SQLite:' \
+  "$(grep -rnE '#include <(SQLiteCpp|sqlite3)' "${sources[@]}" | grep -vE '^(common/sqlite|signer/ledger)/' || true)"
 report 'Only common/curl includes libcurl:' \
   "$(grep -rn '#include <curl' "${sources[@]}" | grep -v '^common/curl/' || true)"
 report 'gate/ and the services above it reach tokens only through the socket:' \

@@ -1,4 +1,4 @@
-#include "signer/ledger/sqlite_connection.h"
+#include "common/sqlite/connection.h"
 
 #include <sqlite3.h>
 
@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <limits>
 
-namespace countersign::ledger {
+namespace countersign::sqlite {
 namespace {
 
 constexpr int kBusyMilliseconds = 2000;
@@ -15,15 +15,16 @@ bool is_corrupt(int code) {
   return code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_FORMAT;
 }
 
-Error error_of(int code, int extended, std::string_view act, const char* message) {
+Error error_of(std::string_view owner, int code, int extended, std::string_view act, const char* message) {
+  const std::string name(owner);
   const std::string detail =
       "cannot " + std::string(act) + ": " + message + " (SQLite " + std::to_string(extended) + ")";
-  if (is_corrupt(code)) return Error{ErrorCode::Refused, detail, "ledger_corrupt"};
+  if (is_corrupt(code)) return Error{ErrorCode::Refused, detail, name + "_corrupt"};
   if (code == SQLITE_FULL) {
-    return Error{ErrorCode::Unavailable, detail, "ledger_full", "Free space on the ledger's file system."};
+    return Error{ErrorCode::Unavailable, detail, name + "_full", "Free space on the " + name + "'s file system."};
   }
-  if (code == SQLITE_BUSY || code == SQLITE_LOCKED) return Error{ErrorCode::Unavailable, detail, "ledger_in_use"};
-  return Error{ErrorCode::Unavailable, detail, "ledger_failed"};
+  if (code == SQLITE_BUSY || code == SQLITE_LOCKED) return Error{ErrorCode::Unavailable, detail, name + "_in_use"};
+  return Error{ErrorCode::Unavailable, detail, name + "_failed"};
 }
 
 // The file as a URI (sqlite.org/uri.html), each byte of its absolute path escaped that could mean something.
@@ -47,7 +48,7 @@ std::string immutable_uri(const std::string& path) {
 }  // namespace
 
 Error failure_of(int code, std::string_view act) {
-  return error_of(code & 0xff, code, act, sqlite3_errstr(code));
+  return error_of("ledger", code & 0xff, code, act, sqlite3_errstr(code));
 }
 
 std::int64_t column_of(UtcTime time) {
@@ -67,7 +68,7 @@ void Connection::Finalize::operator()(sqlite3_stmt* statement) const {
   sqlite3_finalize(statement);
 }
 
-Result<Connection> Connection::open(const std::string& path, Access access) {
+Result<Connection> Connection::open(const std::string& path, Access access, std::string_view owner) {
   // Each connection is used under one lock of its owner, so SQLite needs none of its own.
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   switch (access) {
@@ -88,8 +89,9 @@ Result<Connection> Connection::open(const std::string& path, Access access) {
   sqlite3* raw = nullptr;
   const int code = sqlite3_open_v2(name.c_str(), &raw, flags, nullptr);
   Connection connection;
+  connection.owner_ = owner;
   connection.connection_.reset(raw);
-  if (code != SQLITE_OK) return error_of(code & 0xff, code, "open " + path, sqlite3_errstr(code));
+  if (code != SQLITE_OK) return error_of(owner, code & 0xff, code, "open " + path, sqlite3_errstr(code));
   sqlite3_busy_timeout(raw, kBusyMilliseconds);
   // A schema that somebody changed may not run code of his, nor may any statement edit the file behind SQLite's back.
   sqlite3_db_config(raw, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
@@ -114,7 +116,7 @@ int Connection::changes() const {
 
 Error Connection::failure(std::string_view act) const {
   const int extended = sqlite3_extended_errcode(connection_.get());
-  return error_of(extended & 0xff, extended, act, sqlite3_errmsg(connection_.get()));
+  return error_of(owner_, extended & 0xff, extended, act, sqlite3_errmsg(connection_.get()));
 }
 
 bool Connection::failed_for_space() const {
@@ -159,7 +161,7 @@ bool Query::refused() const {
 Status Query::run() {
   while (next()) {
   }
-  if (!good()) return failure("write the ledger");
+  if (!good()) return failure("write the " + std::string(connection_.owner_));
   return ok();
 }
 
@@ -200,4 +202,4 @@ void Query::bind(ByteView blob) {
                       blob.size(), SQLITE_STATIC);
 }
 
-}  // namespace countersign::ledger
+}  // namespace countersign::sqlite

@@ -1,0 +1,51 @@
+#include "command/broker_connection.h"
+
+#include <cstdlib>
+
+#include "common/bytes.h"
+#include "common/secret_source.h"
+#include "common/text.h"
+
+namespace countersign::command {
+namespace {
+
+// A call may wait for its tool and for a vetting.
+constexpr transport::HttpClient::Timeouts kTimeouts = {std::chrono::seconds(5), std::chrono::minutes(10)};
+
+std::string socket_of(const Arguments& arguments) {
+  if (arguments.given("broker")) return std::string(arguments.text("broker"));
+  const char* from_environment = std::getenv("COUNTERSIGN_BROKER");
+  return from_environment != nullptr ? from_environment : "/run/countersign-broker/broker.sock";
+}
+
+Result<Json> read(const Result<transport::HttpAnswer>& answer) {
+  if (!answer) return answer.error();
+  if (answer->status != 200) return transport::error_of(*answer, "the broker");
+  return Json::parse(answer->body, {.bytes = answer->body.size()});
+}
+
+}  // namespace
+
+BrokerConnection::BrokerConnection(const Arguments& arguments) : http_(socket_of(arguments), kTimeouts) {}
+
+Result<Json> BrokerConnection::get(const std::string& target) {
+  return read(http_.get(target));
+}
+
+Result<Json> BrokerConnection::post(const std::string& target, const Json& body) {
+  return read(http_.post(target, body.compact(), transport::HttpClient::Repeat::Unsafe));
+}
+
+Status add_agent(const Arguments& arguments, Json& body) {
+  if (arguments.given("agent-id")) body.set("agent_id", arguments.text("agent-id"));
+  const char* from_environment = std::getenv("COUNTERSIGN_AGENT_SECRET");
+  const std::string path = arguments.given("agent-secret") ? std::string(arguments.text("agent-secret"))
+                           : from_environment != nullptr   ? from_environment
+                                                           : "";
+  if (path.empty()) return ok();
+  ASSIGN_OR_RETURN(const SecretBytes secret, secret_from("file:" + path, ""));
+  body.set("agent_secret", trimmed(text_of(secret.reveal())));
+  return ok();
+}
+
+}  // namespace countersign::command

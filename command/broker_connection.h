@@ -1,0 +1,35 @@
+// The broker as its commands ask it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "command/arguments.h"
+#include "common/json.h"
+#include "common/result.h"
+#include "signer/transport/http_client.h"
+
+namespace countersign::command {
+
+inline constexpr Flag kBrokerFlag = {"broker", Flag::Kind::Text, "SOCKET",
+                                     "the broker ($COUNTERSIGN_BROKER, else /run/countersign-broker/broker.sock)"};
+inline constexpr Flag kAgentFlag = {"agent-id", Flag::Kind::Text, "NAME", "which of its agents asks"};
+inline constexpr Flag kSecretFlag = {"agent-secret", Flag::Kind::Text, "FILE",
+                                     "the agent's secret ($COUNTERSIGN_AGENT_SECRET names the file)"};
+
+class BrokerConnection {
+ public:
+  explicit BrokerConnection(const Arguments& arguments);
+
+  // Fail with Unavailable where nobody listens or no answer comes, and as the broker refuses. A post is sent once.
+  Result<Json> get(const std::string& target);
+  Result<Json> post(const std::string& target, const Json& body);
+
+ private:
+  transport::HttpClient http_;
+};
+
+// The body's members that say which agent asks: agent_id, agent_secret. Fails where the secret's file cannot be read.
+Status add_agent(const Arguments& arguments, Json& body);
+
+}  // namespace countersign::command

@@ -1,0 +1,221 @@
+#include "command/broker_http.h"
+
+#include <charconv>
+#include <functional>
+
+#include "common/json_fields.h"
+
+namespace countersign::command {
+namespace {
+
+using transport::HttpRequest;
+using transport::HttpResponse;
+using transport::Method;
+
+constexpr std::size_t kWorkers = 8;
+constexpr std::size_t kMostWaiting = 4096;
+constexpr double kRequestsPerSecond = 2000;
+constexpr double kBurst = 4000;
+constexpr int kInFlight = 1024;
+constexpr std::size_t kMostFound = 1000;
+constexpr std::chrono::seconds kSignerAnswers{30};
+
+// What a route works with: copies, since it is run by a worker.
+struct Asked {
+  BrokerService& service;
+  client::SignerClient& signer;
+  BrokerCaller caller;
+  std::string id;  // of the path: /v1/requests/{id}/approve
+  Json body;       // of a POST, without the members that say who asks
+  std::string query;
+};
+
+using Act = Result<Json> (*)(Asked&);
+
+Result<Json> args_of(JsonFields& fields, const Json& body) {
+  return fields.take("args") == nullptr ? Json(Json::Object{}) : *body.find("args");
+}
+
+Result<Json> call(Asked& asked) {
+  JsonFields fields(asked.body, "");
+  ASSIGN_OR_RETURN(const std::string tool, fields.text("tool_id"));
+  ASSIGN_OR_RETURN(const Json args, args_of(fields, asked.body));
+  RETURN_IF_ERROR(fields.finish());
+  return asked.service.call(asked.caller, tool, args, asked.signer);
+}
+
+Result<Json> explain(Asked& asked) {
+  JsonFields fields(asked.body, "");
+  ASSIGN_OR_RETURN(const std::string tool, fields.text("tool_id"));
+  ASSIGN_OR_RETURN(const Json args, args_of(fields, asked.body));
+  RETURN_IF_ERROR(fields.finish());
+  return asked.service.explain(asked.caller, tool, args, asked.signer);
+}
+
+Result<Json> search(Asked& asked) {
+  JsonFields fields(asked.body, "");
+  ASSIGN_OR_RETURN(const std::string query, fields.text("query"));
+  std::int64_t most = 10;
+  if (asked.body.find("max_results") != nullptr) {
+    ASSIGN_OR_RETURN(most, fields.integer("max_results", 1, kMostFound));
+  }
+  RETURN_IF_ERROR(fields.finish());
+  return asked.service.search(asked.caller, query, static_cast<std::size_t>(most));
+}
+
+Result<Json> describe(Asked& asked) {
+  JsonFields fields(asked.body, "");
+  ASSIGN_OR_RETURN(const std::string tool, fields.text("tool_id"));
+  RETURN_IF_ERROR(fields.finish());
+  return asked.service.describe(asked.caller, tool);
+}
+
+Result<Json> load(Asked& asked) {
+  JsonFields fields(asked.body, "");
+  ASSIGN_OR_RETURN(const std::vector<std::string> tools, fields.texts("tool_ids"));
+  RETURN_IF_ERROR(fields.finish());
+  return asked.service.load(asked.caller, tools);
+}
+
+Result<Json> audit(Asked& asked) {
+  std::uint64_t first = 0;
+  if (const Result<std::string> given = transport::query_value(asked.query, "first")) {
+    const auto read = std::from_chars(given->data(), given->data() + given->size(), first);
+    if (read.ec != std::errc() || read.ptr != given->data() + given->size()) {
+      return Error{ErrorCode::Invalid, "`first` is no number"};
+    }
+  }
+  return asked.service.audit(asked.caller, first, kMostFound,
+                             transport::query_value(asked.query, "verify").has_value());
+}
+
+// `path` may have one part {id}, which is handed over. Who asks as an agent says so in the body of a POST.
+struct Route {
+  Method method;
+  std::string_view before;  // of the id
+  std::string_view after;   // empty where the path ends with the id; "-" where there is no id
+  Act act;
+};
+constexpr Route kRoutes[] = {
+    {Method::Post, "/v1/call", "-", call},
+    {Method::Post, "/v1/explain", "-", explain},
+    {Method::Post, "/v1/search", "-", search},
+    {Method::Post, "/v1/describe", "-", describe},
+    {Method::Post, "/v1/load", "-", load},
+    {Method::Get, "/v1/pending", "-", [](Asked& a) { return a.service.pending(a.caller); }},
+    {Method::Post, "/v1/revoke", "-", [](Asked& a) { return a.service.revoke(a.caller, a.body); }},
+    {Method::Get, "/v1/quarantine", "-", [](Asked& a) { return a.service.quarantine(a.caller); }},
+    {Method::Post, "/v1/quarantine", "-", [](Asked& a) { return a.service.accept_definition(a.caller, a.body); }},
+    {Method::Get, "/v1/lists", "-", [](Asked& a) { return a.service.lists(a.caller); }},
+    {Method::Get, "/v1/audit", "-", audit},
+    {Method::Get, "/v1/proposals", "-", [](Asked& a) { return a.service.proposals(a.caller); }},
+    {Method::Post, "/v1/proposals", "-", [](Asked& a) { return a.service.propose(a.caller, a.body); }},
+    {Method::Get, "/healthz", "-",
+     [](Asked&) -> Result<Json> {
+       return Json::object({{"live", true}});
+     }},
+    {Method::Post, "/v1/requests/", "/approve",
+     [](Asked& a) { return a.service.approve(a.caller, a.id, a.body, a.signer); }},
+    {Method::Post, "/v1/requests/", "/reject", [](Asked& a) { return a.service.reject(a.caller, a.id, a.body); }},
+    {Method::Get, "/v1/requests/", "", [](Asked& a) { return a.service.request(a.caller, a.id); }},
+    {Method::Post, "/v1/proposals/", "/approve",
+     [](Asked& a) { return a.service.decide_proposal(a.caller, a.id, a.body, true); }},
+    {Method::Post, "/v1/proposals/", "/reject",
+     [](Asked& a) { return a.service.decide_proposal(a.caller, a.id, a.body, false); }},
+    {Method::Get, "/v1/proposals/", "", [](Asked& a) { return a.service.proposal(a.caller, a.id); }},
+};
+
+// The id in a path of the route; nothing where it is another one's.
+std::optional<std::string> id_in(const Route& route, std::string_view path) {
+  if (route.after == "-") return path == route.before ? std::optional(std::string()) : std::nullopt;
+  if (!path.starts_with(route.before) || !path.ends_with(route.after)) return std::nullopt;
+  path.remove_prefix(route.before.size());
+  if (path.size() <= route.after.size()) return std::nullopt;
+  path.remove_suffix(route.after.size());
+  const bool plain = path.find_first_not_of("0123456789abcdef") == std::string_view::npos && path.size() <= 64;
+  return plain ? std::optional(std::string(path)) : std::nullopt;
+}
+
+// Takes the members that say who asks out of a body.
+std::string taken(Json& body, std::string_view member) {
+  std::string value(body.text(member));
+  body.erase(member);
+  return value;
+}
+
+}  // namespace
+
+struct BrokerHttp::Exchange {
+  transport::Responder responder;
+  std::uint32_t uid = 0;
+};
+
+BrokerHttp::BrokerHttp(transport::EventLoop& loop, BrokerService& service, const std::string& signer)
+    : loop_(loop),
+      service_(service),
+      limiter_(kRequestsPerSecond, kBurst, kInFlight),
+      server_(loop, transport::HttpLimits{}),
+      workers_(kWorkers, kMostWaiting, [signer] { return client::SignerClient(signer, kSignerAnswers); }) {}
+
+Status BrokerHttp::serve(transport::Listener listener) {
+  return server_.serve(std::move(listener), [this](const HttpRequest& request, transport::Responder responder) {
+    handle(request, std::move(responder));
+  });
+}
+
+void BrokerHttp::sweep() {
+  limiter_.sweep(std::chrono::steady_clock::now());
+}
+
+void BrokerHttp::answer(const std::shared_ptr<Exchange>& exchange, HttpResponse response) {
+  limiter_.release(exchange->uid);
+  exchange->responder.send(std::move(response));
+}
+
+void BrokerHttp::handle(const HttpRequest& request, transport::Responder responder) {
+  const std::uint32_t uid = request.peer.uid;
+  const Status admitted = limiter_.admit(uid, std::chrono::steady_clock::now());
+  if (!admitted) return responder.send(HttpResponse::error(admitted.error()));
+  const auto exchange = std::make_shared<Exchange>(Exchange{std::move(responder), uid});
+  const Route* route = nullptr;
+  std::string id;
+  for (const Route& each : kRoutes) {
+    if (each.method != request.method || route != nullptr) continue;
+    if (std::optional<std::string> found = id_in(each, request.path)) {
+      route = &each;
+      id = *std::move(found);
+    }
+  }
+  if (route == nullptr) {
+    return answer(exchange,
+                  HttpResponse::error(Error{ErrorCode::NotFound, "there is nothing of this method and path"}));
+  }
+  Result<Json> body = request.method == Method::Post ? Json::parse(request.body, {.exact_integers = true})
+                                                     : Result<Json>(Json(Json::Object{}));
+  if (!body) return answer(exchange, HttpResponse::error(body.error()));
+  if (!body->is_object()) {
+    return answer(exchange, HttpResponse::error(Error{ErrorCode::Invalid, "the body is no JSON object"}));
+  }
+  const std::string claimed = taken(*body, "agent_id");
+  const std::string secret = taken(*body, "agent_secret");
+  Result<BrokerCaller> caller = service_.recognise(uid, claimed, secret);
+  if (!caller) return answer(exchange, HttpResponse::error(caller.error()));
+  const bool took =
+      workers_.take([this, exchange, route, id, claimed, caller = *caller, query = std::string(request.query),
+                     body = std::make_shared<Json>(*std::move(body))](client::SignerClient& signer) {
+        Asked asked{service_, signer, caller, id, std::move(*body), query};
+        // A person may look at what an agent would be told, and revoke what it was given.
+        if (caller.person && caller.agent.empty() && route->act == explain) asked.caller.agent = claimed;
+        if (caller.person && std::string_view(route->before) == "/v1/revoke") asked.body.set("agent_id", claimed);
+        const Result<Json> said = route->act(asked);
+        auto response =
+            std::make_shared<HttpResponse>(said ? HttpResponse::json(*said) : HttpResponse::error(said.error()));
+        loop_.post([this, exchange, response] { answer(exchange, std::move(*response)); });
+      });
+  if (!took) {
+    answer(exchange, HttpResponse::error(Error{ErrorCode::Unavailable, "more requests wait than the broker takes on",
+                                               "broker_busy", "ask again in a moment"}));
+  }
+}
+
+}  // namespace countersign::command

@@ -1,0 +1,381 @@
+// broker pending, approve, reject, revoke, quarantine, lists, audit, propose: what people ask.
+#include "command/approval_mint.h"
+#include "command/broker_connection.h"
+#include "command/command.h"
+#include "command/commands.h"
+#include "command/recorded_request.h"
+#include "command/signer_address.h"
+#include "command/token_proof.h"
+#include "common/clock.h"
+#include "common/text.h"
+
+namespace countersign::command {
+namespace {
+
+constexpr Flag kRequestFlag = {"request-id", Flag::Kind::Text, "ID", "the request, or a proposal"};
+constexpr Flag kToolFlag = {"tool-id", Flag::Kind::Text, "ID", "the same, as the written workflow spells it"};
+constexpr Flag kProposalFlag = {"proposal-id", Flag::Kind::Text, "ID", "the same, of a proposal"};
+constexpr Flag kReasonFlag = {"reason", Flag::Kind::Text, "TEXT", "why, for the record"};
+
+constexpr Flag kOnlyBroker[] = {kBrokerFlag};
+constexpr Flag kApproveFlags[] = {
+    kRequestFlag,
+    kToolFlag,
+    kProposalFlag,
+    {"once", Flag::Kind::Switch, "", "the next call of exactly these arguments"},
+    {"allowlist", Flag::Kind::Switch, "", "the tool, with any arguments, for this agent from now on"},
+    {"uses", Flag::Kind::Integer, "N", "so many calls of exactly these arguments"},
+    {"until", Flag::Kind::Text, "TIME", "calls of exactly these arguments until then (RFC 3339)"},
+    {"approver", Flag::Kind::Text, "IDENTITY", "who approves, as the signer's roster spells it"},
+    {"agent-id", Flag::Kind::Text, "LABEL", "the written workflow's label of the approver; who it is, is proven"},
+    kReasonFlag,
+    {"override-vetting", Flag::Kind::Switch, "", "admit a server that vetting did not pass; two people, with a reason"},
+    kSshKeyFlag,
+    kProofFlag,
+    kSignerFlag,
+    kBrokerFlag,
+};
+constexpr Flag kRejectFlags[] = {kRequestFlag, kToolFlag, kProposalFlag, kReasonFlag, kBrokerFlag};
+constexpr Flag kRevokeFlags[] = {kAgentFlag, {"tool-id", Flag::Kind::Text, "ID", "the tool"}, kReasonFlag, kBrokerFlag};
+constexpr Flag kQuarantineFlags[] = {
+    {"accept", Flag::Kind::Text, "TOOL", "take the new definition of the tool"}, kReasonFlag, kBrokerFlag};
+constexpr Flag kAuditFlags[] = {
+    {"verify", Flag::Kind::Switch, "", "check the whole chain"},
+    {"format", Flag::Kind::Text, "KIND", "jsonl (default) or csv"},
+    kBrokerFlag,
+};
+constexpr Flag kProposeFlags[] = {
+    {"server-name", Flag::Kind::Text, "NAME", "what its tools are called by: NAME:tool"},
+    {"source", Flag::Kind::Text, "KIND", "docker_image, github_repo, npm_package, openapi or directory (default)"},
+    {"source-id", Flag::Kind::Text, "TEXT", "the image, repository or package (default: the path)"},
+    {"source-path", Flag::Kind::Text, "PATH", "the files to vet, as the broker's user sees them"},
+    kAgentFlag,
+    kSecretFlag,
+    kBrokerFlag,
+};
+constexpr Flag kShowFlags[] = {kProposalFlag, kBrokerFlag};
+constexpr std::size_t kPage = 1000;
+
+Error missing(std::string_view flag) {
+  return Error{ErrorCode::Invalid, "--" + std::string(flag) + " is required", "missing_flag"};
+}
+
+// An id is 16 hex digits: nothing that leads to another path of the socket.
+Result<std::string> id_of(const Arguments& arguments) {
+  if (!arguments.positionals().empty()) return Error{ErrorCode::Invalid, "unexpected positional arguments"};
+  std::string id(arguments.text("request-id"));
+  for (const char* alias : {"tool-id", "proposal-id"}) {
+    if (id.empty()) id = arguments.text(alias);
+  }
+  if (id.empty()) return missing("request-id");
+  const bool plain = id.size() == 16 && id.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (plain) return id;
+  return Error{ErrorCode::Invalid, "an id is 16 hex digits", "bad_request_id", "countersign broker pending lists them"};
+}
+
+int answered(Call& call, const Json& answer, int exit_code = 0) {
+  call.console.answer(call.json ? answer.compact() + "\n" : answer.gait_file());
+  return exit_code;
+}
+
+Result<int> pending(Call& call, const Arguments& arguments) {
+  if (!arguments.positionals().empty()) return Error{ErrorCode::Invalid, "broker pending takes no arguments"};
+  ASSIGN_OR_RETURN(const Json answer, BrokerConnection(arguments).get("/v1/pending"));
+  return answered(call, answer);
+}
+
+Result<Json> minted(const Arguments& arguments, const Json& request) {
+  client::SignerClient signer(signer_address(arguments).path);
+  statement::ApprovalTokenFields fields;
+  ASSIGN_OR_RETURN(fields.intent_digest, Digest::parse(request.text("intent_digest")));
+  ASSIGN_OR_RETURN(fields.policy_digest, Digest::parse(request.text("policy_digest")));
+  ASSIGN_OR_RETURN(const RecordedRequest recorded,
+                   RecordedRequest::fetch(signer, fields.intent_digest, fields.policy_digest));
+  fields.scope = recorded.required_scopes();
+  fields.ttl = recorded.default_ttl();
+  fields.approver_identity = trimmed(arguments.text("approver"));
+  if (fields.approver_identity.empty()) return missing("approver");
+  fields.reason_code = trimmed(arguments.text("reason"));
+  if (fields.reason_code.empty()) fields.reason_code = "broker_request_" + std::string(request.text("id"));
+  return mint_approval(arguments, signer, fields);
+}
+
+Status add_mode(const Arguments& arguments, Json& body) {
+  const int given = int{arguments.is_on("once")} + int{arguments.is_on("allowlist")} + int{arguments.given("uses")} +
+                    int{arguments.given("until")};
+  if (given > 1) return Error{ErrorCode::Invalid, "only one of --once, --allowlist, --uses and --until"};
+  if (arguments.is_on("once")) body.set("mode", "once");
+  if (arguments.is_on("allowlist")) body.set("mode", "allowlist");
+  if (arguments.given("uses")) {
+    body.set("mode", "uses");
+    body.set("uses", *arguments.integer("uses"));
+  }
+  if (arguments.given("until")) {
+    body.set("mode", "until");
+    body.set("until", arguments.text("until"));
+  }
+  return ok();
+}
+
+// What a person agrees to, whole, before they do.
+void show(Call& call, const Json& request) {
+  if (call.json) return;
+  call.console.tell(std::string(request.text("summary")) + " (" + std::string(request.text("action_class")) +
+                    ")\n  args " + request.find("args")->compact());
+  if (const Json* since = request.find("since_last_approved")) {
+    call.console.tell("  changed since the last approved call: " + since->compact());
+  }
+}
+
+Result<int> decide_proposal(Call& call, const Arguments& arguments, BrokerConnection& broker, const std::string& id,
+                            bool approved) {
+  Json body = Json::object({});
+  if (arguments.given("reason")) body.set("reason", arguments.text("reason"));
+  if (approved && arguments.is_on("override-vetting")) body.set("override", true);
+  ASSIGN_OR_RETURN(const Json answer, broker.post("/v1/proposals/" + id + (approved ? "/approve" : "/reject"), body));
+  const bool settled = answer.find("ok") != nullptr && *answer.find("ok") == Json(true);
+  return answered(call, answer, settled ? 0 : row_of(ErrorCode::ApprovalRequired).exit_code);
+}
+
+Result<int> approve(Call& call, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const std::string id, id_of(arguments));
+  BrokerConnection broker(arguments);
+  const Result<Json> request = broker.get("/v1/requests/" + id);
+  if (!request && request.error().code == ErrorCode::NotFound) {
+    return decide_proposal(call, arguments, broker, id, true);
+  }
+  if (!request) return request.error();
+  Json body = Json::object({});
+  RETURN_IF_ERROR(add_mode(arguments, body));
+  show(call, *request);
+  ASSIGN_OR_RETURN(Json token, minted(arguments, *request));
+  body.set("token", std::move(token));
+  ASSIGN_OR_RETURN(const Json answer, broker.post("/v1/requests/" + id + "/approve", body));
+  if (answer.text("mode") == "allowlist" && !call.json) {
+    call.console.tell("the agent may call the tool with any arguments from now on; --once grants this call alone");
+  }
+  const bool done = answer.text("status") == "approved";
+  return answered(call, answer, done ? 0 : row_of(ErrorCode::ApprovalRequired).exit_code);
+}
+
+Result<int> reject(Call& call, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const std::string id, id_of(arguments));
+  BrokerConnection broker(arguments);
+  const Result<Json> answer =
+      broker.post("/v1/requests/" + id + "/reject", Json::object({{"reason", arguments.text("reason")}}));
+  if (!answer && answer.error().code == ErrorCode::NotFound) {
+    return decide_proposal(call, arguments, broker, id, false);
+  }
+  if (!answer) return answer.error();
+  return answered(call, *answer);
+}
+
+Result<int> revoke(Call& call, const Arguments& arguments) {
+  if (!arguments.given("agent-id")) return missing("agent-id");
+  if (!arguments.given("tool-id")) return missing("tool-id");
+  ASSIGN_OR_RETURN(const Json answer, BrokerConnection(arguments).post(
+                                          "/v1/revoke", Json::object({{"agent_id", arguments.text("agent-id")},
+                                                                      {"tool_id", arguments.text("tool-id")},
+                                                                      {"reason", arguments.text("reason")}})));
+  return answered(call, answer);
+}
+
+Result<int> quarantine(Call& call, const Arguments& arguments) {
+  BrokerConnection broker(arguments);
+  ASSIGN_OR_RETURN(const Json answer,
+                   arguments.given("accept")
+                       ? broker.post("/v1/quarantine", Json::object({{"tool_id", arguments.text("accept")},
+                                                                     {"reason", arguments.text("reason")}}))
+                       : broker.get("/v1/quarantine"));
+  return answered(call, answer);
+}
+
+Result<int> lists(Call& call, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const Json answer, BrokerConnection(arguments).get("/v1/lists"));
+  return answered(call, answer);
+}
+
+std::string csv_field(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"') out += '"';
+    out += c;
+  }
+  return out + "\"";
+}
+
+std::string csv_line(const Json& record) {
+  std::string line;
+  for (const std::string_view member : {"index", "at", "event", "agent_id", "tool_id", "action_class", "args_digest",
+                                        "rule", "outcome", "request_id"}) {
+    const Json* value = record.find(member);
+    const std::string text = value == nullptr ? "" : value->is_string() ? value->as_string() : value->compact();
+    line += (line.empty() ? "" : ",") + csv_field(text);
+  }
+  return line + "\n";
+}
+
+Result<int> audit(Call& call, const Arguments& arguments) {
+  BrokerConnection broker(arguments);
+  if (arguments.is_on("verify")) {
+    ASSIGN_OR_RETURN(const Json answer, broker.get("/v1/audit?verify=1"));
+    return answered(call, answer);
+  }
+  const std::string_view format = arguments.text("format", "jsonl");
+  if (format != "jsonl" && format != "csv") return Error{ErrorCode::Invalid, "--format is jsonl or csv"};
+  if (format == "csv") {
+    call.console.answer("index,at,event,agent_id,tool_id,action_class,args_digest,rule,outcome,request_id\n");
+  }
+  for (std::uint64_t first = 0;;) {
+    ASSIGN_OR_RETURN(const Json page, broker.get("/v1/audit?first=" + std::to_string(first)));
+    const Json::Array& records = page.find("records")->as_array();
+    for (const Json& record : records) {
+      call.console.answer(format == "csv" ? csv_line(record) : record.compact() + "\n");
+    }
+    first += records.size();
+    if (records.size() < kPage) return 0;
+  }
+}
+
+Result<int> propose(Call& call, const Arguments& arguments) {
+  if (!arguments.given("server-name")) return missing("server-name");
+  const std::string path(arguments.text("source-path"));
+  Json body = Json::object({{"server_name", arguments.text("server-name")},
+                            {"source", arguments.text("source", "directory")},
+                            {"source_id", arguments.text("source-id", path)}});
+  if (!path.empty()) body.set("source_path", path);
+  RETURN_IF_ERROR(add_agent(arguments, body));
+  if (!call.json) call.console.tell("proposing and vetting; this may take a minute");
+  ASSIGN_OR_RETURN(const Json answer, BrokerConnection(arguments).post("/v1/proposals", body));
+  const std::string_view vetted = answer.text("vetting_status");
+  const bool good = vetted.empty() || vetted == "pass" || vetted == "warn";
+  return answered(call, answer, good ? 0 : row_of(ErrorCode::Refused).exit_code);
+}
+
+Result<int> proposals(Call& call, const Arguments& arguments) {
+  BrokerConnection broker(arguments);
+  if (!arguments.given("proposal-id")) {
+    ASSIGN_OR_RETURN(const Json answer, broker.get("/v1/proposals"));
+    return answered(call, answer);
+  }
+  ASSIGN_OR_RETURN(const std::string id, id_of(arguments));
+  ASSIGN_OR_RETURN(const Json answer, broker.get("/v1/proposals/" + id));
+  return answered(call, answer);
+}
+
+}  // namespace
+
+Command broker_pending_command() {
+  return {"broker pending",
+          "",
+          "Lists the calls that wait for people",
+          "Secrets in arguments are masked.",
+          "countersign broker pending --json",
+          kOnlyBroker,
+          Positionals::Anywhere,
+          Shape::Ours,
+          pending};
+}
+
+Command broker_approve_command() {
+  return {"broker approve",
+          "--request-id ID --approver IDENTITY [--once|--uses N|--until TIME|--allowlist] [flags]",
+          "Approves a call, as yourself, or admits a proposed server",
+          "Mints an approval token of the signer with your own key and hands it to the broker. Without a choice the "
+          "broker's\n"
+          "approvals.default counts: allowlist lets the agent call the tool with any arguments, once lets it make this "
+          "call.\n"
+          "Exit 0: approved; 4: another person has to approve as well.",
+          "countersign broker approve --request-id 221cd761fb9455b2 --approver alice@company --once",
+          kApproveFlags,
+          Positionals::Anywhere,
+          Shape::Ours,
+          approve};
+}
+
+Command broker_reject_command() {
+  return {"broker reject",
+          "--request-id ID --reason TEXT",
+          "Turns a call or a proposed server down",
+          "The same call is refused for approvals.cooldown, and the agent is told the reason.",
+          "countersign broker reject --request-id 221cd761fb9455b2 --reason 'use the staging account'",
+          kRejectFlags,
+          Positionals::Anywhere,
+          Shape::Ours,
+          reject};
+}
+
+Command broker_revoke_command() {
+  return {"broker revoke",
+          "--agent-id NAME --tool-id ID --reason TEXT",
+          "Takes back what an approval put on an agent's list",
+          "",
+          "countersign broker revoke --agent-id web --tool-id fs:write --reason 'project over'",
+          kRevokeFlags,
+          Positionals::Anywhere,
+          Shape::Ours,
+          revoke};
+}
+
+Command broker_quarantine_command() {
+  return {"broker quarantine",
+          "[--accept TOOL --reason TEXT]",
+          "Shows tools whose servers define them otherwise than before, or takes a new definition",
+          "",
+          "countersign broker quarantine --accept fs:write --reason 'read the diff, CHG-7'",
+          kQuarantineFlags,
+          Positionals::Anywhere,
+          Shape::Ours,
+          quarantine};
+}
+
+Command broker_lists_command() {
+  return {"broker lists",
+          "",
+          "Shows what people granted: list entries and grants",
+          "",
+          "countersign broker lists --json",
+          kOnlyBroker,
+          Positionals::Anywhere,
+          Shape::Ours,
+          lists};
+}
+
+Command broker_audit_command() {
+  return {"broker audit",
+          "[--verify | --format jsonl|csv]",
+          "Prints everything the broker recorded, or checks its chain",
+          "Each record's hash covers the one before it; --verify reads all of them.",
+          "countersign broker audit --format csv > audit.csv",
+          kAuditFlags,
+          Positionals::Anywhere,
+          Shape::Ours,
+          audit};
+}
+
+Command broker_propose_command() {
+  return {"broker propose",
+          "--server-name NAME [--source KIND --source-id TEXT] [--source-path PATH]",
+          "Proposes a tool server; with its files it is vetted at once",
+          "The same source proposed again is a new version: what was found and decided before stays.\n"
+          "Exit 0: proposed, and good where it was vetted; 3: vetting did not pass.",
+          "countersign broker propose --server-name fs --source-path /srv/mcp/fs",
+          kProposeFlags,
+          Positionals::Anywhere,
+          Shape::Ours,
+          propose};
+}
+
+Command broker_proposals_command() {
+  return {"broker proposals",
+          "[--proposal-id ID]",
+          "Shows proposed servers and what became of them",
+          "",
+          "countersign broker proposals --json",
+          kShowFlags,
+          Positionals::Anywhere,
+          Shape::Ours,
+          proposals};
+}
+
+}  // namespace countersign::command

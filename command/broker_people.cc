@@ -1,0 +1,330 @@
+// What people do with the broker's requests.
+#include <algorithm>
+
+#include "command/broker_service.h"
+#include "common/json_fields.h"
+#include "common/text.h"
+#include "gate/broker/action_class.h"
+#include "gate/broker/masking.h"
+
+namespace countersign::command {
+namespace {
+
+using broker::AuditEvent;
+using broker::GrantMode;
+using broker::RequestStatus;
+using broker::Standing;
+using broker::ToolRequest;
+
+constexpr std::size_t kLongestReason = 1000;
+
+Status require_person(const BrokerCaller& caller) {
+  if (caller.person) return ok();
+  return Error{ErrorCode::Refused, "uid " + std::to_string(caller.uid) + " may not judge requests", "not_a_person",
+               "`people` of broker.yaml names who may"};
+}
+
+Json person(const BrokerCaller& caller) {
+  return std::int64_t{caller.uid};
+}
+
+// A sentence of a person's, for the record.
+Result<std::string> reason_in(JsonFields& fields, bool required) {
+  const Json* given = fields.take("reason");
+  if (given == nullptr && !required) return std::string();
+  if (given == nullptr || !given->is_string() || trimmed(given->as_string()).empty()) {
+    return Error{ErrorCode::Invalid, "a reason is needed, for the record", "reason_missing", "--reason TEXT"};
+  }
+  if (given->as_string().size() > kLongestReason) return fields.wrong("reason", "is longer than 1000 bytes");
+  return std::string(trimmed(given->as_string()));
+}
+
+// Everything that will run, and how it differs from what ran last.
+Json shown(const ToolRequest& request, const std::optional<broker::Definition>& definition) {
+  Json out = request.to_json();
+  out.set("args", broker::masked(request.args));
+  out.set("summary", request.summary());
+  out.set("approvers", Json::array(request.approvers()));
+  out.erase("tokens");
+  if (definition) out.set("definition", definition->pinned);
+  return out;
+}
+
+// Members of `now` that differ from `before`, each with both values.
+Json difference(const Json& before, const Json& now) {
+  Json out = Json::object({});
+  for (const auto& [name, value] : now.as_object()) {
+    const Json* old = before.find(name);
+    if (old == nullptr || *old != value) {
+      out.set(name, Json::object({{"was", old == nullptr ? Json() : *old}, {"is", value}}));
+    }
+  }
+  for (const auto& [name, value] : before.as_object()) {
+    if (now.find(name) == nullptr) out.set(name, Json::object({{"was", value}, {"is", nullptr}}));
+  }
+  return out;
+}
+
+// "--once", "--uses N", "--until T" as the body has them, within the configured bounds.
+struct Wanted {
+  GrantMode mode = GrantMode::Once;
+  std::int64_t uses = 0;
+  std::optional<UtcTime> until;
+};
+
+Result<Wanted> wanted_in(JsonFields& fields, const broker::BrokerConfig& config, UtcTime now) {
+  Wanted wanted;
+  wanted.mode = config.approve_default;
+  if (const Json* mode = fields.take("mode")) {
+    const auto known = mode->is_string() ? broker::grant_mode_named(mode->as_string()) : std::nullopt;
+    if (!known) return fields.wrong("mode", "is none of allowlist, once, uses and until");
+    wanted.mode = *known;
+  }
+  if (wanted.mode == GrantMode::Uses) {
+    ASSIGN_OR_RETURN(wanted.uses, fields.integer("uses", 1, 10'000));
+  }
+  if (wanted.mode == GrantMode::Until) {
+    ASSIGN_OR_RETURN(const std::string text, fields.text("until"));
+    ASSIGN_OR_RETURN(wanted.until, UtcTime::parse(text));
+    if (*wanted.until <= now || *wanted.until > now + config.grant_ttl) {
+      return fields.wrong("until", "must lie ahead, at most approvals.grant_ttl");
+    }
+  }
+  return wanted;
+}
+
+bool approved_before(const ToolRequest& request, const Json& token) {
+  const Result<std::string> who = identity_key(token.text("approver_identity"));
+  return who && std::ranges::any_of(request.tokens, [&](const Json& other) {
+           const Result<std::string> before = identity_key(other.text("approver_identity"));
+           return before && *before == *who;
+         });
+}
+
+std::int64_t number(const Json& json, std::string_view name) {
+  const Json* member = json.find(name);
+  return member != nullptr && member->is_integer() ? member->as_integer() : 0;
+}
+
+}  // namespace
+
+CalledTool BrokerService::called_of(const ToolRequest& request) const {
+  CalledTool called;
+  called.agent = request.agent;
+  called.tool = request.tool;
+  called.args = request.args;
+  called.args_digest = request.args_digest;
+  called.definition_digest = request.definition_digest;
+  called.action_class = request.action_class;
+  called.risk_class = broker::risk_of(broker::action_class_of(request.tool));
+  called.listing = listing_of(request.agent, config_.lists_of(request.agent), config_.everybodys, request.tool);
+  return called;
+}
+
+Result<Json> BrokerService::pending(const BrokerCaller& caller) {
+  RETURN_IF_ERROR(require_person(caller));
+  Json::Array rows;
+  for (const ToolRequest& request : store_.requests(RequestStatus::Pending)) {
+    if (!is_expired(request)) rows.push_back(shown(request, std::nullopt));
+  }
+  return Json(std::move(rows));
+}
+
+Result<Json> BrokerService::request(const BrokerCaller& caller, const std::string& id) {
+  RETURN_IF_ERROR(require_person(caller));
+  ASSIGN_OR_RETURN(const ToolRequest request, store_.request(id));
+  Json out = shown(request, store_.definition(request.tool));
+  std::optional<ToolRequest> last;
+  for (ToolRequest& other : store_.requests(RequestStatus::Used)) {
+    if (other.agent == request.agent && other.tool == request.tool && other.id != request.id) last = std::move(other);
+  }
+  if (last) {
+    out.set("since_last_approved", difference(broker::masked(last->args), broker::masked(request.args)));
+    out.set("last_approved", last->id);
+  }
+  return out;
+}
+
+// Enough people agreed: what they agreed to becomes an entry, a grant, or waits for the call.
+Result<Json> BrokerService::settle(ToolRequest request, client::SignerClient& signer) {
+  const CalledTool called = called_of(request);
+  Json answer = Json::object({{"status", "approved"}, {"request_id", request.id}, {"mode", name_of(*request.mode)}});
+  AuditEvent event = event_of("approved", called);
+  event.members.emplace_back("request_id", request.id);
+  event.members.emplace_back("mode", name_of(*request.mode));
+  event.members.emplace_back("approvers", Json::array(request.approvers()));
+  if (*request.mode == GrantMode::Once) {
+    request.status = RequestStatus::Approved;
+    RETURN_IF_ERROR(store_.update(request, std::move(event)));
+    return answer;
+  }
+  // Redeemed here: the entry or grant stands in for the approvals from now on.
+  ASSIGN_OR_RETURN(const Json decision, judged(called, request.policy, request.tokens, false, signer));
+  if (decision.text("verdict") != "allow") {
+    return Error{ErrorCode::Refused, "the signer does not count the approvals any more", "approval_not_counted",
+                 "approve again: countersign broker approve --request-id " + request.id};
+  }
+  if (const Json* trace = decision.find("trace")) event.members.emplace_back("trace_id", trace->text("trace_id"));
+  request.status = RequestStatus::Used;
+  request.decided_at = clock_.now();
+  if (*request.mode == GrantMode::Allowlist) {
+    RETURN_IF_ERROR(store_.allow(request, std::move(event)));
+    return answer;
+  }
+  broker::Grant grant;
+  grant.id = to_hex(random_bytes(8));
+  grant.request = request.id;
+  grant.agent = request.agent;
+  grant.tool = request.tool;
+  grant.args_digest = request.args_digest;
+  grant.definition_digest = request.definition_digest;
+  if (*request.mode == GrantMode::Uses) grant.uses_left = request.uses;
+  grant.expires_at = request.until.value_or(clock_.now() + config_.grant_ttl);
+  event.members.emplace_back("grant_id", grant.id);
+  RETURN_IF_ERROR(store_.add(grant, request, std::move(event)));
+  answer.set("grant_id", grant.id);
+  answer.set("expires_at", grant.expires_at.rfc3339());
+  return answer;
+}
+
+Result<Json> BrokerService::approve(const BrokerCaller& caller, const std::string& id, const Json& body,
+                                    client::SignerClient& signer) {
+  RETURN_IF_ERROR(require_person(caller));
+  ASSIGN_OR_RETURN(ToolRequest request, store_.request(id));
+  if (request.status != RequestStatus::Pending || is_expired(request)) {
+    return Error{ErrorCode::Conflict,
+                 "request " + id + " does not wait: it is " +
+                     std::string(is_expired(request) ? "expired" : name_of(request.status)),
+                 "request_closed", "the agent has to call again"};
+  }
+  JsonFields fields(body, "");
+  ASSIGN_OR_RETURN(const Json* token, fields.required("token"));
+  ASSIGN_OR_RETURN(const Wanted wanted, wanted_in(fields, config_, clock_.now()));
+  RETURN_IF_ERROR(fields.finish());
+  const CalledTool called = called_of(request);
+  if (called.listing.standing == Standing::Denied) {
+    return Error{ErrorCode::Refused, "the tool is denied to this agent: " + called.listing.rule, "tool_denied",
+                 "an approval would change nothing; the configuration has to"};
+  }
+  if (request.mode && (*request.mode != wanted.mode || request.uses != wanted.uses || request.until != wanted.until)) {
+    return Error{ErrorCode::Conflict,
+                 "the approver before chose another kind of approval: " + std::string(name_of(*request.mode)),
+                 "mode_differs", "all approvers of a request approve the same"};
+  }
+  if (approved_before(request, *token)) {
+    return Error{ErrorCode::Refused, std::string(token->text("approver_identity")) + " approved this request already",
+                 "approval_not_counted", "another person has to"};
+  }
+  const auto before = static_cast<std::int64_t>(request.tokens.size());
+  request.tokens.push_back(*token);
+  ASSIGN_OR_RETURN(const Json said, judged(called, request.policy, request.tokens, true, signer));
+  const bool enough = said.text("verdict") == "allow";
+  if (!enough && number(said, "valid_approvals") <= before) {
+    const Json* reasons = said.find("reason_codes");
+    return Error{ErrorCode::Refused, "the approval does not count: " + (reasons == nullptr ? "" : reasons->compact()),
+                 "approval_not_counted", "it must be for this request, by somebody who has not approved it yet"};
+  }
+  request.mode = wanted.mode;
+  request.uses = wanted.uses;
+  request.until = wanted.until;
+  if (enough) return settle(std::move(request), signer);
+  AuditEvent event = event_of("approval_added", called);
+  event.members.emplace_back("request_id", id);
+  event.members.emplace_back("approvers", Json::array(request.approvers()));
+  RETURN_IF_ERROR(store_.update(request, std::move(event)));
+  return Json::object({{"status", "pending"},
+                       {"request_id", id},
+                       {"approvals", number(said, "valid_approvals")},
+                       {"required_approvals", request.required}});
+}
+
+Result<Json> BrokerService::reject(const BrokerCaller& caller, const std::string& id, const Json& body) {
+  RETURN_IF_ERROR(require_person(caller));
+  JsonFields fields(body, "");
+  ASSIGN_OR_RETURN(const std::string reason, reason_in(fields, true));
+  RETURN_IF_ERROR(fields.finish());
+  ASSIGN_OR_RETURN(ToolRequest request, store_.request(id));
+  if (request.status != RequestStatus::Pending && request.status != RequestStatus::Approved) {
+    return Error{ErrorCode::Conflict, "request " + id + " does not wait: it is " + std::string(name_of(request.status)),
+                 "request_closed"};
+  }
+  request.status = RequestStatus::Rejected;
+  request.decided_at = clock_.now();
+  request.reason = reason;
+  AuditEvent event = event_of("rejected", called_of(request));
+  event.members.emplace_back("request_id", id);
+  event.members.emplace_back("reason", reason);
+  event.members.emplace_back("uid", person(caller));
+  RETURN_IF_ERROR(store_.update(request, std::move(event)));
+  return Json::object({{"status", "rejected"}, {"request_id", id}, {"reason", reason}});
+}
+
+Result<Json> BrokerService::revoke(const BrokerCaller& caller, const Json& body) {
+  RETURN_IF_ERROR(require_person(caller));
+  JsonFields fields(body, "");
+  ASSIGN_OR_RETURN(const std::string agent, fields.text("agent_id"));
+  ASSIGN_OR_RETURN(const std::string tool, fields.text("tool_id"));
+  ASSIGN_OR_RETURN(const std::string reason, reason_in(fields, true));
+  RETURN_IF_ERROR(fields.finish());
+  RETURN_IF_ERROR(store_.disallow(
+      agent, tool, {"revoked", {{"agent_id", agent}, {"tool_id", tool}, {"reason", reason}, {"uid", person(caller)}}}));
+  return Json::object({{"status", "revoked"}, {"agent_id", agent}, {"tool_id", tool}});
+}
+
+Result<Json> BrokerService::quarantine(const BrokerCaller& caller) {
+  RETURN_IF_ERROR(require_person(caller));
+  Json::Array rows;
+  for (const broker::Definition& each : store_.quarantined()) {
+    rows.push_back(Json::object({{"tool_id", each.tool},
+                                 {"pinned_digest", each.digest},
+                                 {"pinned", each.pinned},
+                                 {"offered_digest", each.offered},
+                                 {"offered", each.offered_definition}}));
+  }
+  return Json(std::move(rows));
+}
+
+Result<Json> BrokerService::accept_definition(const BrokerCaller& caller, const Json& body) {
+  RETURN_IF_ERROR(require_person(caller));
+  JsonFields fields(body, "");
+  ASSIGN_OR_RETURN(const std::string tool, fields.text("tool_id"));
+  ASSIGN_OR_RETURN(const std::string reason, reason_in(fields, true));
+  RETURN_IF_ERROR(fields.finish());
+  RETURN_IF_ERROR(catalogue_.accept(
+      tool, {"definition_accepted", {{"tool_id", tool}, {"reason", reason}, {"uid", person(caller)}}}));
+  return Json::object({{"status", "accepted"}, {"tool_id", tool}});
+}
+
+Result<Json> BrokerService::lists(const BrokerCaller& caller) {
+  RETURN_IF_ERROR(require_person(caller));
+  return Json::object({{"allowed", store_.allowed()}, {"grants", store_.grants()}});
+}
+
+Result<Json> BrokerService::audit(const BrokerCaller& caller, std::uint64_t first, std::size_t most, bool verify) {
+  RETURN_IF_ERROR(require_person(caller));
+  if (verify) {
+    ASSIGN_OR_RETURN(const broker::AuditVerification seen, store_.verify());
+    return Json::object({{"ok", true}, {"records", seen.records}, {"head", seen.head.hex()}});
+  }
+  Json::Array rows;
+  for (const broker::AuditRecord& record : store_.audit(first, most)) {
+    ASSIGN_OR_RETURN(Json row, Json::parse(record.body));
+    row.set("hash", record.hash.hex());
+    rows.push_back(std::move(row));
+  }
+  return Json::object({{"records", std::move(rows)}});
+}
+
+void BrokerService::expire() {
+  for (const RequestStatus status : {RequestStatus::Pending, RequestStatus::Approved}) {
+    for (ToolRequest& request : store_.requests(status)) {
+      if (!is_expired(request)) continue;
+      request.status = RequestStatus::Expired;
+      request.decided_at = clock_.now();
+      // What cannot be recorded now is tried again; until then its time is over all the same.
+      (void)store_.update(request, {"request_expired", {{"request_id", request.id}}});
+    }
+  }
+}
+
+}  // namespace countersign::command

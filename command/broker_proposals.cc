@@ -1,0 +1,199 @@
+// Servers that are proposed: vetted at once, approved by people, and bound to the bytes that were vetted.
+#include <algorithm>
+#include <filesystem>
+
+#include "command/broker_service.h"
+#include "common/durable_file.h"
+#include "common/json_fields.h"
+#include "common/text.h"
+#include "gate/broker/pattern.h"
+#include "gate/vetting/vetting.h"
+
+namespace countersign::command {
+namespace {
+
+using broker::AuditEvent;
+
+constexpr std::string_view kSources[] = {"docker_image", "github_repo", "npm_package", "openapi", "directory"};
+
+Status require_judge(const BrokerCaller& caller) {
+  if (caller.person) return ok();
+  return Error{ErrorCode::Refused, "uid " + std::to_string(caller.uid) + " may not judge proposals", "not_a_person",
+               "`people` of broker.yaml names who may"};
+}
+
+// Who proposes a server may be an agent; nobody else is listened to.
+Status require_known(const BrokerCaller& caller) {
+  if (caller.person || !caller.agent.empty()) return ok();
+  return Error{ErrorCode::Refused, "uid " + std::to_string(caller.uid) + " is no agent and no person of this broker",
+               "unknown_agent"};
+}
+
+std::string proposer(const BrokerCaller& caller) {
+  return caller.agent.empty() ? "uid:" + std::to_string(caller.uid) : caller.agent;
+}
+
+std::int64_t version_of(const Json& proposal) {
+  const Json* version = proposal.find("version");
+  return version != nullptr && version->is_integer() ? version->as_integer() : 0;
+}
+
+Result<vetting::VettingPolicy> policy_in(const std::string& path) {
+  if (path.empty()) return vetting::VettingPolicy{};
+  ASSIGN_OR_RETURN(const std::string text, read_file(path));
+  ASSIGN_OR_RETURN(const Json document, Json::parse(text));
+  return vetting::VettingPolicy::read(document, std::filesystem::path(path).parent_path().string());
+}
+
+AuditEvent proposal_event(std::string name, const Json& proposal, const BrokerCaller& caller) {
+  return {std::move(name),
+          {{"proposal_id", proposal.text("id")},
+           {"version", version_of(proposal)},
+           {"server_name", proposal.text("server_name")},
+           {"digest", proposal.text("digest")},
+           {"vetting_status", proposal.text("vetting_status")},
+           {"uid", std::int64_t{caller.uid}},
+           {"by", proposer(caller)}}};
+}
+
+bool has_passed(const Json& proposal) {
+  return proposal.text("vetting_status") == "pass" || proposal.text("vetting_status") == "warn";
+}
+
+}  // namespace
+
+Result<Json> BrokerService::propose(const BrokerCaller& caller, const Json& body) {
+  RETURN_IF_ERROR(require_known(caller));
+  JsonFields fields(body, "");
+  ASSIGN_OR_RETURN(const std::string name, fields.text("server_name"));
+  ASSIGN_OR_RETURN(const std::string source, fields.text("source"));
+  ASSIGN_OR_RETURN(const std::string source_id, fields.text("source_id"));
+  std::string source_path;
+  if (fields.take("source_path") != nullptr) source_path = body.text("source_path");
+  RETURN_IF_ERROR(fields.finish());
+  RETURN_IF_ERROR(broker::check_tool_id(name));
+  if (std::ranges::find(kSources, source) == std::end(kSources)) {
+    return fields.wrong("source", "is none of docker_image, github_repo, npm_package, openapi and directory");
+  }
+  if (!source_path.empty() && source_path.front() != '/') return fields.wrong("source_path", "is no absolute path");
+  const std::string id = sha256(view_of(name + ":" + source + ":" + source_id)).hex().substr(0, 16);
+  const std::optional<Json> before = store_.proposal(id);
+  // A new version: what was found and decided before stays.
+  Json proposal = Json::object({{"id", id},
+                                {"version", before ? version_of(*before) + 1 : 1},
+                                {"server_name", name},
+                                {"source", source},
+                                {"source_id", source_id},
+                                {"source_path", source_path},
+                                {"status", "pending"},
+                                {"digest", ""},
+                                {"vetting_status", nullptr},
+                                {"proposed_by", proposer(caller)},
+                                {"proposed_by_uid", std::int64_t{caller.uid}},
+                                {"proposed_at", clock_.now().rfc3339()},
+                                {"decisions", Json::Array{}}});
+  if (source_path.empty()) {
+    RETURN_IF_ERROR(
+        store_.put_proposal(id, version_of(proposal), proposal, proposal_event("proposed", proposal, caller)));
+    return proposal;
+  }
+  const std::lock_guard one_at_a_time(vetting_mutex_);
+  vetting::VettingRequest request;
+  request.proposal_id = id;
+  request.source = source_path;
+  request.store = config_.state + "/snapshots";
+  std::error_code unknown;
+  request.worker = std::filesystem::read_symlink("/proc/self/exe", unknown).string();
+  ASSIGN_OR_RETURN(request.policy, policy_in(config_.vetting_policy));
+  ASSIGN_OR_RETURN(vetting::VettingReport report, vetting::vet(request, clock_, [](const std::string&) {}));
+  report.proposal_id = id;
+  const std::string_view verdict = vetting::name_of(report.judgement.verdict);
+  proposal.set("digest", report.digest.hex());
+  proposal.set("vetting_status", verdict);
+  proposal.set("vetting_verdict",
+               Json::object({{"verdict", verdict}, {"reasons", Json::array(report.judgement.reasons)}}));
+  const std::string base = config_.state + "/reports/" + id + "_v" + std::to_string(version_of(proposal));
+  RETURN_IF_ERROR(write_durable(base + "_FINDINGS.json", vetting::findings_document(report).gait_file(), 0640));
+  RETURN_IF_ERROR(write_durable(base + "_VETTING.md", vetting::markdown_page(report), 0640));
+  proposal.set("vetting_report_path", base + "_VETTING.md");
+  RETURN_IF_ERROR(
+      store_.put_proposal(id, version_of(proposal), proposal, proposal_event("proposed", proposal, caller)));
+  return proposal;
+}
+
+Result<Json> BrokerService::proposal(const BrokerCaller& caller, const std::string& id) {
+  RETURN_IF_ERROR(require_known(caller));
+  const std::optional<Json> found = store_.proposal(id);
+  if (found) return *found;
+  return Error{ErrorCode::NotFound, "there is no proposal \"" + id + "\"", "unknown_proposal",
+               "countersign broker propose makes one"};
+}
+
+Result<Json> BrokerService::proposals(const BrokerCaller& caller) {
+  RETURN_IF_ERROR(require_known(caller));
+  Json::Array rows;
+  for (Json& each : store_.proposals()) rows.push_back(std::move(each));
+  return Json(std::move(rows));
+}
+
+// Passed: one person, not who proposed it. Failed, incomplete or not vetted: two people who say why they override it.
+Result<Json> BrokerService::decide_proposal(const BrokerCaller& caller, const std::string& id, const Json& body,
+                                            bool approved) {
+  RETURN_IF_ERROR(require_judge(caller));
+  ASSIGN_OR_RETURN(Json proposal, this->proposal(caller, id));
+  JsonFields fields(body, "");
+  const Json* overrides = fields.take("override");
+  const bool override_asked = overrides != nullptr && *overrides == Json(true);
+  const bool says_why = fields.take("reason") != nullptr && !trimmed(body.text("reason")).empty();
+  RETURN_IF_ERROR(fields.finish());
+  if (proposal.text("status") != "pending") {
+    return Error{ErrorCode::Conflict, "proposal " + id + " is " + std::string(proposal.text("status")) + " already",
+                 "proposal_closed", "propose again: that makes a new version of it"};
+  }
+  if ((!approved || override_asked) && !says_why) {
+    return Error{ErrorCode::Invalid, "a reason is needed, for the record", "reason_missing", "--reason TEXT"};
+  }
+  const bool passed = has_passed(proposal);
+  if (approved && !passed && !override_asked) {
+    return Error{
+        ErrorCode::Refused,
+        "proposal " + id + " was not found good: " +
+            (proposal.text("vetting_status").empty() ? "not vetted" : std::string(proposal.text("vetting_status"))),
+        "vetting_not_passed", "--override-vetting --reason TEXT, by two people, admits it all the same"};
+  }
+  const Json* by = proposal.find("proposed_by_uid");
+  if (approved && !config_.trial && by != nullptr && *by == Json(std::int64_t{caller.uid})) {
+    return Error{ErrorCode::Refused, "who proposed a server does not approve it", "proposer_is_approver"};
+  }
+  Json decisions = *proposal.find("decisions");
+  const Json decision = Json::object({{"uid", std::int64_t{caller.uid}},
+                                      {"at", clock_.now().rfc3339()},
+                                      {"approved", approved},
+                                      {"override", override_asked},
+                                      {"reason", body.text("reason")}});
+  const bool decided_before = std::ranges::any_of(
+      decisions.as_array(), [&](const Json& each) { return *each.find("uid") == Json(std::int64_t{caller.uid}); });
+  if (decided_before) {
+    return Error{ErrorCode::Conflict, "you decided on proposal " + id + " already; another person has to",
+                 "second_person_needed"};
+  }
+  decisions.as_array().push_back(decision);
+  const bool second = decisions.as_array().size() >= 2;
+  const bool settled = !approved || passed || second;
+  proposal.set("decisions", std::move(decisions));
+  if (settled) proposal.set("status", approved ? "approved" : "rejected");
+  AuditEvent event = proposal_event(!settled   ? "override_asked"
+                                    : approved ? "proposal_approved"
+                                               : "proposal_rejected",
+                                    proposal, caller);
+  event.members.emplace_back("reason", body.text("reason"));
+  event.members.emplace_back("override", override_asked);
+  RETURN_IF_ERROR(store_.put_proposal(id, version_of(proposal), proposal, std::move(event)));
+  return Json::object({{"ok", settled},
+                       {"proposal_id", id},
+                       {"status", proposal.text("status")},
+                       {"vetting_status", proposal.text("vetting_status")},
+                       {"needs", settled ? Json() : Json("a second person: --override-vetting --reason TEXT")}});
+}
+
+}  // namespace countersign::command

@@ -1,0 +1,410 @@
+// How the broker judges and runs a call.
+#include "command/broker_service.h"
+
+#include <algorithm>
+
+#include "common/digest.h"
+#include "gate/broker/action_class.h"
+#include "gate/broker/decision_policy.h"
+#include "gate/broker/masking.h"
+#include "gate/broker/pattern.h"
+#include "gate/tool_call.h"
+
+namespace countersign::command {
+namespace {
+
+using broker::AuditEvent;
+using broker::GrantMode;
+using broker::RequestStatus;
+using broker::Standing;
+using broker::ToolRequest;
+
+constexpr std::size_t kIdBytes = 8;  // 16 hex digits
+constexpr std::size_t kLongestArguments = std::size_t{256} << 10;
+constexpr std::size_t kShortDescription = 100;
+
+std::string new_id() {
+  return to_hex(random_bytes(kIdBytes));
+}
+
+std::string lowered_words(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  return out;
+}
+
+// As sure as a match in the name, in its beginning or in the description alone makes it.
+double confidence(const broker::Tool& tool, const std::string& query) {
+  const std::string name = lowered_words(broker::name_of(tool.id));
+  if (name == query || lowered_words(tool.id) == query) return 1.0;
+  if (name.find(query) != std::string::npos || lowered_words(tool.id).find(query) != std::string::npos) return 0.8;
+  return lowered_words(tool.definition.text("description")).find(query) != std::string::npos ? 0.5 : 0;
+}
+
+Json approval_required(const ToolRequest& request) {
+  return Json::object({{"error", "approval_required"},
+                       {"request_id", request.id},
+                       {"agent_id", request.agent},
+                       {"tool_id", request.tool},
+                       {"how_to_approve", "countersign broker approve --request-id " + request.id},
+                       {"summary", request.summary()},
+                       {"args_digest", request.args_digest},
+                       {"expires_at", request.expires_at.rfc3339()}});
+}
+
+}  // namespace
+
+struct BrokerService::Permission {
+  std::string rule;
+  std::string policy_name;             // of the generated policy's rule
+  std::optional<ToolRequest> request;  // its approvals are redeemed by this call
+};
+
+Json CalledTool::intent() const {
+  return Json::object(
+      {{"tool_name", tool},
+       {"args", args},
+       {"context", Json::object({{"identity", agent},
+                                 {"workspace", "broker"},
+                                 {"risk_class", risk_class},
+                                 {"auth_context", Json::object({{"tool_definition_sha256", definition_digest}})}})}});
+}
+
+Result<BrokerCaller> BrokerService::recognise(std::uint32_t uid, std::string_view claimed,
+                                              std::string_view secret) const {
+  BrokerCaller caller{uid, "", config_.people.contains(uid) || (config_.trial && (uid == 0 || uid == ::geteuid()))};
+  const std::optional<Digest> shown = secret.empty() ? std::nullopt : std::optional(sha256(view_of(secret)));
+  std::vector<std::string> possible;
+  for (const auto& [name, agent] : config_.agents) {
+    if (agent.uid && *agent.uid != uid) continue;
+    if (agent.secret && agent.secret != shown) continue;
+    possible.push_back(name);
+  }
+  if (claimed.empty()) {
+    if (possible.size() == 1) caller.agent = possible.front();
+    return caller;
+  }
+  const bool is = std::ranges::find(possible, claimed) != possible.end();
+  if (is) caller.agent = claimed;
+  if (is || caller.person) return caller;  // a person may name an agent without being it
+  return Error{ErrorCode::Refused,
+               "uid " + std::to_string(uid) + " is not the agent " + std::string(claimed).substr(0, 64),
+               "agent_not_yours", "an agent is known by its user, or by its secret (--agent-secret FILE)"};
+}
+
+AuditEvent BrokerService::event_of(std::string name, const CalledTool& called) const {
+  return {std::move(name),
+          {{"agent_id", called.agent},
+           {"tool_id", called.tool},
+           {"action_class", called.action_class},
+           {"args_digest", called.args_digest},
+           {"definition_digest", called.definition_digest}}};
+}
+
+Status BrokerService::within_rate(const std::string& agent) {
+  const std::lock_guard lock(rate_mutex_);
+  const auto now = std::chrono::steady_clock::now();
+  auto& recent = recent_[agent];
+  while (!recent.empty() && now - recent.front() > std::chrono::minutes(1)) recent.pop_front();
+  if (recent.size() < static_cast<std::size_t>(config_.limits.calls_per_minute)) {
+    recent.push_back(now);
+    return ok();
+  }
+  return Error{ErrorCode::OverLimit,
+               "the agent " + agent + " made " + std::to_string(recent.size()) + " calls in a minute", "call_rate",
+               "ask again later"};
+}
+
+Result<CalledTool> BrokerService::look_at(const BrokerCaller& caller, const std::string& tool, const Json& args) {
+  RETURN_IF_ERROR(broker::check_tool_id(tool));
+  if (!args.is_object()) return Error{ErrorCode::Invalid, "args is no JSON object", "bad_arguments"};
+  const std::string canonical = args.canonical();
+  if (canonical.size() > kLongestArguments) {
+    return Error{ErrorCode::TooLarge, "the arguments are longer than 256 KiB", "bad_arguments"};
+  }
+  CalledTool called;
+  called.agent = caller.agent;
+  called.tool = tool;
+  called.args = args;
+  called.args_digest = sha256(view_of(canonical)).hex();
+  const broker::ActionClass action = broker::action_class_of(tool);
+  called.action_class = broker::name_of(action);
+  called.risk_class = broker::risk_of(action);
+  called.listing = listing_of(caller.agent, config_.lists_of(caller.agent), config_.everybodys, tool);
+  return called;
+}
+
+Result<Json> BrokerService::denied(const CalledTool& called, const std::string& rule, const std::string& word) {
+  AuditEvent event = event_of("call", called);
+  event.members.emplace_back("outcome", word);
+  event.members.emplace_back("rule", rule);
+  RETURN_IF_ERROR(store_.record(std::move(event)));
+  return Json::object({{"error", word}, {"tool_id", called.tool}, {"agent_id", called.agent}, {"rule", rule}});
+}
+
+Result<Json> BrokerService::judged(const CalledTool& called, const std::string& policy, const std::vector<Json>& tokens,
+                                   bool check, client::SignerClient& signer) {
+  Json body = Json::object({{"intent", called.intent()}, {"policy", policy}});
+  if (!tokens.empty()) body.set("approval_tokens", Json::Array(tokens));
+  if (check) body.set("check", true);
+  return gate_.evaluate(body, 0, signer);
+}
+
+// The first reason that lets it go to the gate; nothing where people have to be asked.
+Result<std::optional<BrokerService::Permission>> BrokerService::permission(const CalledTool& called) {
+  if (called.listing.standing == Standing::Listed) {
+    return std::optional(Permission{called.listing.rule, "broker-listed", std::nullopt});
+  }
+  if (const auto entry = store_.allowed_by(called.agent, called.tool)) {
+    return std::optional(Permission{"allowed by request " + *entry, "broker-approved", std::nullopt});
+  }
+  const std::optional<ToolRequest> newest = store_.newest(called.agent, called.tool, called.args_digest);
+  if (newest && newest->status == RequestStatus::Approved && !is_expired(*newest) &&
+      newest->definition_digest == called.definition_digest) {
+    return std::optional(Permission{"request " + newest->id, "", newest});
+  }
+  ASSIGN_OR_RETURN(const std::optional<std::string> grant,
+                   store_.use_grant(called.agent, called.tool, called.args_digest, called.definition_digest));
+  if (grant) return std::optional(Permission{"grant " + *grant, "broker-grant", std::nullopt});
+  for (const broker::AutoApproval& automatic : config_.security.auto_approve) {
+    if (!broker::matches(automatic.pattern, called.tool)) continue;
+    ASSIGN_OR_RETURN(const bool used, store_.use_automatic(automatic));
+    if (used) return std::optional(Permission{"auto_approve_patterns " + automatic.pattern, "broker-automatic", {}});
+  }
+  return std::optional<Permission>();
+}
+
+// What stands already and needs no new request: one that waits, or one that was turned down a short while ago.
+std::optional<Json> BrokerService::standing_answer(const CalledTool& called) {
+  const std::optional<ToolRequest> newest = store_.newest(called.agent, called.tool, called.args_digest);
+  if (!newest) return std::nullopt;
+  const bool same_tool = newest->definition_digest == called.definition_digest;
+  if (newest->status == RequestStatus::Pending && !is_expired(*newest) && same_tool) return approval_required(*newest);
+  if (newest->status != RequestStatus::Rejected || !newest->decided_at) return std::nullopt;
+  const UtcTime again = *newest->decided_at + config_.cooldown;
+  if (clock_.now() >= again) return std::nullopt;
+  return Json::object({{"error", "rejected"},
+                       {"request_id", newest->id},
+                       {"agent_id", called.agent},
+                       {"tool_id", called.tool},
+                       {"reason", newest->reason},
+                       {"retry_after", again.rfc3339()}});
+}
+
+// The policy under which people are asked: the operator's, where it asks for more than the lists do.
+Result<std::string> BrokerService::asking(const CalledTool& called, client::SignerClient& signer) {
+  const std::string generated = broker::asking_policy(called.tool, config_.approvals_for(called.tool));
+  if (config_.policy.empty()) return generated;
+  const std::string operators = std::string(gate_.policies().find("policies")->as_array().front().text("digest"));
+  ASSIGN_OR_RETURN(const Json said, judged(called, operators, {}, true, signer));
+  return said.text("verdict") == "allow" ? generated : operators;
+}
+
+Result<Json> BrokerService::ask(const CalledTool& called, client::SignerClient& signer) {
+  if (!config_.security.tool_approval_required) {
+    return denied(called, "security_policy.tool_approval_required", "Tool not allowed for this agent");
+  }
+  if (std::optional<Json> standing = standing_answer(called)) return *std::move(standing);
+  if (store_.open_requests(called.agent) >= config_.limits.pending_per_agent) {
+    return Error{ErrorCode::OverLimit, "the agent " + called.agent + " has too many requests that wait",
+                 "too_many_pending", "people look at them first: countersign broker pending"};
+  }
+  ASSIGN_OR_RETURN(const std::string policy, asking(called, signer));
+  ASSIGN_OR_RETURN(const Json said, judged(called, policy, {}, false, signer));
+  if (said.text("verdict") != "require_approval") return denied(called, "the gate's policy", "denied");
+  ToolRequest request;
+  request.id = new_id();
+  request.agent = called.agent;
+  request.tool = called.tool;
+  request.args = called.args;
+  request.args_digest = called.args_digest;
+  request.definition_digest = called.definition_digest;
+  request.action_class = called.action_class;
+  request.intent_digest = said.text("intent_digest");
+  request.policy_digest = said.text("policy_digest");
+  request.policy = policy;
+  request.rule = called.listing.rule;
+  const Json* required = said.find("required_approvals");
+  request.required = required != nullptr && required->is_integer() ? static_cast<int>(required->as_integer()) : 1;
+  request.requested_at = clock_.now();
+  request.expires_at = request.requested_at + config_.request_ttl;
+  if (const auto older = store_.newest(called.agent, called.tool, called.args_digest);
+      older && (older->status == RequestStatus::Pending || older->status == RequestStatus::Approved)) {
+    // Its time is over, or the tool is another one now.
+    ToolRequest over = *older;
+    over.status = RequestStatus::Expired;
+    over.decided_at = clock_.now();
+    RETURN_IF_ERROR(store_.update(over, {"request_expired", {{"request_id", over.id}}}));
+  }
+  AuditEvent event = event_of("request_opened", called);
+  event.members.emplace_back("request_id", request.id);
+  event.members.emplace_back("rule", request.rule);
+  event.members.emplace_back("intent_digest", request.intent_digest);
+  event.members.emplace_back("policy_digest", request.policy_digest);
+  const Status added = store_.add(request, std::move(event));
+  if (added) return approval_required(request);
+  if (added.error().reason != "request_open") return added.error();
+  // The same call asked at the same moment: both wait for one request.
+  std::optional<Json> standing = standing_answer(called);
+  return standing ? Result<Json>(*std::move(standing)) : Result<Json>(added.error());
+}
+
+Result<Json> BrokerService::run(const CalledTool& called, const Permission& permission, const Json& decision,
+                                client::SignerClient& signer) {
+  const Json* trace = decision.find("trace");
+  if (trace == nullptr) return Error{ErrorCode::Internal, "the gate allowed a call and gave no trace"};
+  RETURN_IF_ERROR(signer.executed(*trace));  // once: before anything happens
+  AuditEvent event = event_of("call", called);
+  event.members.emplace_back("rule", permission.rule);
+  event.members.emplace_back("trace_id", trace->text("trace_id"));
+  if (permission.request) {
+    ToolRequest used = *permission.request;
+    used.status = RequestStatus::Used;
+    used.decided_at = clock_.now();
+    RETURN_IF_ERROR(store_.update(used, {"request_used", {{"request_id", used.id}}}));
+    event.members.emplace_back("request_id", used.id);
+  }
+  Result<Json> result = catalogue_.call(*called.offered, called.args);
+  const bool failed = result && result->find("isError") != nullptr && *result->find("isError") == Json(true);
+  event.members.emplace_back("outcome", !result ? result.error().reason : failed ? "tool_error" : "done");
+  RETURN_IF_ERROR(store_.record(std::move(event)));
+  if (!result) {
+    return Json::object({{"error", result.error().reason},
+                         {"tool_id", called.tool},
+                         {"message", result.error().detail},
+                         {"hint", result.error().hint},
+                         {"trace_id", trace->text("trace_id")}});
+  }
+  result->erase("_meta");  // what a server says of the decision is not the broker's word
+  const bool cut = broker::mask_result(*result, static_cast<std::size_t>(config_.limits.result_bytes));
+  Json out = Json::object({{"tool_id", called.tool},
+                           {"server", broker::server_of(called.tool)},
+                           {"result", *std::move(result)},
+                           {"trace_id", trace->text("trace_id")},
+                           {"trace", *trace}});
+  if (cut) out.set("truncated", true);
+  return out;
+}
+
+Result<Json> BrokerService::call(const BrokerCaller& caller, const std::string& tool, const Json& args,
+                                 client::SignerClient& signer) {
+  if (caller.agent.empty()) {
+    return Error{ErrorCode::Refused, "uid " + std::to_string(caller.uid) + " is no agent of this broker",
+                 "unknown_agent", "agents are configured by user or secret; one of several is chosen by --agent-id"};
+  }
+  ASSIGN_OR_RETURN(CalledTool called, look_at(caller, tool, args));
+  RETURN_IF_ERROR(within_rate(caller.agent));
+  if (called.listing.standing == Standing::Denied) return denied(called, called.listing.rule, "denied");
+  Result<std::optional<broker::Tool>> offered = catalogue_.find(tool);
+  if (!offered && offered.error().code == ErrorCode::Refused) {
+    return denied(called, offered.error().detail, offered.error().reason);
+  }
+  if (!offered) return offered.error();
+  called.offered = *std::move(offered);
+  if (called.offered) called.definition_digest = called.offered->digest;
+  ASSIGN_OR_RETURN(const std::optional<Permission> permitted, permission(called));
+  if (!permitted) return ask(called, signer);
+  if (!called.offered) return denied(called, permitted->rule, "tool_not_found");
+  std::string policy =
+      permitted->request ? permitted->request->policy : broker::allowing_policy(called.tool, permitted->policy_name);
+  if (!permitted->request && !config_.policy.empty()) {
+    policy = gate_.policies().find("policies")->as_array().front().text("digest");
+  }
+  ASSIGN_OR_RETURN(
+      const Json decision,
+      judged(called, policy, permitted->request ? permitted->request->tokens : std::vector<Json>(), false, signer));
+  const std::string_view verdict = decision.text("verdict");
+  if (verdict == "allow") return run(called, *permitted, decision, signer);
+  if (verdict == "require_approval" && !permitted->request) return ask(called, signer);
+  return denied(called, "the gate's verdict is " + std::string(verdict), "denied");
+}
+
+Result<Json> BrokerService::search(const BrokerCaller& caller, const std::string& query, std::size_t most) {
+  const std::string wanted = lowered_words(query);
+  std::vector<std::string> unavailable;
+  std::vector<std::pair<double, broker::Tool>> found;
+  for (broker::Tool& tool : catalogue_.all(unavailable)) {
+    const auto listing = listing_of(caller.agent, config_.lists_of(caller.agent), config_.everybodys, tool.id);
+    if (listing.standing == Standing::Denied) continue;
+    const double sure = confidence(tool, wanted);
+    if (sure > 0) found.emplace_back(sure, std::move(tool));
+  }
+  std::ranges::stable_sort(found, std::greater<>(), &std::pair<double, broker::Tool>::first);
+  Json::Array rows;
+  for (const auto& [sure, tool] : found) {
+    if (rows.size() == most) break;
+    rows.push_back(Json::object({{"tool_id", tool.id},
+                                 {"name", broker::name_of(tool.id)},
+                                 {"short_desc", tool.definition.text("description").substr(0, kShortDescription)},
+                                 {"server", broker::server_of(tool.id)},
+                                 {"confidence", sure}}));
+  }
+  return Json::object({{"tools", std::move(rows)}, {"unavailable", Json::array(unavailable)}});
+}
+
+Result<Json> BrokerService::describe(const BrokerCaller& caller, const std::string& tool) {
+  RETURN_IF_ERROR(broker::check_tool_id(tool));
+  const auto listing = listing_of(caller.agent, config_.lists_of(caller.agent), config_.everybodys, tool);
+  ASSIGN_OR_RETURN(const std::optional<broker::Tool> found, catalogue_.find(tool));
+  if (!found || listing.standing == Standing::Denied) {
+    return Error{ErrorCode::NotFound, "Tool not found: " + tool, "tool_not_found",
+                 "countersign broker search --query WORD finds those that may be called"};
+  }
+  Json out = found->definition;
+  out.set("tool_id", tool);
+  out.set("definition_digest", found->digest);
+  return out;
+}
+
+Result<Json> BrokerService::load(const BrokerCaller& caller, const std::vector<std::string>& tools) {
+  Json::Array rows;
+  Json::Array missing;
+  for (const std::string& tool : tools) {
+    const Result<Json> found = describe(caller, tool);
+    found ? rows.push_back(*found)
+          : missing.push_back(Json::object({{"tool_id", tool}, {"error", found.error().wire_code()}}));
+  }
+  return Json::object({{"tools", std::move(rows)}, {"missing", std::move(missing)}});
+}
+
+Result<Json> BrokerService::explain(const BrokerCaller& caller, const std::string& tool, const Json& args,
+                                    client::SignerClient& signer) {
+  ASSIGN_OR_RETURN(CalledTool called, look_at(caller, tool, args));
+  const Result<std::optional<broker::Tool>> offered = catalogue_.find(tool);
+  if (offered && *offered) called.definition_digest = (*offered)->digest;
+  Json out = Json::object({{"tool_id", tool},
+                           {"agent_id", called.agent},
+                           {"action_class", called.action_class},
+                           {"args_digest", called.args_digest},
+                           {"definition_digest", called.definition_digest},
+                           {"rule", called.listing.rule}});
+  if (!offered) out.set("tool", offered.error().detail);
+  const auto entry = store_.allowed_by(called.agent, called.tool);
+  const auto standing = standing_answer(called);
+  if (called.listing.standing == Standing::Denied) {
+    out.set("decision", "denied");
+    out.set("what_would_change_it", "nobody can approve it: the configuration would have to change");
+    return out;
+  }
+  if (called.listing.standing == Standing::Listed || entry) {
+    out.set("decision", "allow");
+    if (entry) out.set("rule", "allowed by request " + *entry);
+    out.set("what_would_change_it", "a deny pattern, another definition of the tool, or the gate's policy");
+  } else {
+    out.set("decision", standing ? standing->text("error") : "approval_required");
+    if (standing) out.set("request_id", standing->text("request_id"));
+    out.set("required_approvals", config_.approvals_for(tool));
+    out.set("what_would_change_it", "approval of exactly these arguments (--once), or of the tool for this agent");
+  }
+  if (!config_.policy.empty()) {
+    const std::string digest(gate_.policies().find("policies")->as_array().front().text("digest"));
+    ASSIGN_OR_RETURN(const Json said, judged(called, digest, {}, true, signer));
+    out.set("gate",
+            Json::object({{"verdict", said.text("verdict")},
+                          {"policy_digest", digest},
+                          {"explanation", said.find("explanation") == nullptr ? Json() : *said.find("explanation")}}));
+  }
+  return out;
+}
+
+}  // namespace countersign::command

@@ -1,0 +1,120 @@
+// What the broker does for agents and people: one call is judged by the lists, then by the gate, and runs once for each
+// signed allow (docs/broker.md).
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "command/decision_service.h"
+#include "common/clock.h"
+#include "gate/broker/agent_lists.h"
+#include "gate/broker/broker_config.h"
+#include "gate/broker/broker_store.h"
+#include "gate/broker/catalogue.h"
+
+namespace countersign::command {
+
+// Who asks, as the socket knows them.
+struct BrokerCaller {
+  std::uint32_t uid = 0;
+  std::string agent;    // recognised; empty for none
+  bool person = false;  // may see and judge requests
+};
+
+// One call, with what is known of its tool.
+struct CalledTool {
+  std::string agent;
+  std::string tool;
+  Json args;
+  std::string args_digest;        // SHA-256 of the canonical form, hex
+  std::string definition_digest;  // hex; empty where no server offers it
+  std::string action_class;
+  std::string risk_class;
+  std::optional<broker::Tool> offered;
+  broker::Listing listing;
+
+  // The intent that the gate judges: the same for the same agent, tool, arguments and definition.
+  Json intent() const;
+};
+
+class BrokerService {
+ public:
+  // All outlive it. From any thread, each with a signer of its own.
+  BrokerService(const broker::BrokerConfig& config, broker::BrokerStore& store, DecisionService& gate,
+                const Clock& clock)
+      : config_(config), store_(store), gate_(gate), clock_(clock), catalogue_(config, store) {}
+
+  // Whom the kernel's uid, and the secret where one is given, make of the peer. `claimed` chooses between agents that
+  // it may be, and is otherwise only checked. Fails with Refused, reasons "unknown_agent", "agent_not_yours".
+  Result<BrokerCaller> recognise(std::uint32_t uid, std::string_view claimed, std::string_view secret) const;
+
+  // For agents. The answers are the written workflow's objects: {"tool_id","server","result",…}, or {"error": WORD,…}
+  // with "approval_required", "denied", "rejected", "tool_not_found", "tool_quarantined", "outcome_unknown".
+  Result<Json> call(const BrokerCaller& caller, const std::string& tool, const Json& args,
+                    client::SignerClient& signer);
+  Result<Json> search(const BrokerCaller& caller, const std::string& query, std::size_t most);
+  Result<Json> describe(const BrokerCaller& caller, const std::string& tool);
+  Result<Json> load(const BrokerCaller& caller, const std::vector<std::string>& tools);
+  // What would be decided now, why, and what would change it. Nothing is signed or recorded.
+  Result<Json> explain(const BrokerCaller& caller, const std::string& tool, const Json& args,
+                       client::SignerClient& signer);
+
+  // For people; each fails with Refused, reason "not_a_person", for others.
+  Result<Json> pending(const BrokerCaller& caller);
+  Result<Json> request(const BrokerCaller& caller, const std::string& id);
+  // {"token": the signer's approval token, "mode"?: "allowlist"|"once"|"uses"|"until", "uses"?, "until"?}
+  Result<Json> approve(const BrokerCaller& caller, const std::string& id, const Json& body,
+                       client::SignerClient& signer);
+  Result<Json> reject(const BrokerCaller& caller, const std::string& id, const Json& body);
+  Result<Json> revoke(const BrokerCaller& caller, const Json& body);  // {"agent_id","tool_id","reason"}
+  Result<Json> quarantine(const BrokerCaller& caller);
+  Result<Json> accept_definition(const BrokerCaller& caller, const Json& body);  // {"tool_id","reason"}
+  Result<Json> lists(const BrokerCaller& caller);
+  Result<Json> audit(const BrokerCaller& caller, std::uint64_t first, std::size_t most, bool verify);
+
+  // Proposals of servers.
+  Result<Json> propose(const BrokerCaller& caller, const Json& body);
+  Result<Json> proposal(const BrokerCaller& caller, const std::string& id);
+  Result<Json> proposals(const BrokerCaller& caller);
+  // {"reason"?, "override"?: true}
+  Result<Json> decide_proposal(const BrokerCaller& caller, const std::string& id, const Json& body, bool approved);
+
+  // Requests whose time is over. Once in a while.
+  void expire();
+  void stop() { catalogue_.stop(); }
+
+ private:
+  struct Permission;  // why it may go to the gate as something to allow
+  Result<CalledTool> look_at(const BrokerCaller& caller, const std::string& tool, const Json& args);
+  Result<std::optional<Permission>> permission(const CalledTool& called);
+  Result<Json> judged(const CalledTool& called, const std::string& policy, const std::vector<Json>& tokens, bool check,
+                      client::SignerClient& signer);
+  Result<Json> run(const CalledTool& called, const Permission& permission, const Json& decision,
+                   client::SignerClient& signer);
+  Result<Json> ask(const CalledTool& called, client::SignerClient& signer);
+  Result<std::string> asking(const CalledTool& called, client::SignerClient& signer);
+  std::optional<Json> standing_answer(const CalledTool& called);
+  Result<Json> denied(const CalledTool& called, const std::string& rule, const std::string& word);
+  Result<Json> settle(broker::ToolRequest request, client::SignerClient& signer);
+  Status within_rate(const std::string& agent);
+  broker::AuditEvent event_of(std::string name, const CalledTool& called) const;
+  CalledTool called_of(const broker::ToolRequest& request) const;
+  bool is_expired(const broker::ToolRequest& request) const { return clock_.now() >= request.expires_at; }
+
+  const broker::BrokerConfig& config_;
+  broker::BrokerStore& store_;
+  DecisionService& gate_;
+  const Clock& clock_;
+  broker::Catalogue catalogue_;
+  std::mutex rate_mutex_;
+  std::map<std::string, std::deque<std::chrono::steady_clock::time_point>> recent_;  // guarded by rate_mutex_
+  std::mutex vetting_mutex_;                                                         // one vetting at a time
+};
+
+}  // namespace countersign::command

@@ -1,0 +1,104 @@
+// broker.db: what agents asked for, what people said, and the chain of everything that happened. One transaction for
+// each event, and its record in it: what is not recorded did not happen. From any thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/digest.h"
+#include "common/json.h"
+#include "common/result.h"
+#include "gate/broker/tool_request.h"
+
+namespace countersign::broker {
+
+// One link of the chain. Its hash is SHA-256 over "countersign-broker-audit\n", the hash before it (32 zero bytes
+// before the first) and `body`, canonical JSON (RFC 8785) with at least index, at and event.
+struct AuditRecord {
+  std::uint64_t index = 0;
+  std::string body;
+  Digest hash;
+};
+
+// What happened, without index and time, which the store adds.
+struct AuditEvent {
+  std::string event;  // "call", "request_opened", "approved", …
+  Json::Object members;
+};
+
+struct AuditVerification {
+  std::uint64_t records = 0;
+  Digest head;
+};
+
+// A tool as its server defined it when somebody first saw it, or accepted it since.
+struct Definition {
+  std::string tool;
+  std::string digest;  // of `pinned`, hex
+  Json pinned;
+  std::string offered;  // digest of what the server says now, where it differs: the tool is quarantined; else empty
+  Json offered_definition;
+};
+
+class BrokerStore {
+ public:
+  // Makes it where it is missing. Fails with Refused where others may read the file, where it is no broker's, or where
+  // the chain's end does not fit its last record; with Unavailable where it cannot be opened or another has it open.
+  static Result<std::unique_ptr<BrokerStore>> open(const std::string& path, const Clock& clock);
+  ~BrokerStore();
+
+  // Every change below fails with Unavailable, reason "broker_store_failed", and is then undone whole.
+  Status record(AuditEvent event);
+
+  // Fails with Conflict, reason "request_open", where one of the same agent, tool and arguments is open.
+  Status add(const ToolRequest& request, AuditEvent event);
+  // Replaces it, whatever its state was. Fails with NotFound.
+  Status update(const ToolRequest& request, AuditEvent event);
+  Result<ToolRequest> request(std::string_view id) const;                        // NotFound "unknown_request"
+  std::vector<ToolRequest> requests(std::optional<RequestStatus> status) const;  // oldest first
+  // The newest one of exactly this call.
+  std::optional<ToolRequest> newest(std::string_view agent, std::string_view tool, std::string_view args_digest) const;
+  std::int64_t open_requests(std::string_view agent) const;
+
+  // Entries of the allow list that people added.
+  Status allow(const ToolRequest& request, AuditEvent event);
+  Status disallow(std::string_view agent, std::string_view tool, AuditEvent event);            // NotFound
+  std::optional<std::string> allowed_by(std::string_view agent, std::string_view tool) const;  // the request's id
+  Json allowed() const;  // [{"agent_id","tool_id","request_id","at"}]
+
+  Status add(const Grant& grant, const ToolRequest& request, AuditEvent event);
+  // Takes one use; the grant's id. Nothing where none fits any more.
+  Result<std::optional<std::string>> use_grant(std::string_view agent, std::string_view tool,
+                                               std::string_view args_digest, std::string_view definition_digest);
+  Json grants() const;
+
+  // Counts one more use of an automatic approval, unless it is over. Gives whether it was counted.
+  Result<bool> use_automatic(const AutoApproval& approval);
+
+  std::optional<Definition> definition(std::string_view tool) const;
+  std::vector<Definition> quarantined() const;
+  Status pin(const Definition& definition, AuditEvent event);
+
+  // Proposals of servers, each version once: {"id","version","status",…}.
+  Status put_proposal(std::string_view id, std::int64_t version, const Json& proposal, AuditEvent event);
+  std::optional<Json> proposal(std::string_view id) const;  // its newest version
+  std::vector<Json> proposals() const;                      // the newest versions
+
+  // Records from `first` on, at most `most`.
+  std::vector<AuditRecord> audit(std::uint64_t first, std::size_t most) const;
+  // The whole chain, from its first record. Fails with Refused, reason "audit_broken", naming the first wrong record.
+  Result<AuditVerification> verify() const;
+
+ private:
+  struct State;
+  explicit BrokerStore(std::unique_ptr<State> state);
+  Status change(AuditEvent event, const std::function<Status()>& act);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace countersign::broker

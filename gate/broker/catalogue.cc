@@ -1,0 +1,148 @@
+#include "gate/broker/catalogue.h"
+
+#include <algorithm>
+
+#include "gate/broker/pattern.h"
+#include "gate/vetting/injection.h"
+#include "gate/vetting/tree.h"
+
+namespace countersign::broker {
+namespace {
+
+Error quarantined(std::string_view id) {
+  return Error{ErrorCode::Refused, "the server defines the tool " + std::string(id) + " otherwise than it was pinned",
+               "tool_quarantined",
+               "a person looks at the change: countersign broker quarantine, then broker quarantine --accept TOOL"};
+}
+
+// Texts that a model reads: every string of the definition.
+bool addresses_the_model(const Json& definition) {
+  std::vector<vetting::Finding> findings;
+  vetting::find_injection_in(definition.compact(), "definition", findings);
+  return !findings.empty();
+}
+
+}  // namespace
+
+Catalogue::Catalogue(const BrokerConfig& config, BrokerStore& store) : config_(config), store_(store) {
+  for (const auto& [name, server] : config_.servers) {
+    servers_.emplace(name,
+                     std::make_unique<Server>(name, server, [this, name, &server] { return admitted(name, server); }));
+  }
+}
+
+void Catalogue::stop() {
+  for (const auto& [name, server] : servers_) server->upstream.stop();
+}
+
+// A server starts only from the bytes that were vetted and approved.
+Status Catalogue::admitted(const std::string& name, const ServerConfig& config) const {
+  if (config.unvetted) return ok();
+  ASSIGN_OR_RETURN(const vetting::Tree tree, vetting::read_tree(config.source, vetting::TreeLimits{}));
+  const std::string digest = tree.digest().hex();
+  for (const Json& proposal : store_.proposals()) {
+    const bool this_one = proposal.text("server_name") == name && proposal.text("digest") == digest;
+    if (this_one && proposal.text("status") == "approved") return ok();
+  }
+  return Error{
+      ErrorCode::Refused, "the server " + name + " was not approved with the files it has now (" + digest + ")",
+      "server_not_admitted",
+      "countersign broker propose --server-name " + name + " --source-path " + config.source + ", then approve"};
+}
+
+// The first list of a server is what its approval was about; what it offers beyond that later is looked at first.
+Status Catalogue::compare(const Tool& tool, bool known_server) {
+  const std::optional<Definition> known = store_.definition(tool.id);
+  if (known && known->digest == tool.digest) {
+    if (known->offered.empty()) return ok();
+    Definition back = *known;  // it says again what it said
+    back.offered.clear();
+    back.offered_definition = Json();
+    return store_.pin(back, {"definition_restored", {{"tool_id", tool.id}, {"definition_digest", tool.digest}}});
+  }
+  if (known && known->offered == tool.digest) return ok();
+  const bool suspicious = addresses_the_model(tool.definition);
+  if (!known && !known_server && !suspicious) {
+    return store_.pin({tool.id, tool.digest, tool.definition, "", Json()},
+                      {"definition_pinned", {{"tool_id", tool.id}, {"definition_digest", tool.digest}}});
+  }
+  Definition changed = known.value_or(Definition{tool.id, "", Json(), "", Json()});
+  changed.offered = tool.digest;
+  changed.offered_definition = tool.definition;
+  return store_.pin(changed, {"definition_quarantined",
+                              {{"tool_id", tool.id},
+                               {"definition_digest", tool.digest},
+                               {"pinned_digest", changed.digest},
+                               {"cause", suspicious ? "it addresses the model"
+                                         : known    ? "it changed"
+                                                    : "it is new"}}});
+}
+
+Status Catalogue::refresh(Server& server) {
+  ASSIGN_OR_RETURN(const std::vector<Json> offered, server.upstream.tools());
+  const std::lock_guard lock(server.mutex);
+  std::string digests;
+  std::vector<Tool> tools;
+  for (const Json& definition : offered) {
+    const std::string id = server.name + ":" + std::string(definition.text("name"));
+    if (!check_tool_id(id)) continue;  // such a name cannot be asked for
+    tools.push_back({id, definition, definition.digest().hex()});
+    digests += id + " " + tools.back().digest + "\n";
+  }
+  std::string seen = sha256(view_of(digests)).hex();
+  if (seen == server.seen) return ok();
+  std::ranges::sort(tools, {}, &Tool::id);
+  const bool known =
+      std::ranges::any_of(tools, [this](const Tool& each) { return store_.definition(each.id).has_value(); });
+  for (const Tool& tool : tools) RETURN_IF_ERROR(compare(tool, known));
+  server.seen = std::move(seen);
+  server.tools = std::move(tools);
+  return ok();
+}
+
+Result<std::optional<Tool>> Catalogue::find(std::string_view id) {
+  const auto found = servers_.find(server_of(id));
+  if (found == servers_.end()) return std::optional<Tool>();
+  Server& server = *found->second;
+  RETURN_IF_ERROR(refresh(server));
+  const std::lock_guard lock(server.mutex);
+  const auto tool = std::ranges::find(server.tools, id, &Tool::id);
+  if (tool == server.tools.end()) return std::optional<Tool>();
+  const std::optional<Definition> pinned = store_.definition(id);
+  if (!pinned || pinned->digest != tool->digest) return quarantined(id);
+  return std::optional(*tool);
+}
+
+std::vector<Tool> Catalogue::all(std::vector<std::string>& unavailable) {
+  std::vector<Tool> tools;
+  for (const auto& [name, server] : servers_) {
+    if (!refresh(*server)) {
+      unavailable.push_back(name);
+      continue;
+    }
+    const std::lock_guard lock(server->mutex);
+    for (const Tool& tool : server->tools) {
+      const std::optional<Definition> pinned = store_.definition(tool.id);
+      if (pinned && pinned->digest == tool.digest) tools.push_back(tool);
+    }
+  }
+  return tools;
+}
+
+Result<Json> Catalogue::call(const Tool& tool, const Json& arguments) {
+  return servers_.find(server_of(tool.id))
+      ->second->upstream.call(std::string(name_of(tool.id)), arguments, config_.limits.call_timeout);
+}
+
+Status Catalogue::accept(std::string_view id, AuditEvent event) {
+  std::optional<Definition> definition = store_.definition(id);
+  if (!definition || definition->offered.empty()) {
+    return Error{ErrorCode::NotFound, "no other definition of " + std::string(id) + " waits", "unknown_definition"};
+  }
+  definition->digest = std::exchange(definition->offered, "");
+  definition->pinned = std::exchange(definition->offered_definition, Json());
+  event.members.emplace_back("definition_digest", definition->digest);
+  return store_.pin(*definition, std::move(event));
+}
+
+}  // namespace countersign::broker

@@ -1,0 +1,65 @@
+// The tools of every server, as they were when somebody first saw them. A definition that changed since is quarantined
+// until a person accepts it: a description is read by models, and what was approved was read with the old one.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gate/broker/broker_store.h"
+#include "gate/broker/upstream.h"
+
+namespace countersign::broker {
+
+struct Tool {
+  std::string id;      // "server:name"
+  Json definition;     // MCP's tool object: name, description, inputSchema, …
+  std::string digest;  // SHA-256 of its canonical form, hex
+};
+
+class Catalogue {
+ public:
+  // Both outlive it.
+  Catalogue(const BrokerConfig& config, BrokerStore& store);
+
+  // Nothing where no configured server offers it. Fails with Refused: "tool_quarantined", "server_not_admitted"; with
+  // Unavailable where the server does not answer.
+  Result<std::optional<Tool>> find(std::string_view id);
+
+  // What every server that starts offers, without the quarantined ones, in the order of ids; `unavailable` gets the
+  // names of the others.
+  std::vector<Tool> all(std::vector<std::string>& unavailable);
+
+  // As Upstream::call.
+  Result<Json> call(const Tool& tool, const Json& arguments);
+
+  // The definition that the server offers now becomes the pinned one. Fails with NotFound where none is quarantined.
+  Status accept(std::string_view id, AuditEvent event);
+
+  void stop();
+
+ private:
+  struct Server {
+    Server(std::string named, const ServerConfig& config, std::function<Status()> admitted)
+        : name(named), upstream(std::move(named), config, std::move(admitted)) {}
+    std::string name;
+    Upstream upstream;
+    std::mutex mutex;
+    std::string seen;         // digest of the list that was compared last; guarded by mutex, as `tools`
+    std::vector<Tool> tools;  // as offered
+  };
+  // Compares what the server offers with what is pinned, where it offers something new.
+  Status refresh(Server& server);
+  Status compare(const Tool& tool, bool known_server);
+  Status admitted(const std::string& name, const ServerConfig& config) const;
+
+  const BrokerConfig& config_;
+  BrokerStore& store_;
+  std::map<std::string, std::unique_ptr<Server>, std::less<>> servers_;
+};
+
+}  // namespace countersign::broker

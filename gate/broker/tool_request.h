@@ -1,0 +1,68 @@
+// A call that waits for people, and what came of it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/result.h"
+#include "gate/broker/broker_config.h"
+
+namespace countersign::broker {
+
+enum class RequestStatus {
+  Pending,
+  Approved,  // enough people agreed and the call has not come again yet
+  Used,      // its approvals were redeemed: by the call, or for a grant or a list entry
+  Rejected,
+  Expired,
+};
+std::string_view name_of(RequestStatus status);
+std::optional<RequestStatus> request_status_named(std::string_view name);
+
+struct ToolRequest {
+  std::string id;  // 16 hex digits
+  std::string agent;
+  std::string tool;
+  Json args;
+  std::string args_digest;        // SHA-256 of the canonical form (RFC 8785), hex
+  std::string definition_digest;  // of the tool as its server defined it; empty where no server offers it
+  std::string action_class;
+  std::string intent_digest;
+  std::string policy_digest;
+  std::string policy;  // the gate's policy that asks for approval, YAML
+  std::string rule;    // of the lists
+  int required = 1;
+  RequestStatus status = RequestStatus::Pending;
+  UtcTime requested_at;
+  UtcTime expires_at;
+  std::optional<UtcTime> decided_at;
+  std::string reason;
+  std::vector<Json> tokens;  // approvals so far, as the signer minted them
+  std::optional<GrantMode> mode;
+  std::int64_t uses = 0;         // of mode Uses
+  std::optional<UtcTime> until;  // of mode Until
+
+  std::string summary() const;  // "Agent 'web' wants to call tool 'fs:write'"
+  std::vector<std::string> approvers() const;
+  Json to_json() const;  // all of it, as it is stored
+  static Result<ToolRequest> from_json(const Json& json);
+};
+
+// The tool may be called with exactly these arguments, so often or so long.
+struct Grant {
+  std::string id;
+  std::string request;  // that it came from
+  std::string agent;
+  std::string tool;
+  std::string args_digest;
+  std::string definition_digest;
+  std::optional<std::int64_t> uses_left;
+  UtcTime expires_at;
+};
+
+}  // namespace countersign::broker

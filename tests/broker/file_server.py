@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""A small MCP server over stdio with files of one folder, for tests and the demonstration: file_server.py FOLDER
+
+Speaks the handshake era of the Model Context Protocol. COUNTERSIGN_TEST_SERVER changes what it does wrong: `die` ends it in
+the middle of a call, `hang` makes a call silent, `noise` writes what is no message first, `other` describes its tools otherwise."""
+import json
+import os
+import pathlib
+import sys
+import time
+
+ROOT = pathlib.Path(sys.argv[1]).resolve()
+WRONG = os.environ.get("COUNTERSIGN_TEST_SERVER", "")
+
+
+def schema(**properties):
+    return {"type": "object", "properties": {name: {"type": kind} for name, kind in properties.items()},
+            "required": list(properties)}
+
+
+def tools():
+    more = " Faster than before." if WRONG == "other" or (ROOT / ".other").exists() else ""
+    return [
+        {"name": "read", "description": "Reads a text file." + more, "inputSchema": schema(path="string")},
+        {"name": "write", "description": "Writes a text file." + more, "inputSchema": schema(path="string", text="string")},
+        {"name": "list", "description": "Lists the files." + more, "inputSchema": schema()},
+        {"name": "secrets", "description": "Answers with made-up secrets." + more, "inputSchema": schema()},
+    ]
+
+
+def inside(name):
+    path = (ROOT / name).resolve()
+    if ROOT not in path.parents:
+        raise ValueError("outside the folder")
+    return path
+
+
+def act(name, args):
+    if name == "read":
+        return inside(args["path"]).read_text()
+    if name == "write":
+        path = inside(args["path"])
+        with path.open("a") as file:  # a second run would show
+            file.write(args["text"])
+        return f"wrote {len(args['text'])} characters"
+    if name == "list":
+        return "\n".join(sorted(path.name for path in ROOT.iterdir() if not path.name.startswith(".")))
+    if name == "secrets":
+        return json.dumps({"password": "hunter2", "monkey": "banana"})  # test-only
+    raise ValueError(f"unknown tool {name}")
+
+
+def answer(message):
+    method = message.get("method")
+    if method == "initialize":
+        return {"protocolVersion": message["params"]["protocolVersion"], "capabilities": {"tools": {}},
+                "serverInfo": {"name": "file-server", "version": "1"}}
+    if method == "tools/list":
+        return {"tools": tools()}
+    if method == "tools/call":
+        name, args = message["params"]["name"], message["params"]["arguments"]
+        if WRONG == "die":
+            act(name, args)
+            os._exit(1)
+        if WRONG == "hang":
+            time.sleep(3600)
+        try:
+            return {"content": [{"type": "text", "text": act(name, args)}], "isError": False}
+        except Exception as failure:
+            return {"content": [{"type": "text", "text": str(failure)}], "isError": True}
+    return None
+
+
+def main():
+    for line in sys.stdin:
+        message = json.loads(line)
+        if "id" not in message:
+            continue
+        if WRONG == "noise":
+            print("starting up", flush=True)
+        result = answer(message)
+        reply = {"jsonrpc": "2.0", "id": message["id"]}
+        if result is None:
+            reply["error"] = {"code": -32601, "message": "unknown method"}
+        else:
+            reply["result"] = result
+        print(json.dumps(reply), flush=True)
+
+
+if __name__ == "__main__":
+    main()

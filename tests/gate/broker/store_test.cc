@@ -1,0 +1,119 @@
+#include "gate/broker/broker_store.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "common/sqlite/connection.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/temporary_folder.h"
+
+namespace countersign::broker {
+namespace {
+
+ToolRequest request_of(const std::string& id, const std::string& args = "a") {
+  ToolRequest request;
+  request.id = id;
+  request.agent = "web";
+  request.tool = "fs:write";
+  request.args = Json::object({{"path", args}});
+  request.args_digest = args;
+  request.requested_at = *UtcTime::parse("2026-01-01T00:00:00Z");
+  request.expires_at = *UtcTime::parse("2026-01-01T01:00:00Z");
+  return request;
+}
+
+class Store : public testing::Test {
+ protected:
+  void SetUp() override { open(); }
+  void open() {
+    store_.reset();
+    auto opened = BrokerStore::open(path(), clock_);
+    ASSERT_TRUE(opened) << opened.error().detail;
+    store_ = *std::move(opened);
+  }
+  std::string path() const { return folder_.path() + "/broker.db"; }
+  void spoil(const char* sql) {
+    store_.reset();
+    auto connection = sqlite::Connection::open(path(), sqlite::Connection::Access::ReadWrite);
+    ASSERT_TRUE(connection && connection->execute(sql));
+  }
+
+  test::TemporaryFolder folder_;
+  test::FakeClock clock_;
+  std::unique_ptr<BrokerStore> store_;
+};
+
+TEST_F(Store, KeepsARequestAndItsRecordTogether) {
+  ASSERT_TRUE(store_->add(request_of("1"), {"request_opened", {{"request_id", "1"}}}));
+  const Status twice = store_->add(request_of("2"), {"request_opened", {{"request_id", "2"}}});
+  ASSERT_FALSE(twice);
+  EXPECT_EQ(twice.error().reason, "request_open");
+  EXPECT_TRUE(store_->add(request_of("3", "other"), {"request_opened", {}}));
+  open();
+  EXPECT_EQ(store_->requests(RequestStatus::Pending).size(), 2U);
+  EXPECT_EQ(store_->request("1")->to_json(), request_of("1").to_json());
+  EXPECT_EQ(store_->request("2").error().reason, "unknown_request");
+  EXPECT_EQ(store_->audit(0, 10).size(), 2U) << "what failed left no record";
+  EXPECT_EQ(store_->verify()->records, 2U);
+}
+
+TEST_F(Store, AClosedRequestMakesRoomForTheNext) {
+  ToolRequest request = request_of("1");
+  ASSERT_TRUE(store_->add(request, {"request_opened", {}}));
+  request.status = RequestStatus::Rejected;
+  ASSERT_TRUE(store_->update(request, {"rejected", {}}));
+  EXPECT_EQ(store_->open_requests("web"), 0);
+  EXPECT_TRUE(store_->add(request_of("2"), {"request_opened", {}}));
+  EXPECT_EQ(store_->newest("web", "fs:write", "a")->id, "2");
+}
+
+TEST_F(Store, AGrantIsSpentOnceEach) {
+  ToolRequest request = request_of("1");
+  ASSERT_TRUE(store_->add(request, {"request_opened", {}}));
+  request.status = RequestStatus::Used;
+  const Grant grant{"g", "1", "web", "fs:write", "a", "d", 2, clock_.now() + std::chrono::hours(1)};
+  ASSERT_TRUE(store_->add(grant, request, {"approved", {}}));
+  EXPECT_FALSE(*store_->use_grant("web", "fs:write", "b", "d")) << "other arguments";
+  EXPECT_FALSE(*store_->use_grant("web", "fs:write", "a", "e")) << "another definition";
+  EXPECT_FALSE(*store_->use_grant("bot", "fs:write", "a", "d")) << "another agent";
+  EXPECT_TRUE(*store_->use_grant("web", "fs:write", "a", "d"));
+  EXPECT_TRUE(*store_->use_grant("web", "fs:write", "a", "d"));
+  EXPECT_FALSE(*store_->use_grant("web", "fs:write", "a", "d")) << "none left";
+}
+
+TEST_F(Store, AGrantEnds) {
+  ToolRequest request = request_of("1");
+  ASSERT_TRUE(store_->add(request, {"request_opened", {}}));
+  const Grant grant{"g", "1", "web", "fs:write", "a", "d", std::nullopt, clock_.now() + std::chrono::hours(1)};
+  ASSERT_TRUE(store_->add(grant, request, {"approved", {}}));
+  EXPECT_TRUE(*store_->use_grant("web", "fs:write", "a", "d"));
+  clock_.advance(std::chrono::hours(1));
+  EXPECT_FALSE(*store_->use_grant("web", "fs:write", "a", "d"));
+}
+
+TEST_F(Store, EveryRecordIsBoundToTheOneBefore) {
+  for (const char* event : {"one", "two", "three"}) ASSERT_TRUE(store_->record({event, {}}));
+  EXPECT_EQ(store_->verify()->records, 3U);
+  spoil("DELETE FROM audit WHERE idx = 0");
+  open();
+  EXPECT_EQ(store_->verify().error().reason, "audit_broken");
+}
+
+TEST_F(Store, AChangedEndIsSeenAtTheStart) {
+  for (const char* event : {"one", "two"}) ASSERT_TRUE(store_->record({event, {}}));
+  spoil("UPDATE audit SET body = '{}' WHERE idx = 1");
+  EXPECT_EQ(BrokerStore::open(path(), clock_).error().reason, "audit_broken");
+}
+
+TEST_F(Store, RefusesWhatIsNotItsOwn) {
+  EXPECT_EQ(BrokerStore::open(path(), clock_).error().reason, "broker_store_in_use");
+  store_.reset();
+  ASSERT_EQ(chmod(path().c_str(), 0644), 0);
+  EXPECT_EQ(BrokerStore::open(path(), clock_).error().reason, "broker_store_exposed");
+  ASSERT_EQ(chmod(path().c_str(), 0600), 0);
+  spoil("PRAGMA application_id = 1");
+  EXPECT_EQ(BrokerStore::open(path(), clock_).error().reason, "broker_store_foreign");
+}
+
+}  // namespace
+}  // namespace countersign::broker
