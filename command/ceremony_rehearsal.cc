@@ -65,11 +65,11 @@ std::string scratch_configuration(const config::Config& like, const std::string&
     text += "  " + std::string(keymgmt::name_of(role.role)) + ": {token: " + role.token + ", algorithm: [" +
             algorithms + "]" + (role.standby_token.empty() ? "" : ", standby_token: " + role.standby_token) + "}\n";
   }
-  // Sets live two seconds, so that a gate that takes days in earnest opens while those present look on.
+  // Sets live one second, so that a gate that takes days in earnest opens while those present look on.
   text += "peers: [{uid: " + std::to_string(geteuid()) +
           ", may: [admin:ceremonies, admin:halt, admin:status]}]\n"
           "security_owner: {notify: [{file: told.jsonl}]}\n"
-          "publication: {directory: published, lifetime: 2s, refresh: 1s, clock_skew: 200ms}\ntrial: true\n";
+          "publication: {directory: published, lifetime: 1s, refresh: 500ms, clock_skew: 100ms}\ntrial: true\n";
   return text;
 }
 

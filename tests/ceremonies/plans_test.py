@@ -12,8 +12,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from appliance import Appliance, Refused, softhsm  # noqa: E402
 from ceremony import SHIPPED, Ceremony, Quorum, active, keys_of  # noqa: E402
 
-# Sets live 2 s and clocks differ by at most 0.2 s: a gate opens 2.4 s after its key is staged.
-PUBLICATION = ", lifetime: 2s, refresh: 1s, clock_skew: 200ms"
+# Sets live 1 s and clocks differ by at most 0.1 s: a gate opens 1.2 s after its key is staged.
+PUBLICATION = ", lifetime: 1s, refresh: 500ms, clock_skew: 100ms"
 HELD = set()  # shipped plans that were held
 
 

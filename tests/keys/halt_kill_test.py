@@ -80,8 +80,12 @@ def main():
     chance = random.Random(seed)
     seen = {True: 0, False: 0}
     with tempfile.TemporaryDirectory(prefix="countersign-halt-kill-") as folder:
-        for number in range(kills):
-            appliance = Appliance(programs, pathlib.Path(folder) / str(number), standby={"trace": "trace"}).init()
+        # Made once; each round begins with a copy of it in the same place.
+        appliance = Appliance(programs, pathlib.Path(folder) / "appliance", standby={"trace": "trace"}).init()
+        fresh = pathlib.Path(folder) / "fresh"
+        appliance.folder.rename(fresh)
+        for _ in range(kills):
+            shutil.copytree(fresh, appliance.folder)
             appliance.start()
             keys = appliance.signer().call("GET", "/v1/keys")["keys"]
             active, standby = (next(key["kid"] for key in keys if key["role"] == "trace" and key["state"] == state)
