@@ -102,6 +102,7 @@ constexpr Route kRoutes[] = {
     {Method::Post, "/v1/search", "-", search},
     {Method::Post, "/v1/describe", "-", describe},
     {Method::Post, "/v1/load", "-", load},
+    {Method::Post, "/v1/tools", "-", [](Asked& a) { return a.service.tools(a.caller); }},
     {Method::Get, "/v1/pending", "-", [](Asked& a) { return a.service.pending(a.caller); }},
     {Method::Post, "/v1/revoke", "-", [](Asked& a) { return a.service.revoke(a.caller, a.body); }},
     {Method::Get, "/v1/quarantine", "-", [](Asked& a) { return a.service.quarantine(a.caller); }},

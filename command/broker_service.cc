@@ -41,6 +41,12 @@ double confidence(const broker::Tool& tool, const std::string& query) {
   return lowered_words(tool.definition.text("description")).find(query) != std::string::npos ? 0.5 : 0;
 }
 
+Status require_agent(const BrokerCaller& caller) {
+  if (!caller.agent.empty()) return ok();
+  return Error{ErrorCode::Refused, "uid " + std::to_string(caller.uid) + " is no agent of this broker", "unknown_agent",
+               "agents are configured by user or secret; one of several is chosen by --agent-id"};
+}
+
 Json approval_required(const ToolRequest& request) {
   return Json::object({{"error", "approval_required"},
                        {"request_id", request.id},
@@ -288,10 +294,7 @@ Result<Json> BrokerService::run(const CalledTool& called, const Permission& perm
 
 Result<Json> BrokerService::call(const BrokerCaller& caller, const std::string& tool, const Json& args,
                                  client::SignerClient& signer) {
-  if (caller.agent.empty()) {
-    return Error{ErrorCode::Refused, "uid " + std::to_string(caller.uid) + " is no agent of this broker",
-                 "unknown_agent", "agents are configured by user or secret; one of several is chosen by --agent-id"};
-  }
+  RETURN_IF_ERROR(require_agent(caller));
   ASSIGN_OR_RETURN(CalledTool called, look_at(caller, tool, args));
   RETURN_IF_ERROR(within_rate(caller.agent));
   if (called.listing.standing == Standing::Denied) return denied(called, called.listing.rule, "denied");
@@ -338,6 +341,18 @@ Result<Json> BrokerService::search(const BrokerCaller& caller, const std::string
                                  {"short_desc", tool.definition.text("description").substr(0, kShortDescription)},
                                  {"server", broker::server_of(tool.id)},
                                  {"confidence", sure}}));
+  }
+  return Json::object({{"tools", std::move(rows)}, {"unavailable", Json::array(unavailable)}});
+}
+
+Result<Json> BrokerService::tools(const BrokerCaller& caller) {
+  RETURN_IF_ERROR(require_agent(caller));
+  std::vector<std::string> unavailable;
+  Json::Array rows;
+  for (const broker::Tool& tool : catalogue_.all(unavailable)) {
+    const auto listing = listing_of(caller.agent, config_.lists_of(caller.agent), config_.everybodys, tool.id);
+    if (listing.standing == Standing::Denied) continue;
+    rows.push_back(Json::object({{"tool_id", tool.id}, {"definition", tool.definition}}));
   }
   return Json::object({{"tools", std::move(rows)}, {"unavailable", Json::array(unavailable)}});
 }

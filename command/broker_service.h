@@ -60,6 +60,8 @@ class BrokerService {
                     client::SignerClient& signer);
   Result<Json> search(const BrokerCaller& caller, const std::string& query, std::size_t most);
   Result<Json> describe(const BrokerCaller& caller, const std::string& tool);
+  // Every tool that the agent may ask for: {"tools":[{"tool_id","definition"}],"unavailable":[SERVER…]}.
+  Result<Json> tools(const BrokerCaller& caller);
   Result<Json> load(const BrokerCaller& caller, const std::vector<std::string>& tools);
   // What would be decided now, why, and what would change it. Nothing is signed or recorded.
   Result<Json> explain(const BrokerCaller& caller, const std::string& tool, const Json& args,

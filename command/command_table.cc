@@ -34,6 +34,7 @@ std::span<const Command> all_commands() {
       policy_simulate_command(),
       attest_command(),
       broker_serve_command(),
+      broker_mcp_command(),
       broker_call_command(),
       broker_search_command(),
       broker_describe_command(),

@@ -12,6 +12,7 @@ Command approve_inspect_command();
 Command approve_script_command();
 Command attest_command();
 Command broker_serve_command();
+Command broker_mcp_command();
 Command broker_call_command();
 Command broker_search_command();
 Command broker_describe_command();

@@ -1,0 +1,129 @@
+// broker mcp: the broker as a server of the Model Context Protocol on standard input and output.
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+
+#include "command/broker_connection.h"
+#include "command/command.h"
+#include "command/commands.h"
+#include "gate/broker/mcp_session.h"
+
+namespace countersign::command {
+namespace {
+
+constexpr Flag kFlags[] = {
+    {"hold", Flag::Kind::Integer, "SECONDS", "keep a call open while people decide, at most so long (0)"},
+    kAgentFlag,
+    kSecretFlag,
+    kBrokerFlag,
+};
+constexpr std::size_t kLongestLine = std::size_t{1} << 20;
+constexpr std::int64_t kLongestHold = 3600;
+
+// The lines of standard input, each once; nothing at its end. One that is too long is handed over cut, and is no JSON
+// then.
+class Lines {
+ public:
+  std::optional<std::string> next() {
+    for (;;) {
+      const std::size_t end = buffer_.find('\n');
+      if (end != std::string::npos || buffer_.size() > kLongestLine) {
+        std::string line = buffer_.substr(0, std::min(end, kLongestLine + 1));
+        end == std::string::npos ? skip() : static_cast<void>(buffer_.erase(0, end + 1));
+        return line;
+      }
+      char part[65536];
+      const ssize_t got = ::read(STDIN_FILENO, part, sizeof part);
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) return std::nullopt;
+      buffer_.append(part, static_cast<std::size_t>(got));
+    }
+  }
+
+ private:
+  // What is left of a line that was too long.
+  void skip() {
+    buffer_.clear();
+    char c = 0;
+    while (::read(STDIN_FILENO, &c, 1) == 1 && c != '\n') {
+    }
+  }
+  std::string buffer_;
+};
+
+// How long a call may still be held, and the client's news of it.
+class Hold {
+ public:
+  Hold(Console& console, std::int64_t seconds) : console_(console), most_(seconds) {}
+  void begin() {
+    began_ = std::chrono::steady_clock::now();
+    told_ = 0;
+  }
+  bool wait(const std::optional<Json>& progress_token) {
+    if (std::chrono::steady_clock::now() - began_ >= std::chrono::seconds(most_)) return false;
+    if (progress_token) {
+      console_.answer(Json::object({{"jsonrpc", "2.0"},
+                                    {"method", "notifications/progress"},
+                                    {"params", Json::object({{"progressToken", *progress_token},
+                                                             {"progress", ++told_},
+                                                             {"message", "waiting for approval"}})}})
+                          .compact() +
+                      "\n");
+    }
+    const timespec second{1, 0};
+    ::nanosleep(&second, nullptr);
+    return true;
+  }
+
+ private:
+  Console& console_;
+  std::int64_t most_;
+  std::chrono::steady_clock::time_point began_;
+  std::int64_t told_ = 0;
+};
+
+Result<int> serve_mcp(Call& call, const Arguments& arguments) {
+  if (!arguments.positionals().empty()) return Error{ErrorCode::Invalid, "unexpected positional arguments"};
+  const std::int64_t seconds = arguments.integer("hold").value_or(0);
+  if (seconds < 0 || seconds > kLongestHold) return Error{ErrorCode::Invalid, "--hold must be from 0 to 3600"};
+  Json agent = Json::object({});
+  RETURN_IF_ERROR(add_agent(arguments, agent));
+  BrokerConnection broker(arguments);
+  Hold hold(call.console, seconds);
+  broker::McpSession session(
+      [&](const std::string& target, const Json& body) {
+        Json whole = body;
+        for (const auto& [name, value] : agent.as_object()) whole.set(name, value);
+        return broker.post(target, whole);
+      },
+      [&hold](const std::optional<Json>& progress_token) { return hold.wait(progress_token); });
+  Lines lines;
+  while (const std::optional<std::string> line = lines.next()) {
+    if (line->find_first_not_of(" \t\r") == std::string::npos) continue;
+    hold.begin();
+    if (const std::optional<Json> reply = session.answer(*line)) call.console.answer(reply->compact() + "\n");
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command broker_mcp_command() {
+  return {
+      "broker mcp",
+      "[--hold SECONDS] [--agent-id NAME]",
+      "Serves the broker's tools to a client of the Model Context Protocol, on standard input and output",
+      "Names of tools are SERVER__NAME. What is not allowed yet is a result with isError and approval_required; with\n"
+      "--hold the call is kept open while people decide, with notifications of progress. Protocol versions 2024-11-05 "
+      "to\n"
+      "2025-11-25 (with the handshake) and 2026-07-28 (without).",
+      "countersign broker mcp --agent-id web-runner --hold 60",
+      kFlags,
+      Positionals::Anywhere,
+      Shape::Ours,
+      serve_mcp};
+}
+
+}  // namespace countersign::command
