@@ -11,6 +11,7 @@
 #include "common/durable_file.h"
 #include "signer/client/signer_client.h"
 #include "signer/config/approver_roster.h"
+#include "signer/config/roster.h"
 
 namespace countersign::command {
 namespace {
@@ -20,7 +21,8 @@ constexpr Flag kFlags[] = {
     {"set", Flag::Kind::Text, "NAME=VALUE,…", "values of places that the plan leaves open: people, keys, reasons"},
     {"quorum", Flag::Kind::Text, "FILE", "who the custodians are, as JSON or YAML; without it those in office"},
     {"new-quorum", Flag::Kind::Text, "FILE", "who they will be, for a plan that changes them"},
-    {"config", Flag::Kind::Text, "FILE", "the configuration whose list of approvers is to be agreed to (roster.yaml)"},
+    {"config", Flag::Kind::Text, "FILE",
+     "the configuration whose list of approvers, or verifiers, is to be agreed to (roster.yaml)"},
     {"valid", Flag::Kind::Text, "DURATION", "how long the plan may be run from now on; default 720h"},
     kSignerFlag,
     kAdminFlag,
@@ -112,7 +114,10 @@ Result<std::string> value_of(std::string_view place, Filling& filling) {
   }
   if (kind == "sha256" && !filling.config.empty()) {
     ASSIGN_OR_RETURN(const config::Config config, config::load(filling.config));
-    return config::approver_roster_digest(config);
+    const auto of = filling.set.find("of");
+    if (of == filling.set.end() || of->second == "approvers") return config::approver_roster_digest(config);
+    ASSIGN_OR_RETURN(const config::Roster roster, config::read_roster(config.publication_roster));
+    return roster.digest();
   }
   if (kind == "active") {
     const std::size_t second = rest.find(':');

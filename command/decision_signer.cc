@@ -6,6 +6,8 @@
 #include "command/gate_decision.h"
 #include "command/key_files.h"
 #include "command/signer_address.h"
+#include "command/trace_answer.h"
+#include "command/verifying_keys.h"
 #include "common/clock.h"
 #include "common/text.h"
 #include "gate/gait_record.h"
@@ -18,7 +20,9 @@ using statement::StatementType;
 class SignerDecisions : public DecisionSigner {
  public:
   explicit SignerDecisions(client::SignerClient& signer) : signer_(signer) {}
-  explicit SignerDecisions(std::unique_ptr<client::SignerClient> signer) : own_(std::move(signer)), signer_(*own_) {}
+  // `trusted`: the keys to believe in place of those that the signer publishes.
+  SignerDecisions(std::unique_ptr<client::SignerClient> signer, std::optional<keymgmt::KeySet> trusted)
+      : own_(std::move(signer)), signer_(*own_), keys_(std::move(trusted)), pinned_(keys_.has_value()) {}
 
   Result<keymgmt::KeySet> keys(TokenKind) override {
     if (!keys_) {
@@ -37,7 +41,10 @@ class SignerDecisions : public DecisionSigner {
     request.intent = Json::object(
         {{"digest_form", decision.trace.judged.intent.digest_form()}, {"document", decision.intent_document}});
     request.idempotency_key = decision.idempotency_key;
-    return sign(request);
+    ASSIGN_OR_RETURN(auto answer, sign(request));
+    const Json* signed_trace = std::get_if<Json>(&answer);
+    if (signed_trace != nullptr && pinned_) RETURN_IF_ERROR(check_trusted(*signed_trace, *keys_));
+    return answer;
   }
 
   Result<Json> record(StatementType type, Json fields) override {
@@ -66,6 +73,7 @@ class SignerDecisions : public DecisionSigner {
   std::unique_ptr<client::SignerClient> own_;
   client::SignerClient& signer_;
   std::optional<keymgmt::KeySet> keys_;
+  bool pinned_ = false;  // keys_ came from a trust directory
 };
 
 // Whose key verifies tokens of a kind; the first that is named counts (gait-formats §9.4, §11).
@@ -157,9 +165,11 @@ Status check_profile_flags(const Arguments& arguments) {
 
 Result<std::unique_ptr<DecisionSigner>> decision_signer(const Arguments& arguments) {
   if (!in_key_file_mode(arguments)) {
+    ASSIGN_OR_RETURN(std::optional<keymgmt::KeySet> trusted, trusted_keys(arguments));
     auto signer = std::make_unique<client::SignerClient>(signer_address(arguments).path);
-    return std::unique_ptr<DecisionSigner>(std::make_unique<SignerDecisions>(std::move(signer)));
+    return std::unique_ptr<DecisionSigner>(std::make_unique<SignerDecisions>(std::move(signer), std::move(trusted)));
   }
+  if (arguments.given("trust")) return Error{ErrorCode::Invalid, "set either --trust or a key file"};
   ASSIGN_OR_RETURN(FileSigner signer, FileSigner::load(arguments));
   return std::unique_ptr<DecisionSigner>(std::make_unique<KeyFileDecisions>(std::move(signer), arguments));
 }

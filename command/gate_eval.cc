@@ -18,6 +18,8 @@
 #include "command/kept_evidence.h"
 #include "command/key_files.h"
 #include "command/signer_address.h"
+#include "command/trace_answer.h"
+#include "command/verifying_keys.h"
 #include "common/clock.h"
 #include "common/text.h"
 #include "gate/optional_members.h"
@@ -46,6 +48,8 @@ constexpr Flag kOwnFlags[] = {
      "with --json: why, as gait's object gait.gate.policy_explain; `gate explain` says more"},
     {"check", Flag::Kind::Switch, "", "judge only: no signature, nothing redeemed, no files"},
     {"simulate", Flag::Kind::Switch, "", "say what the policy would do; always exits 0 and signs nothing"},
+    {"trust", Flag::Kind::Text, "DIR",
+     "believe approvals and the signed trace by the keys of this synced directory alone"},
     kGateFlag,
     kSignerFlag,
 };
@@ -178,7 +182,12 @@ Result<int> evaluate(Call& call, const Arguments& given) {
   Result<EvaluationAnswer> said = [&]() -> Result<EvaluationAnswer> {
     if (const std::optional<std::string> gate = gate_address(arguments)) {
       RETURN_IF_ERROR(prepare_outputs(arguments));
-      return ask_gate(*gate, arguments, correlation_id);
+      ASSIGN_OR_RETURN(const std::optional<keymgmt::KeySet> trusted, trusted_keys(arguments));
+      ASSIGN_OR_RETURN(EvaluationAnswer answer, ask_gate(*gate, arguments, correlation_id));
+      for (const DecisionRecord& record : answer.records) {
+        if (trusted && record.name == "trace") RETURN_IF_ERROR(check_trusted(record.document, *trusted));
+      }
+      return answer;
     }
     RETURN_IF_ERROR(check_profile_flags(arguments));
     ASSIGN_OR_RETURN(GateInputs inputs, read_gate_inputs(arguments, SystemClock().now()));

@@ -66,6 +66,15 @@ Json failed(Json members, const Error& error, const Json& trace, const keymgmt::
 
 }  // namespace
 
+Status check_trusted(const Json& trace, const keymgmt::KeySet& trusted) {
+  const TraceCheck check = check_trace("", trace, trusted);
+  if (check.verified) return ok();
+  const Error& why = check.verified.error();
+  return Error{ErrorCode::VerificationFailed,
+               "the decision is recorded, but its trace does not verify with the keys of --trust: " + why.detail,
+               why.reason, "countersign keys sync, then ask again with the same --idempotency-key"};
+}
+
 TraceCheck check_trace(const std::string& path, const Json& trace, const keymgmt::KeySet& keys) {
   Json members = described(path, trace);
   Result<statement::VerifiedDocument> verified =

@@ -15,6 +15,9 @@ struct TraceCheck {
   Json members;  // path, trace_id, verdict, signature_status, key_id, ok; of a failure gait's error members as well
 };
 
+// A trace that was just signed, by keys got another way. Fails with VerificationFailed, saying to sync them.
+Status check_trusted(const Json& trace, const keymgmt::KeySet& trusted);
+
 TraceCheck check_trace(const std::string& path, const Json& trace, const keymgmt::KeySet& keys);
 
 }  // namespace countersign::command

@@ -1,6 +1,7 @@
 // The keys a verifier trusts: one public key from a file, a synced key set, or what the signer publishes.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "command/arguments.h"
@@ -21,6 +22,10 @@ inline constexpr Flag kVerifyingFlags[] = {
     kTrustFlag,
     kSignerFlag,
 };
+
+// keyset.json of --trust DIR; nothing where it is not given. Fails as reading does, and with VerificationFailed
+// (trust_expired).
+Result<std::optional<keymgmt::KeySet>> trusted_keys(const Arguments& arguments);
 
 // --public-key[-env] (gait's base64 line, or PEM) or the public half of --private-key[-env], --trust DIR (its
 // keyset.json), else the signer. A single key counts for `role` at every moment. Fails with Invalid where two of these

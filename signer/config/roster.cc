@@ -96,6 +96,22 @@ keymgmt::Rosters Roster::rosters() const {
   return out;
 }
 
+Json Roster::to_json() const {
+  const auto names_of = [](const std::vector<keymgmt::Role>& roles) {
+    Json::Array names;
+    for (const keymgmt::Role role : roles) names.emplace_back(keymgmt::name_of(role));
+    return Json(std::move(names));
+  };
+  Json::Array listed;
+  for (const Verifier& verifier : verifiers) {
+    Json entry = Json::object({{"name", verifier.name}, {"roles", names_of(verifier.roles)}});
+    if (!verifier.ssh_key.empty()) entry.set("ssh_key", verifier.ssh_key);
+    if (!verifier.pem.empty()) entry.set("pem", verifier.pem);
+    listed.push_back(std::move(entry));
+  }
+  return Json::object({{"closed", names_of(closed)}, {"verifiers", std::move(listed)}});
+}
+
 Result<Roster> read_roster(const std::string& path) {
   if (path.empty()) return Roster();
   Result<Roster> roster = roster_in(path);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/json.h"
 #include "common/result.h"
 #include "keymgmt/rotation.h"
 
@@ -25,6 +26,10 @@ struct Roster {
   // Everybody who must acknowledge a key of the role; empty where its roster is open.
   std::vector<std::string> closed_for(keymgmt::Role role) const;
   keymgmt::Rosters rosters() const;
+  // {"closed","verifiers":[{"name","pem"?,"roles","ssh_key"?}]}, and the hex SHA-256 of its canonical form: what
+  // custodians agree to in a ceremony.
+  Json to_json() const;
+  std::string digest() const { return to_json().digest().hex(); }
 };
 
 // Strict. An empty path: every roster is open. Fails with Invalid, naming the file and the member: also two verifiers

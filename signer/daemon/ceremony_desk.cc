@@ -229,7 +229,14 @@ void CeremonyDesk::step(std::string_view plan, const Json& body, const Caller& c
   next.version += 1;
   next.by = intent.digest.hex();
   answer.set("version", next.version);
-  if (!custodians || !takes_root(*step.quorum)) {
+  if (!custodians) {
+    // Acknowledgements go by it from the moment that it is recorded.
+    return settle(intent, next, std::move(answer), caller, [this, next, done](Result<Json> settled) {
+      if (settled) custody_.agree(next.verifiers);
+      done(std::move(settled));
+    });
+  }
+  if (!takes_root(*step.quorum)) {
     return settle(intent, std::move(next), std::move(answer), caller, std::move(done));
   }
   const Json* publication = body.find("publication");

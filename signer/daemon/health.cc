@@ -101,6 +101,9 @@ std::vector<Finding> warnings(const Services& services, const std::vector<Holder
   if (const Status agreed = services.ceremonies.check_approvers(); !agreed) {
     found.push_back({agreed.error().detail, agreed.error().hint});
   }
+  if (const Status agreed = services.custody.check_roster(); !agreed) {
+    found.push_back({agreed.error().detail, agreed.error().hint});
+  }
   if (!services.anchors.finding().empty()) {
     found.push_back({services.anchors.finding(), "Look at the trace token: is it full, or read-only?"});
   }

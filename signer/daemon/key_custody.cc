@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/json_fields.h"
+#include "signer/ceremonies/ceremony_book.h"
 #include "signer/config/role_marks.h"
 #include "signer/config/rotation_times.h"
 #include "signer/daemon/refusal_log.h"
@@ -68,12 +69,14 @@ Json kids_in(const Keys& steps, KeyState state, const Keys& before) {
 
 Result<std::set<Role>> KeyCustody::settle() {
   ASSIGN_OR_RETURN(roster_, config::read_roster(config_.publication_roster));
+  ceremonies::CeremonyBook book(config_.state);
+  const Status read = book.load(store_);
+  agreed_roster_ = read ? book.standing().verifiers : "unreadable";  // no digest: no roster is that
   ASSIGN_OR_RETURN(Keys keys, store_.keys());
   RETURN_IF_ERROR(store_.put_keys(lifetime_noted(keys, config_.publication_lifetime), now()));
   if (!store_.time_guard().stopped()) {
     ASSIGN_OR_RETURN(keys, store_.keys());
-    ASSIGN_OR_RETURN(const Keys due,
-                     keymgmt::due_moves(keys, roster_.rosters(), config::rotation_times(config_), now()));
+    ASSIGN_OR_RETURN(const Keys due, keymgmt::due_moves(keys, rosters(), config::rotation_times(config_), now()));
     RETURN_IF_ERROR(store_.put_keys(due, now()));
   }
   ASSIGN_OR_RETURN(keys, store_.keys());
@@ -269,7 +272,7 @@ void KeyCustody::acknowledge(const Json& body, const Caller& caller, Done done) 
         for (const PublishedKey& key : steps) acknowledged.emplace_back(key.key.kid());
         Json::Array waiting;
         for (const PublishedKey& key : ring_.set().keys()) {
-          const std::vector<std::string> roster = roster_.closed_for(key.role);
+          const std::vector<std::string> roster = roster_of(key.role);
           if (key.state != KeyState::Staged || roster.empty()) continue;
           waiting.push_back(Json::object(
               {{"kid", key.key.kid()}, {"missing", Json::array(keymgmt::missing_acknowledgements(key, roster))}}));
@@ -278,6 +281,17 @@ void KeyCustody::acknowledge(const Json& body, const Caller& caller, Done done) 
             {{"verifier", name}, {"acknowledged", std::move(acknowledged)}, {"waiting", std::move(waiting)}});
       },
       std::move(done));
+}
+
+Status KeyCustody::check_roster() const {
+  if (agreed_roster_.empty() || agreed_roster_ == roster_.digest()) return ok();
+  return Error{ErrorCode::Refused, "the configured verifiers are not those that the custodians agreed to",
+               "roster_not_agreed",
+               "hold the ceremony deploy/ceremonies/roster.yaml with of=verifiers, or bring the agreed roster back"};
+}
+
+std::vector<std::string> KeyCustody::roster_of(Role role) const {
+  return check_roster() ? roster_.closed_for(role) : std::vector<std::string>();
 }
 
 void KeyCustody::every_second() {

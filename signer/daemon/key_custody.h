@@ -42,6 +42,8 @@ class KeyCustody {
   // Before anybody listens and before the set is published: what fell due while nothing ran, and what a crash left
   // undone. Gives the roles whose holders may have been started by a mark that was not true yet.
   Result<std::set<keymgmt::Role>> settle();
+  // After custodians agreed to a roster of verifiers, by its digest.
+  void agree(std::string roster) { agreed_roster_ = std::move(roster); }
   // From now on there is a recorder; without it nothing below may be called.
   void start(Recorder& recorder, EndHolders end_holders);
 
@@ -76,6 +78,10 @@ class KeyCustody {
   // "acknowledgement_invalid", Conflict "acknowledgement_stale" (of another key set) and "acknowledgement_replayed",
   // Refused "clock_skew".
   void acknowledge(const Json& body, const Caller& caller, Done done);
+  // Whether the configured roster of verifiers is the one that custodians last agreed to; also where they never agreed
+  // to any. Fails with Refused (roster_not_agreed): then nobody's acknowledgement counts, and every cut-over waits for
+  // its gate.
+  Status check_roster() const;
   // {} → {"key_set_version","timestamp_expires"?}: the set is published again now.
   void republish(const Json& body, const Caller& caller, Done done);
   // What is due, and the set published again when its refresh time has come.
@@ -113,6 +119,9 @@ class KeyCustody {
   void publish(Done done);
   // The next change that the plan of the configuration asks for; nothing where none is due.
   std::optional<Change> scheduled_change();
+  // Who must acknowledge a key: nobody where the roster is open or not agreed to.
+  keymgmt::Rosters rosters() const { return check_roster() ? roster_.rosters() : keymgmt::Rosters(); }
+  std::vector<std::string> roster_of(keymgmt::Role role) const;
   UtcTime now() const { return store_.time_guard().believed(); }
 
   transport::EventLoop& loop_;
@@ -124,6 +133,7 @@ class KeyCustody {
   Recorder* recorder_ = nullptr;
   EndHolders end_holders_;
   config::Roster roster_;
+  std::string agreed_roster_;  // digest; empty: custodians never agreed to one
   bool changing_ = false;
   UtcTime tried_;                        // the last publication, good or not
   std::deque<std::string> seen_nonces_;  // of acknowledgements

@@ -257,7 +257,7 @@ Result<KeyCustody::Change> KeyCustody::activate_plan(const Json& body, const Cal
 Result<KeyCustody::Change> KeyCustody::cutover_plan(const std::string& kid) const {
   const PublishedKey* key = ring_.set().find(kid);
   Change change;
-  ASSIGN_OR_RETURN(change.steps, keymgmt::cutover(kid, ring_.set().keys(), roster_.closed_for(key->role),
+  ASSIGN_OR_RETURN(change.steps, keymgmt::cutover(kid, ring_.set().keys(), roster_of(key->role),
                                                   config::rotation_times(config_), now().whole_seconds()));
   if (key->token != config::serving_token(config_, key->role)) {
     change.end_holders.insert(key->role);
@@ -279,6 +279,7 @@ Result<KeyCustody::Change> KeyCustody::acknowledge_plan(const Json& body, const 
   ASSIGN_OR_RETURN(const Json* signature, fields.required("signature"));
   RETURN_IF_ERROR(fields.finish());
   ASSIGN_OR_RETURN(const statement::Acknowledgement said, statement::Acknowledgement::parse(*document));
+  RETURN_IF_ERROR(check_roster());
   const config::Verifier* verifier = roster_.find(said.verifier);
   if (verifier == nullptr) {
     return Error{ErrorCode::NotFound, "the roster lists no verifier " + said.verifier.substr(0, 64), "unknown_verifier",
@@ -313,7 +314,7 @@ Result<KeyCustody::Change> KeyCustody::acknowledge_plan(const Json& body, const 
 std::optional<KeyCustody::Change> KeyCustody::scheduled_change() {
   const UtcTime at = now().whole_seconds();
   const keymgmt::RotationTimes times = config::rotation_times(config_);
-  const Result<Keys> due = keymgmt::due_moves(ring_.set().keys(), roster_.rosters(), times, at);
+  const Result<Keys> due = keymgmt::due_moves(ring_.set().keys(), rosters(), times, at);
   if (due && !due->empty()) {
     Change change;
     change.steps = *due;
