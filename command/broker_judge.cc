@@ -1,4 +1,6 @@
 // broker pending, approve, reject, revoke, quarantine, lists, audit, propose: what people ask.
+#include <cstdlib>
+
 #include "command/approval_mint.h"
 #include "command/broker_connection.h"
 #include "command/command.h"
@@ -26,7 +28,8 @@ constexpr Flag kApproveFlags[] = {
     {"allowlist", Flag::Kind::Switch, "", "the tool, with any arguments, for this agent from now on"},
     {"uses", Flag::Kind::Integer, "N", "so many calls of exactly these arguments"},
     {"until", Flag::Kind::Text, "TIME", "calls of exactly these arguments until then (RFC 3339)"},
-    {"approver", Flag::Kind::Text, "IDENTITY", "who approves, as the signer's roster spells it"},
+    {"approver", Flag::Kind::Text, "IDENTITY",
+     "who approves, as the signer's roster spells it ($COUNTERSIGN_APPROVER)"},
     {"agent-id", Flag::Kind::Text, "LABEL", "the written workflow's label of the approver; who it is, is proven"},
     kReasonFlag,
     {"override-vetting", Flag::Kind::Switch, "", "admit a server that vetting did not pass; two people, with a reason"},
@@ -93,7 +96,9 @@ Result<Json> minted(const Arguments& arguments, const Json& request) {
                    RecordedRequest::fetch(signer, fields.intent_digest, fields.policy_digest));
   fields.scope = recorded.required_scopes();
   fields.ttl = recorded.default_ttl();
-  fields.approver_identity = trimmed(arguments.text("approver"));
+  const char* from_environment = std::getenv("COUNTERSIGN_APPROVER");
+  fields.approver_identity =
+      trimmed(arguments.text("approver", from_environment == nullptr ? std::string_view() : from_environment));
   if (fields.approver_identity.empty()) return missing("approver");
   fields.reason_code = trimmed(arguments.text("reason"));
   if (fields.reason_code.empty()) fields.reason_code = "broker_request_" + std::string(request.text("id"));

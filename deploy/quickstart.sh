@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From a bare Debian 12 to the approval runbook on SoftHSM, in ./var/:
 #   deploy/quickstart.sh         installs what is missing, builds, starts the appliance, runs the runbook; safe to repeat
+#   deploy/quickstart.sh --broker  the same, and tools behind approval: a real tool server, vetted, admitted, called
 #   deploy/quickstart.sh stop    ends the appliance
 #   deploy/quickstart.sh clean   ends it and removes ./var/
 set -euo pipefail
@@ -277,27 +278,35 @@ notified() {
   jq -r '"   \(.at // "") \(.event)"' "$var/security.jsonl" | tail -n 5
 }
 
+# shellcheck source=quickstart-broker.sh
+source deploy/quickstart-broker.sh
+
 # --- what was asked for --------------------------------------------------------------------------------------------
 
 case "${1:-}" in
-  "") ;;
+  "" | --broker) ;;
   stop)
+    stop_broker
     stop
     exit 0
     ;;
   clean)
+    stop_broker
     stop
+    chmod -R u+w "$var" 2>/dev/null || true # snapshots are read-only
     rm -rf "$var"
     echo "removed $var"
     exit 0
     ;;
   *)
-    echo "usage: deploy/quickstart.sh [stop|clean]" >&2
+    echo "usage: deploy/quickstart.sh [--broker|stop|clean]" >&2
     exit 6
     ;;
 esac
 
-deploy/install-packages.sh build run
+packages=(build run)
+[[ "${1:-}" == --broker ]] && packages+=(broker)
+deploy/install-packages.sh "${packages[@]}"
 if [[ ! -e build/release/build.ninja ]]; then
   cmake --preset release >/dev/null
 fi
@@ -309,6 +318,7 @@ cmake --build build/release -j "$(nproc)" >"build/release/build.log" 2>&1 || {
 prepare
 start
 runbook
+[[ "${1:-}" == --broker ]] && broker_demo
 
 cat <<TEXT
 

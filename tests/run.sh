@@ -100,7 +100,7 @@ if [[ "$mode" != quick ]]; then
   COUNTERSIGN_KILLS="${COUNTERSIGN_KILLS:-20}" run_tests asan-ubsan
   step "quickstart, twice"
   bash deploy/quickstart.sh
-  bash deploy/quickstart.sh
+  bash deploy/quickstart.sh --broker
   bash deploy/quickstart.sh stop
 fi
 if [[ "$mode" == full ]]; then

@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""What the broker adds to an allowed call of a tool: tests/bench/broker.py PROGRAMS [CALLS]
+
+The same tool is called directly (its server started as the broker starts it, without sandbox) and through broker.sock, in turn; prints
+the medians in microseconds and how the broker's part divides: the same call's signature and permit asked of the signer alone."""
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from appliance import Appliance, trace_request  # noqa: E402
+from broker import FILE_SERVER, Broker  # noqa: E402
+
+
+class Direct:
+    def __init__(self, files):
+        self.process = subprocess.Popen([sys.executable, str(FILE_SERVER), str(files)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.ask("initialize", {"protocolVersion": "2025-06-18"})
+
+    def ask(self, method, params):
+        self.process.stdin.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode() + b"\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+
+def timed(act):
+    begin = time.perf_counter()
+    act()
+    return (time.perf_counter() - begin) * 1e6
+
+
+def main():
+    calls = int(sys.argv[2]) if len(sys.argv) > 2 else 300
+    with tempfile.TemporaryDirectory(prefix="countersign-bench-broker-") as folder:
+        appliance = Appliance(sys.argv[1], pathlib.Path(folder) / "appliance").init()
+        appliance.start()
+        broker = Broker(appliance, lists='allow: ["fs:list"]', more="limits: {calls_per_minute: 1000000}").start()
+        direct = Direct(broker.files)
+        connection, signer = broker.connection(), appliance.signer()
+
+        def through():
+            answer = connection.call("POST", "/v1/call", {"tool_id": "fs:list", "args": {}})
+            assert "result" in answer, answer
+
+        def signed():
+            trace = signer.sign(trace_request(os.urandom(32).hex()))["statement"]
+            signer.call("POST", "/v1/executed", {"trace": trace})
+
+        figures = {"direct": [], "through the broker": [], "signature and permit of the signer": []}
+        for number in range(calls + 20):
+            row = (timed(lambda: direct.ask("tools/call", {"name": "list", "arguments": {}})), timed(through), timed(signed))
+            if number >= 20:  # warm
+                for values, value in zip(figures.values(), row):
+                    values.append(value)
+        direct.process.kill()
+        broker.stop()
+        appliance.stop()
+    medians = {name: statistics.median(values) for name, values in figures.items()}
+    for name, value in medians.items():
+        print(f"{name}: p50 {value:.0f} µs, p99 {sorted(figures[name])[int(calls * 0.99)]:.0f} µs")
+    print(f"added by the broker: p50 {medians['through the broker'] - medians['direct']:.0f} µs (goal 1000)")
+
+
+if __name__ == "__main__":
+    main()
