@@ -227,6 +227,34 @@ def _chained(entries):
     return text
 
 
+def backup(appliance, quorum):
+    """Where the plan demands a backup, the key counts only once those present said where it is; the signer asks too."""
+    ceremony = staging(appliance, quorum, "backup", backup="required").approve()
+    error = ceremony.refused("backup_missing", "run", ceremony.dir, "--initials", PEOPLE, exit_code=3)
+    assert "--backup" in error["hint"], error
+    assert not any(entry["kind"] == "step" for entry in ceremony.transcript()), "the step was taken for done"
+    _, answer, said = ceremony.resume("--backup", "safe 7")
+    assert answer["error"]["code"] == "under_signed", (answer, said)
+    (made,) = [entry["observed"] for entry in ceremony.transcript() if entry["kind"] == "step" and "key" in entry["observed"]]
+    assert made["backup"] == {"where": "safe 7"}, made
+    ceremony.close()
+    by_hand = staging(appliance, quorum, "backup-by-hand", backup="required").approve()
+    intent = (by_hand.dir / "intent.yaml").read_text()
+    approvals = [json.loads(path.read_text()) for path in (by_hand.dir / "plan-signatures").iterdir()]
+    custodian = appliance.custodian()
+    opened = custodian.call("POST", "/v1/ceremonies", {"intent": intent, "approvals": approvals})
+    key = made["key"]
+    held = {"role": "trace", "kid": key["kid"], "algorithm": "ed25519", "spki": "".join(key["pem"].split("-----")[2].split()),
+            "id": intent.split(" id: ")[1].split(",")[0], "label": intent.split(" label: ")[1].split(",")[0], "created": True}
+    place = f"/v1/ceremonies/{opened['sha256']}"
+    try:
+        custodian.call("POST", place + "/steps", {"step": 1, "key": held})
+        raise AssertionError("a key without a backup was staged")
+    except Refused as refusal:
+        assert refusal.code == "backup_missing", refusal
+    custodian.call("POST", place + "/close", {"outcome": "abandoned", "reason": "a test is over"})
+
+
 def clock(appliance, quorum):
     """A line is never older than the one before it."""
     ceremony = staging(appliance, quorum, "clock").approve()
@@ -298,6 +326,7 @@ def main():
         where(appliance, quorum)
         deviations(appliance, quorum)
         clock(appliance, quorum)
+        backup(appliance, quorum)
         on_the_socket(appliance, quorum)
         appliance.stop()
         # What the custodians agreed to stands in the ledger by digest: a file that says otherwise is not believed.
