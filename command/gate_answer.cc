@@ -5,6 +5,7 @@
 
 #include "command/padded.h"
 #include "common/joined.h"
+#include "common/shell_word.h"
 #include "gate/explanation.h"
 #include "gate/optional_members.h"
 #include "gate/policy_explain.h"
@@ -175,7 +176,7 @@ std::string gate_text(const Json& members) {
 
 std::string approve_line(const Digest& intent, const Digest& policy, const std::vector<std::string>& scopes) {
   return "countersign approve --intent-digest " + intent.hex() + " --policy-digest " + policy.hex() + " --scope " +
-         joined(scopes, ",") + " --approver \"$APPROVER\" --reason-code \"$TICKET\" --json > token.json";
+         shell_word(joined(scopes, ",")) + " --approver \"$APPROVER\" --reason-code \"$TICKET\" --json > token.json";
 }
 
 std::vector<std::string> next_steps(const Json& members) {

@@ -29,7 +29,7 @@ schema_version: 1.0.0
 default_verdict: block
 rules:
   - {name: reads, effect: allow, match: {tool_names: [kb.read]}}
-  - {name: saves, effect: require_approval, match: {tool_names: [db.save]}}
+  - {name: saves, effect: require_approval, match: {tool_names: [db.save, "db.it's $HOME; touch x"]}}
   - {name: delegated, effect: allow, match: {tool_names: [db.read], require_delegation: true}}
   - {name: counted, effect: allow, match: {tool_names: [kb.count]}, rate_limit: {requests: 3, window: hour, scope: tool}}
 """
@@ -80,7 +80,7 @@ class Faults(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="countersign-faults-"))
-        cls.appliance = Appliance(PROGRAMS, cls.folder / "appliance", approvers=["alice"], scopes=("tool:db.save", "delegate:write"))
+        cls.appliance = Appliance(PROGRAMS, cls.folder / "appliance", approvers=["alice"], scopes=("tool:*", "phase:apply", "destructive:apply", "delegate:write"))
         cls.appliance.init()
         cls.environment = {**os.environ, "COUNTERSIGN_SIGNER": str(cls.appliance.socket)}
         cls.start_appliance()
@@ -324,21 +324,28 @@ class Faults(unittest.TestCase):
         self.assertEqual(answer["delegation_audit"]["schema_id"], "gait.gate.delegation_audit_record")
 
     def test_the_approve_line_leads_to_allow(self):
+        """Typed into a shell as it is printed, for a plain tool, a destructive call, and a name that a shell would act on."""
         gate = self.serving()
-        question = {"intent": {**intent("db.save", n=3), "targets": [{"kind": "path", "value": "/srv/a", "operation": "write"}]}}
-        needed = json.loads(gate.ask(question)[1])
-        self.assertEqual(needed["verdict"], "require_approval")
-        self.assertEqual([(r["code"], r["rule"]) for r in needed["explanation"]["reasons"] if "rule" in r][0],
-                         ("matched_rule_saves", "saves"))
-        room = self.folder / "approving"
-        room.mkdir(exist_ok=True)
-        environment = {**self.environment, "PATH": f"{PROGRAMS}:{os.environ['PATH']}", "APPROVER": "alice@company.example",
-                       "TICKET": "CHG-7", "COUNTERSIGN_APPROVER_KEY": str(self.appliance.folder / "keys" / "alice")}
-        done = subprocess.run(["sh", "-c", needed["approve"]], cwd=room, env=environment, capture_output=True, text=True)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        token = json.loads((room / "token.json").read_text())
-        self.assertEqual(gate.verdict({**question, "approval_tokens": [token]}), "allow")
-        self.assertEqual(gate.verdict({**question, "approval_tokens": [token]}), "require_approval")
+        write = {"kind": "path", "value": "/srv/a", "operation": "write"}
+        destroy = {"kind": "path", "value": "/srv/a", "operation": "delete", "destructive": True}
+        for tool, target, scopes in (("db.save", write, ["tool:db.save"]), ("db.save", destroy, ["destructive:apply", "tool:db.save"]),
+                                     ("db.it's $HOME; touch x", write, ["tool:db.it's $home; touch x"])):
+            with self.subTest(tool=tool, target=target):
+                question = {"intent": {**intent(tool, n=3), "targets": [target]}}
+                needed = json.loads(gate.ask(question)[1])
+                self.assertEqual(needed["verdict"], "require_approval", needed)
+                self.assertEqual([(r["code"], r["rule"]) for r in needed["explanation"]["reasons"] if "rule" in r][0],
+                                 ("matched_rule_saves", "saves"))
+                self.assertEqual([scope for scope in needed["required_scopes"] if scope in scopes], scopes)
+                room = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
+                environment = {**self.environment, "PATH": f"{PROGRAMS}:{os.environ['PATH']}", "APPROVER": "alice@company.example",
+                               "TICKET": "CHG-7", "COUNTERSIGN_APPROVER_KEY": str(self.appliance.folder / "keys" / "alice")}
+                done = subprocess.run(["sh", "-c", needed["approve"]], cwd=room, env=environment, capture_output=True, text=True)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertFalse((room / "x").exists())
+                token = json.loads((room / "token.json").read_text())
+                self.assertEqual(gate.verdict({**question, "approval_tokens": [token]}), "allow")
+                self.assertEqual(gate.verdict({**question, "approval_tokens": [token]}), "require_approval")
 
 
 def read_status(connection):
