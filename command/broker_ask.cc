@@ -42,7 +42,11 @@ constexpr OutcomeRow kOutcomes[] = {
 
 int exit_code_of(const Json& answer) {
   const std::string_view error = answer.text("error");
-  if (error.empty()) return 0;
+  if (error.empty()) {
+    const Json* result = answer.find("result");
+    const Json* failed = result == nullptr ? nullptr : result->find("isError");
+    return failed != nullptr && *failed == Json(true) ? row_of(ErrorCode::Internal).exit_code : 0;
+  }
   const auto row = std::ranges::find(kOutcomes, error, &OutcomeRow::error);
   return row_of(row == std::end(kOutcomes) ? ErrorCode::Refused : row->code).exit_code;
 }
@@ -113,17 +117,17 @@ Result<int> load(Call& call, const Arguments& arguments) {
 }  // namespace
 
 Command broker_call_command() {
-  return {
-      "broker call",
-      "--tool-id ID [--args JSON] [--agent-id NAME]",
-      "Calls a tool, or asks people for leave",
-      "Prints the tool's result, or {\"error\": WORD, …}. Exit 0: done; 4: approval_required (call again once it is\n"
-      "approved); 3: denied or rejected; 5: no such tool; 7: no answer, or nobody knows whether it was done.",
-      "countersign broker call --tool-id fs:write --args '{\"path\":\"a.txt\",\"text\":\"hello\"}'",
-      kCallFlags,
-      Positionals::Anywhere,
-      Shape::Ours,
-      call_tool};
+  return {"broker call",
+          "--tool-id ID [--args JSON] [--agent-id NAME]",
+          "Calls a tool, or asks people for leave",
+          "Prints the tool's result, or {\"error\": WORD, …}. Exit 0: done; 1: done, and the tool reports\n"
+          "an error; 4: approval_required (call again once it is approved); 3: denied or rejected; 5: no such tool; 7: "
+          "no answer, or nobody knows whether it was done.",
+          "countersign broker call --tool-id fs:write --args '{\"path\":\"a.txt\",\"text\":\"hello\"}'",
+          kCallFlags,
+          Positionals::Anywhere,
+          Shape::Ours,
+          call_tool};
 }
 
 Command broker_explain_command() {

@@ -115,6 +115,8 @@ constexpr Route kRoutes[] = {
      [](Asked&) -> Result<Json> {
        return Json::object({{"live", true}});
      }},
+    {Method::Post, "/v1/requests/", "/prepare",
+     [](Asked& a) { return a.service.prepare(a.caller, a.id, a.body, a.signer); }},
     {Method::Post, "/v1/requests/", "/approve",
      [](Asked& a) { return a.service.approve(a.caller, a.id, a.body, a.signer); }},
     {Method::Post, "/v1/requests/", "/reject", [](Asked& a) { return a.service.reject(a.caller, a.id, a.body); }},

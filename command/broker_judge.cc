@@ -5,6 +5,7 @@
 #include "command/broker_connection.h"
 #include "command/command.h"
 #include "command/commands.h"
+#include "command/recorded_intent.h"
 #include "command/recorded_request.h"
 #include "command/signer_address.h"
 #include "command/token_proof.h"
@@ -87,11 +88,29 @@ Result<int> pending(Call& call, const Arguments& arguments) {
   return answered(call, answer);
 }
 
+// Which intent it is, is the broker's word; what that intent says, the signer's. It must be of this tool, these
+// arguments and this kind of approval.
+Status check_intent(client::SignerClient& signer, const Json& prepared, const Digest& digest) {
+  ASSIGN_OR_RETURN(const RecordedIntent intent, RecordedIntent::fetch(signer, digest));
+  const Json* args = intent.digest_form().find("args");
+  const Json* request = prepared.find("request");
+  if (args == nullptr || request == nullptr) return Error{ErrorCode::Unavailable, "the broker's answer has no request"};
+  const Json* grant = args->find("grant");
+  const std::string_view mode = grant == nullptr ? std::string_view("once") : grant->text("mode");
+  const std::string_view arguments = args->text("arguments_json");
+  const bool same = args->text("tool") == request->text("tool_id") && mode == prepared.text("mode") &&
+                    (mode == "allowlist" || sha256(arguments).hex() == request->text("args_digest"));
+  if (same) return ok();
+  return Error{ErrorCode::VerificationFailed, "the intent at the signer is not what the broker shows",
+               "intent_mismatch", "approve nothing, and look at the broker"};
+}
+
 Result<Json> minted(const Arguments& arguments, const Json& request) {
   client::SignerClient signer(signer_address(arguments).path);
   statement::ApprovalTokenFields fields;
   ASSIGN_OR_RETURN(fields.intent_digest, Digest::parse(request.text("intent_digest")));
   ASSIGN_OR_RETURN(fields.policy_digest, Digest::parse(request.text("policy_digest")));
+  RETURN_IF_ERROR(check_intent(signer, request, fields.intent_digest));
   ASSIGN_OR_RETURN(const RecordedRequest recorded,
                    RecordedRequest::fetch(signer, fields.intent_digest, fields.policy_digest));
   fields.scope = recorded.required_scopes();
@@ -101,7 +120,8 @@ Result<Json> minted(const Arguments& arguments, const Json& request) {
       trimmed(arguments.text("approver", from_environment == nullptr ? std::string_view() : from_environment));
   if (fields.approver_identity.empty()) return missing("approver");
   fields.reason_code = trimmed(arguments.text("reason"));
-  if (fields.reason_code.empty()) fields.reason_code = "broker_request_" + std::string(request.text("id"));
+  if (fields.reason_code.empty())
+    fields.reason_code = "broker_request_" + std::string(request.find("request")->text("id"));
   return mint_approval(arguments, signer, fields);
 }
 
@@ -153,7 +173,9 @@ Result<int> approve(Call& call, const Arguments& arguments) {
   Json body = Json::object({});
   RETURN_IF_ERROR(add_mode(arguments, body));
   show(call, *request);
-  ASSIGN_OR_RETURN(Json token, minted(arguments, *request));
+  ASSIGN_OR_RETURN(const Json prepared, broker.post("/v1/requests/" + id + "/prepare", body));
+  body.set("mode", prepared.text("mode"));  // the broker's default, where none was chosen
+  ASSIGN_OR_RETURN(Json token, minted(arguments, prepared));
   body.set("token", std::move(token));
   ASSIGN_OR_RETURN(const Json answer, broker.post("/v1/requests/" + id + "/approve", body));
   if (answer.text("mode") == "allowlist" && !call.json) {

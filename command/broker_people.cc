@@ -145,8 +145,62 @@ Result<Json> BrokerService::request(const BrokerCaller& caller, const std::strin
   return out;
 }
 
+struct BrokerService::Case {
+  ToolRequest request;
+  Wanted wanted;
+  CalledTool approved;  // what the approval is of: the call, or a grant
+};
+
+Result<BrokerService::Case> BrokerService::open_case(const BrokerCaller& caller, const std::string& id,
+                                                     const Json& body) const {
+  RETURN_IF_ERROR(require_person(caller));
+  ASSIGN_OR_RETURN(ToolRequest request, store_.request(id));
+  if (request.status != RequestStatus::Pending || is_expired(request)) {
+    return Error{ErrorCode::Conflict,
+                 "request " + id + " does not wait: it is " +
+                     std::string(is_expired(request) ? "expired" : name_of(request.status)),
+                 "request_closed", "the agent has to call again"};
+  }
+  JsonFields fields(body, "");
+  fields.take("token");
+  ASSIGN_OR_RETURN(const Wanted wanted, wanted_in(fields, config_, clock_.now()));
+  RETURN_IF_ERROR(fields.finish());
+  CalledTool approved = called_of(request);
+  if (approved.listing.standing == Standing::Denied) {
+    return Error{ErrorCode::Refused, "the tool is denied to this agent: " + approved.listing.rule, "tool_denied",
+                 "an approval would change nothing; the configuration has to"};
+  }
+  if (request.mode && (*request.mode != wanted.mode || request.uses != wanted.uses || request.until != wanted.until)) {
+    return Error{ErrorCode::Conflict,
+                 "the approver before chose another kind of approval: " + std::string(name_of(*request.mode)),
+                 "mode_differs", "all approvers of a request approve the same"};
+  }
+  if (wanted.mode != GrantMode::Once) {
+    approved.grant = Json::object({{"mode", name_of(wanted.mode)}, {"request_id", id}});
+    if (wanted.mode == GrantMode::Uses) approved.grant.set("uses", wanted.uses);
+    if (wanted.until) approved.grant.set("until", wanted.until->rfc3339());
+  }
+  return Case{std::move(request), wanted, std::move(approved)};
+}
+
+Result<Json> BrokerService::prepare(const BrokerCaller& caller, const std::string& id, const Json& body,
+                                    client::SignerClient& signer) {
+  ASSIGN_OR_RETURN(const Case open, open_case(caller, id, body));
+  // Signed and recorded: the signer mints approvals only of what it knows to wait for one.
+  ASSIGN_OR_RETURN(const Json said, judged(open.approved, open.request.policy, {}, false, signer));
+  if (said.text("verdict") != "require_approval") {
+    return Error{ErrorCode::Refused, "the gate's verdict is " + std::string(said.text("verdict")), "nothing_to_approve",
+                 "countersign broker explain --tool-id " + open.request.tool};
+  }
+  ASSIGN_OR_RETURN(Json request, this->request(caller, id));
+  return Json::object({{"intent_digest", said.text("intent_digest")},
+                       {"policy_digest", said.text("policy_digest")},
+                       {"mode", name_of(open.wanted.mode)},
+                       {"request", std::move(request)}});
+}
+
 // Enough people agreed: what they agreed to becomes an entry, a grant, or waits for the call.
-Result<Json> BrokerService::settle(ToolRequest request, client::SignerClient& signer) {
+Result<Json> BrokerService::settle(ToolRequest request, const CalledTool& approved, client::SignerClient& signer) {
   const CalledTool called = called_of(request);
   Json answer = Json::object({{"status", "approved"}, {"request_id", request.id}, {"mode", name_of(*request.mode)}});
   AuditEvent event = event_of("approved", called);
@@ -159,7 +213,7 @@ Result<Json> BrokerService::settle(ToolRequest request, client::SignerClient& si
     return answer;
   }
   // Redeemed here: the entry or grant stands in for the approvals from now on.
-  ASSIGN_OR_RETURN(const Json decision, judged(called, request.policy, request.tokens, false, signer));
+  ASSIGN_OR_RETURN(const Json decision, judged(approved, request.policy, request.tokens, false, signer));
   if (decision.text("verdict") != "allow") {
     return Error{ErrorCode::Refused, "the signer does not count the approvals any more", "approval_not_counted",
                  "approve again: countersign broker approve --request-id " + request.id};
@@ -178,6 +232,7 @@ Result<Json> BrokerService::settle(ToolRequest request, client::SignerClient& si
   grant.tool = request.tool;
   grant.args_digest = request.args_digest;
   grant.definition_digest = request.definition_digest;
+  grant.policy_digest = operators_policy();
   if (*request.mode == GrantMode::Uses) grant.uses_left = request.uses;
   grant.expires_at = request.until.value_or(clock_.now() + config_.grant_ttl);
   event.members.emplace_back("grant_id", grant.id);
@@ -189,28 +244,22 @@ Result<Json> BrokerService::settle(ToolRequest request, client::SignerClient& si
 
 Result<Json> BrokerService::approve(const BrokerCaller& caller, const std::string& id, const Json& body,
                                     client::SignerClient& signer) {
-  RETURN_IF_ERROR(require_person(caller));
-  ASSIGN_OR_RETURN(ToolRequest request, store_.request(id));
-  if (request.status != RequestStatus::Pending || is_expired(request)) {
-    return Error{ErrorCode::Conflict,
-                 "request " + id + " does not wait: it is " +
-                     std::string(is_expired(request) ? "expired" : name_of(request.status)),
-                 "request_closed", "the agent has to call again"};
+  // Two people at the same moment: the second one's approval is added to the first one's.
+  constexpr int kTries = 16;
+  for (int left = kTries;; --left) {
+    Result<Json> answer = approve_as_read(caller, id, body, signer);
+    if (answer || left == 0 || answer.error().reason != "request_changed") return answer;
   }
+}
+
+Result<Json> BrokerService::approve_as_read(const BrokerCaller& caller, const std::string& id, const Json& body,
+                                            client::SignerClient& signer) {
+  ASSIGN_OR_RETURN(Case open, open_case(caller, id, body));
+  ToolRequest& request = open.request;
+  const Wanted& wanted = open.wanted;
+  const CalledTool& called = open.approved;
   JsonFields fields(body, "");
   ASSIGN_OR_RETURN(const Json* token, fields.required("token"));
-  ASSIGN_OR_RETURN(const Wanted wanted, wanted_in(fields, config_, clock_.now()));
-  RETURN_IF_ERROR(fields.finish());
-  const CalledTool called = called_of(request);
-  if (called.listing.standing == Standing::Denied) {
-    return Error{ErrorCode::Refused, "the tool is denied to this agent: " + called.listing.rule, "tool_denied",
-                 "an approval would change nothing; the configuration has to"};
-  }
-  if (request.mode && (*request.mode != wanted.mode || request.uses != wanted.uses || request.until != wanted.until)) {
-    return Error{ErrorCode::Conflict,
-                 "the approver before chose another kind of approval: " + std::string(name_of(*request.mode)),
-                 "mode_differs", "all approvers of a request approve the same"};
-  }
   if (approved_before(request, *token)) {
     return Error{ErrorCode::Refused, std::string(token->text("approver_identity")) + " approved this request already",
                  "approval_not_counted", "another person has to"};
@@ -227,7 +276,7 @@ Result<Json> BrokerService::approve(const BrokerCaller& caller, const std::strin
   request.mode = wanted.mode;
   request.uses = wanted.uses;
   request.until = wanted.until;
-  if (enough) return settle(std::move(request), signer);
+  if (enough) return settle(std::move(request), called, signer);
   AuditEvent event = event_of("approval_added", called);
   event.members.emplace_back("request_id", id);
   event.members.emplace_back("approvers", Json::array(request.approvers()));

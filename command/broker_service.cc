@@ -67,11 +67,17 @@ struct BrokerService::Permission {
 };
 
 Json CalledTool::intent() const {
+  Json what = Json::object({{"tool", tool}});
+  if (!grant.is_null()) what.set("grant", grant);
+  // Of an entry of the allow list any arguments are granted.
+  if (grant.is_null() || grant.text("mode") != broker::name_of(GrantMode::Allowlist)) {
+    what.set("arguments_json", args.canonical());
+  }
   return Json::object(
       {{"tool_name", tool},
-       {"args", args},
+       {"args", std::move(what)},
        {"context", Json::object({{"identity", agent},
-                                 {"workspace", "broker"},
+                                 {"workspace", grant.is_null() ? "broker" : "broker/grants"},
                                  {"risk_class", risk_class},
                                  {"auth_context", Json::object({{"tool_definition_sha256", definition_digest}})}})}});
 }
@@ -156,6 +162,11 @@ Result<Json> BrokerService::judged(const CalledTool& called, const std::string& 
   return gate_.evaluate(body, 0, signer);
 }
 
+std::string BrokerService::operators_policy() const {
+  if (config_.policy.empty()) return {};
+  return std::string(gate_.policies().find("policies")->as_array().front().text("digest"));
+}
+
 // The first reason that lets it go to the gate; nothing where people have to be asked.
 Result<std::optional<BrokerService::Permission>> BrokerService::permission(const CalledTool& called) {
   if (called.listing.standing == Standing::Listed) {
@@ -169,8 +180,9 @@ Result<std::optional<BrokerService::Permission>> BrokerService::permission(const
       newest->definition_digest == called.definition_digest) {
     return std::optional(Permission{"request " + newest->id, "", newest});
   }
-  ASSIGN_OR_RETURN(const std::optional<std::string> grant,
-                   store_.use_grant(called.agent, called.tool, called.args_digest, called.definition_digest));
+  ASSIGN_OR_RETURN(
+      const std::optional<std::string> grant,
+      store_.use_grant(called.agent, called.tool, called.args_digest, called.definition_digest, operators_policy()));
   if (grant) return std::optional(Permission{"grant " + *grant, "broker-grant", std::nullopt});
   for (const broker::AutoApproval& automatic : config_.security.auto_approve) {
     if (!broker::matches(automatic.pattern, called.tool)) continue;
@@ -201,7 +213,7 @@ std::optional<Json> BrokerService::standing_answer(const CalledTool& called) {
 Result<std::string> BrokerService::asking(const CalledTool& called, client::SignerClient& signer) {
   const std::string generated = broker::asking_policy(called.tool, config_.approvals_for(called.tool));
   if (config_.policy.empty()) return generated;
-  const std::string operators = std::string(gate_.policies().find("policies")->as_array().front().text("digest"));
+  const std::string operators = operators_policy();
   ASSIGN_OR_RETURN(const Json said, judged(called, operators, {}, true, signer));
   return said.text("verdict") == "allow" ? generated : operators;
 }
@@ -236,11 +248,9 @@ Result<Json> BrokerService::ask(const CalledTool& called, client::SignerClient& 
   request.expires_at = request.requested_at + config_.request_ttl;
   if (const auto older = store_.newest(called.agent, called.tool, called.args_digest);
       older && (older->status == RequestStatus::Pending || older->status == RequestStatus::Approved)) {
-    // Its time is over, or the tool is another one now.
-    ToolRequest over = *older;
-    over.status = RequestStatus::Expired;
-    over.decided_at = clock_.now();
-    RETURN_IF_ERROR(store_.update(over, {"request_expired", {{"request_id", over.id}}}));
+    // Opened by the same call at the same moment: both wait for one request.
+    if (!is_expired(*older) && older->definition_digest == called.definition_digest) return approval_required(*older);
+    RETURN_IF_ERROR(end_request(*older, is_expired(*older) ? "its time is over" : "the tool is another one now"));
   }
   AuditEvent event = event_of("request_opened", called);
   event.members.emplace_back("request_id", request.id);
@@ -263,13 +273,12 @@ Result<Json> BrokerService::run(const CalledTool& called, const Permission& perm
   AuditEvent event = event_of("call", called);
   event.members.emplace_back("rule", permission.rule);
   event.members.emplace_back("trace_id", trace->text("trace_id"));
-  if (permission.request) {
-    ToolRequest used = *permission.request;
-    used.status = RequestStatus::Used;
-    used.decided_at = clock_.now();
-    RETURN_IF_ERROR(store_.update(used, {"request_used", {{"request_id", used.id}}}));
-    event.members.emplace_back("request_id", used.id);
-  }
+  if (permission.request) event.members.emplace_back("request_id", permission.request->id);
+  // Before the server hears of it: of a call that a crash cut short the record is there, without an outcome.
+  AuditEvent started = event;
+  started.event = permission.request ? "request_used" : "call_started";
+  RETURN_IF_ERROR(permission.request ? use_request(*permission.request, std::move(started))
+                                     : store_.record(std::move(started)));
   Result<Json> result = catalogue_.call(*called.offered, called.args);
   const bool failed = result && result->find("isError") != nullptr && *result->find("isError") == Json(true);
   event.members.emplace_back("outcome", !result ? result.error().reason : failed ? "tool_error" : "done");
@@ -292,6 +301,27 @@ Result<Json> BrokerService::run(const CalledTool& called, const Permission& perm
   return out;
 }
 
+// Its approvals are redeemed: by this call, even where another of the same call has just found them spent.
+Status BrokerService::use_request(ToolRequest used, AuditEvent event) {
+  used.status = RequestStatus::Used;
+  used.decided_at = clock_.now();
+  Status done = store_.update(used, event);
+  if (done || done.error().reason != "request_changed") return done;
+  ASSIGN_OR_RETURN(const ToolRequest now, store_.request(used.id));
+  if (now.status != RequestStatus::Expired) return done;  // a person took it back
+  used.stored = now.stored;
+  return store_.update(used, std::move(event));
+}
+
+// Approvals that do not count any more: too old, withdrawn, or spent by another call of the same.
+Status BrokerService::end_request(ToolRequest over, const std::string& why) {
+  over.status = RequestStatus::Expired;
+  over.decided_at = clock_.now();
+  const Status done = store_.update(over, {"request_expired", {{"request_id", over.id}, {"reason", why}}});
+  if (!done && done.error().reason == "request_changed") return ok();
+  return done;
+}
+
 Result<Json> BrokerService::call(const BrokerCaller& caller, const std::string& tool, const Json& args,
                                  client::SignerClient& signer) {
   RETURN_IF_ERROR(require_agent(caller));
@@ -311,14 +341,18 @@ Result<Json> BrokerService::call(const BrokerCaller& caller, const std::string& 
   std::string policy =
       permitted->request ? permitted->request->policy : broker::allowing_policy(called.tool, permitted->policy_name);
   if (!permitted->request && !config_.policy.empty()) {
-    policy = gate_.policies().find("policies")->as_array().front().text("digest");
+    policy = operators_policy();
   }
   ASSIGN_OR_RETURN(
       const Json decision,
       judged(called, policy, permitted->request ? permitted->request->tokens : std::vector<Json>(), false, signer));
   const std::string_view verdict = decision.text("verdict");
   if (verdict == "allow") return run(called, *permitted, decision, signer);
-  if (verdict == "require_approval" && !permitted->request) return ask(called, signer);
+  if (permitted->request) {
+    const Json* reasons = decision.find("reason_codes");
+    RETURN_IF_ERROR(end_request(*permitted->request, reasons == nullptr ? "" : reasons->compact()));
+  }
+  if (verdict == "require_approval") return ask(called, signer);
   return denied(called, "the gate's verdict is " + std::string(verdict), "denied");
 }
 
@@ -412,7 +446,7 @@ Result<Json> BrokerService::explain(const BrokerCaller& caller, const std::strin
     out.set("what_would_change_it", "approval of exactly these arguments (--once), or of the tool for this agent");
   }
   if (!config_.policy.empty()) {
-    const std::string digest(gate_.policies().find("policies")->as_array().front().text("digest"));
+    const std::string digest = operators_policy();
     ASSIGN_OR_RETURN(const Json said, judged(called, digest, {}, true, signer));
     out.set("gate",
             Json::object({{"verdict", said.text("verdict")},

@@ -38,8 +38,11 @@ struct CalledTool {
   std::string risk_class;
   std::optional<broker::Tool> offered;
   broker::Listing listing;
+  Json grant;  // the terms, where a grant is judged and not the call; null otherwise
 
-  // The intent that the gate judges: the same for the same agent, tool, arguments and definition.
+  // The intent that the gate judges: the same for the same agent, tool, arguments and definition. It holds the
+  // arguments as their canonical text, which binds every character: gait's normalisation does not tell " x" from "x",
+  // and a file's last line break is a part of a call.
   Json intent() const;
 };
 
@@ -70,6 +73,11 @@ class BrokerService {
   // For people; each fails with Refused, reason "not_a_person", for others.
   Result<Json> pending(const BrokerCaller& caller);
   Result<Json> request(const BrokerCaller& caller, const std::string& id);
+  // What an approver of the request has to sign for {"mode"?, "uses"?, "until"?}:
+  // {"intent_digest","policy_digest","mode", "request"}. Of `once` it is the call; everything longer is an intent of
+  // its own that says what is granted, so that nobody signs less than is granted.
+  Result<Json> prepare(const BrokerCaller& caller, const std::string& id, const Json& body,
+                       client::SignerClient& signer);
   // {"token": the signer's approval token, "mode"?: "allowlist"|"once"|"uses"|"until", "uses"?, "until"?}
   Result<Json> approve(const BrokerCaller& caller, const std::string& id, const Json& body,
                        client::SignerClient& signer);
@@ -92,6 +100,7 @@ class BrokerService {
   void stop() { catalogue_.stop(); }
 
  private:
+  struct Case;        // a request that waits, and what is to be approved of it
   struct Permission;  // why it may go to the gate as something to allow
   Result<CalledTool> look_at(const BrokerCaller& caller, const std::string& tool, const Json& args);
   Result<std::optional<Permission>> permission(const CalledTool& called);
@@ -103,7 +112,14 @@ class BrokerService {
   Result<std::string> asking(const CalledTool& called, client::SignerClient& signer);
   std::optional<Json> standing_answer(const CalledTool& called);
   Result<Json> denied(const CalledTool& called, const std::string& rule, const std::string& word);
-  Result<Json> settle(broker::ToolRequest request, client::SignerClient& signer);
+  Result<Case> open_case(const BrokerCaller& caller, const std::string& id, const Json& body) const;
+  Result<Json> approve_as_read(const BrokerCaller& caller, const std::string& id, const Json& body,
+                               client::SignerClient& signer);
+  Result<Json> settle(broker::ToolRequest request, const CalledTool& approved, client::SignerClient& signer);
+  // Its digest; empty where the lists alone decide.
+  std::string operators_policy() const;
+  Status use_request(broker::ToolRequest used, broker::AuditEvent event);
+  Status end_request(broker::ToolRequest over, const std::string& why);
   Status within_rate(const std::string& agent);
   broker::AuditEvent event_of(std::string name, const CalledTool& called) const;
   CalledTool called_of(const broker::ToolRequest& request) const;

@@ -47,6 +47,7 @@ CREATE TABLE grants(
   tool TEXT NOT NULL,
   args_digest TEXT NOT NULL,
   definition_digest TEXT NOT NULL,
+  policy_digest TEXT NOT NULL,
   uses_left INTEGER CHECK (uses_left IS NULL OR uses_left >= 0),
   expires INTEGER NOT NULL
 ) STRICT;
@@ -83,15 +84,25 @@ Error failed(const Error& cause) {
 
 Result<ToolRequest> request_of(std::string_view document) {
   ASSIGN_OR_RETURN(const Json json, Json::parse(document));
-  return ToolRequest::from_json(json);
+  ASSIGN_OR_RETURN(ToolRequest request, ToolRequest::from_json(json));
+  request.stored = document;
+  return request;
 }
 
+// Two people who decide at the same moment both read the request before either writes it: the second one's change is
+// of something that is gone.
 Status write_request(Connection& connection, const ToolRequest& request) {
   const std::string document = request.to_json().compact();
   const std::string status(name_of(request.status));
-  Query update(connection, "UPDATE requests SET status = ?, document = ? WHERE id = ?", status, document, request.id);
+  Query update(connection, "UPDATE requests SET status = ?, document = ? WHERE id = ? AND document = ?", status,
+               document, request.id, request.stored);
   RETURN_IF_ERROR(update.run());
   if (connection.changes() == 1) return ok();
+  Query row(connection, "SELECT 1 FROM requests WHERE id = ?", request.id);
+  if (row.next()) {
+    return Error{ErrorCode::Conflict, "request " + request.id + " was changed by somebody else meanwhile",
+                 "request_changed", "look at it again: countersign broker pending"};
+  }
   return Error{ErrorCode::NotFound, "there is no request " + request.id, "unknown_request"};
 }
 
@@ -301,24 +312,25 @@ Status BrokerStore::add(const Grant& grant, const ToolRequest& request, AuditEve
   return change(std::move(event), [&]() -> Status {
     RETURN_IF_ERROR(write_request(state_->connection, request));
     Query insert(state_->connection,
-                 "INSERT INTO grants(id, request, agent, tool, args_digest, definition_digest, expires, uses_left) "
-                 "VALUES (?, ?, ?, ?, ?, ?, ?, nullif(?, -1))",
+                 "INSERT INTO grants(id, request, agent, tool, args_digest, definition_digest, policy_digest, expires, "
+                 "uses_left) VALUES (?, ?, ?, ?, ?, ?, ?, ?, nullif(?, -1))",
                  grant.id, grant.request, grant.agent, grant.tool, grant.args_digest, grant.definition_digest,
-                 grant.expires_at, grant.uses_left.value_or(-1));
+                 grant.policy_digest, grant.expires_at, grant.uses_left.value_or(-1));
     return insert.run();
   });
 }
 
 Result<std::optional<std::string>> BrokerStore::use_grant(std::string_view agent, std::string_view tool,
                                                           std::string_view args_digest,
-                                                          std::string_view definition_digest) {
+                                                          std::string_view definition_digest,
+                                                          std::string_view policy_digest) {
   std::string id;
   {
     const std::lock_guard lock(state_->mutex);
     Query row(state_->connection,
               "SELECT id FROM grants WHERE agent = ? AND tool = ? AND args_digest = ? AND definition_digest = ? AND "
-              "expires > ? AND (uses_left IS NULL OR uses_left > 0) ORDER BY expires LIMIT 1",
-              agent, tool, args_digest, definition_digest, state_->clock.now());
+              "policy_digest = ? AND expires > ? AND (uses_left IS NULL OR uses_left > 0) ORDER BY expires LIMIT 1",
+              agent, tool, args_digest, definition_digest, policy_digest, state_->clock.now());
     if (!row.next()) return std::optional<std::string>();
     id = row.text(0);
   }
@@ -381,6 +393,14 @@ std::optional<Definition> BrokerStore::definition(std::string_view tool) const {
             "SELECT tool, digest, pinned, offered, offered_definition FROM definitions WHERE tool = ?", tool);
   if (!row.next()) return std::nullopt;
   return definition_of(row);
+}
+
+bool BrokerStore::knows_tools_of(std::string_view server) const {
+  const std::lock_guard lock(state_->mutex);
+  const std::string prefix = std::string(server) + ":";
+  Query row(state_->connection, "SELECT 1 FROM definitions WHERE substr(tool, 1, ?) = ? LIMIT 1", prefix.size(),
+            prefix);
+  return row.next();
 }
 
 std::vector<Definition> BrokerStore::quarantined() const {

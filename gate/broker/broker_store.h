@@ -57,7 +57,8 @@ class BrokerStore {
 
   // Fails with Conflict, reason "request_open", where one of the same agent, tool and arguments is open.
   Status add(const ToolRequest& request, AuditEvent event);
-  // Replaces it, whatever its state was. Fails with NotFound.
+  // Replaces what was read, `stored`. Fails with NotFound, and with Conflict, reason "request_changed", where it is
+  // another one meanwhile; allow() and add(Grant) as well.
   Status update(const ToolRequest& request, AuditEvent event);
   Result<ToolRequest> request(std::string_view id) const;                        // NotFound "unknown_request"
   std::vector<ToolRequest> requests(std::optional<RequestStatus> status) const;  // oldest first
@@ -74,13 +75,15 @@ class BrokerStore {
   Status add(const Grant& grant, const ToolRequest& request, AuditEvent event);
   // Takes one use; the grant's id. Nothing where none fits any more.
   Result<std::optional<std::string>> use_grant(std::string_view agent, std::string_view tool,
-                                               std::string_view args_digest, std::string_view definition_digest);
+                                               std::string_view args_digest, std::string_view definition_digest,
+                                               std::string_view policy_digest);
   Json grants() const;
 
   // Counts one more use of an automatic approval, unless it is over. Gives whether it was counted.
   Result<bool> use_automatic(const AutoApproval& approval);
 
   std::optional<Definition> definition(std::string_view tool) const;
+  bool knows_tools_of(std::string_view server) const;
   std::vector<Definition> quarantined() const;
   Status pin(const Definition& definition, AuditEvent event);
 

@@ -92,8 +92,8 @@ Status Catalogue::refresh(Server& server) {
   std::string seen = sha256(view_of(digests)).hex();
   if (seen == server.seen) return ok();
   std::ranges::sort(tools, {}, &Tool::id);
-  const bool known =
-      std::ranges::any_of(tools, [this](const Tool& each) { return store_.definition(each.id).has_value(); });
+  // A server that renames all its tools is no new server.
+  const bool known = store_.knows_tools_of(server.name);
   for (const Tool& tool : tools) RETURN_IF_ERROR(compare(tool, known));
   server.seen = std::move(seen);
   server.tools = std::move(tools);

@@ -46,6 +46,8 @@ struct ToolRequest {
   std::optional<GrantMode> mode;
   std::int64_t uses = 0;         // of mode Uses
   std::optional<UtcTime> until;  // of mode Until
+  // The row as it was read, empty for a new request: a change is of what was read, or it is none.
+  std::string stored;
 
   std::string summary() const;  // "Agent 'web' wants to call tool 'fs:write'"
   std::vector<std::string> approvers() const;
@@ -61,6 +63,7 @@ struct Grant {
   std::string tool;
   std::string args_digest;
   std::string definition_digest;
+  std::string policy_digest;  // of the operator's policy; empty where the lists alone decide
   std::optional<std::int64_t> uses_left;
   UtcTime expires_at;
 };

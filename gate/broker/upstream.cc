@@ -23,6 +23,7 @@ constexpr std::string_view kProtocols[] = {"2024-11-05", "2025-03-26", "2025-06-
 constexpr std::chrono::seconds kHandshake{20};
 constexpr std::size_t kLongestMessage = std::size_t{16} << 20;
 constexpr std::size_t kMostTools = 4096;
+constexpr int kMostUnasked = 1000;       // messages between two calls
 constexpr int kMethodNotFound = -32601;  // JSON-RPC 2.0 §5.1
 
 Error unavailable(const std::string& name, const std::string& what) {
@@ -161,6 +162,29 @@ void Upstream::answer(const Json& asked, Deadline until) {
   (void)send(reply, until);  // one that does not read is noticed by what we wait for
 }
 
+void Upstream::hear(const Json& message, Deadline until) {
+  if (message.find("id") != nullptr) {
+    answer(message, until);
+  } else if (message.text("method") == "notifications/tools/list_changed") {
+    list_changed_ = true;
+  }
+}
+
+// A notification that lies unread would let one more call of the old definition through.
+Status Upstream::listen() {
+  for (int heard = 0; heard < kMostUnasked; ++heard) {
+    if (buffer_.find('\n') == std::string::npos) {
+      pollfd wanted{stream_, POLLIN, 0};
+      if (poll(&wanted, 1, 0) <= 0) return ok();
+    }
+    const Deadline until = steady_clock::now() + kHandshake;
+    ASSIGN_OR_RETURN(const Json message, receive(until));
+    if (!message.is_object()) return Error{ErrorCode::Invalid, "it sent something that is no message"};
+    if (message.find("method") != nullptr) hear(message, until);  // otherwise the answer of a call given up
+  }
+  return Error{ErrorCode::OverLimit, "it does not stop talking"};
+}
+
 Result<Json> Upstream::request(const std::string& method, Json params, Deadline until) {
   const std::int64_t id = next_id_++;
   RETURN_IF_ERROR(
@@ -170,11 +194,7 @@ Result<Json> Upstream::request(const std::string& method, Json params, Deadline 
     if (!message.is_object()) return Error{ErrorCode::Invalid, "it sent something that is no message"};
     const Json* its_id = message.find("id");
     if (message.find("method") != nullptr) {
-      if (its_id != nullptr) {
-        answer(message, until);
-      } else if (message.text("method") == "notifications/tools/list_changed") {
-        list_changed_ = true;
-      }
+      hear(message, until);
       continue;
     }
     if (its_id == nullptr || !its_id->is_integer() || its_id->as_integer() != id) continue;  // of a call given up
@@ -211,6 +231,10 @@ Result<std::vector<Json>> Upstream::list() {
 Result<std::vector<Json>> Upstream::tools() {
   const std::lock_guard lock(mutex_);
   RETURN_IF_ERROR(start());
+  if (const Status heard = listen(); !heard) {
+    end();
+    RETURN_IF_ERROR(start());
+  }
   if (!list_changed_) return tools_;
   Result<std::vector<Json>> found = list();
   if (!found) {

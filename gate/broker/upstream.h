@@ -39,7 +39,9 @@ class Upstream {
   Status start();
   Result<Json> request(const std::string& method, Json params, Deadline until);
   Status send(const Json& message, Deadline until);
-  Result<Json> receive(Deadline until);  // the next message, whole
+  Result<Json> receive(Deadline until);            // the next message, whole
+  void hear(const Json& message, Deadline until);  // what it says unasked
+  Status listen();                                 // to what it said since the last answer, without waiting
   void answer(const Json& asked, Deadline until);
   Result<std::vector<Json>> list();
   void end();

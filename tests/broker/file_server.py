@@ -85,6 +85,9 @@ def main():
         else:
             reply["result"] = result
         print(json.dumps(reply), flush=True)
+        if (ROOT / ".announce").exists() and "id" in message and message["method"] == "tools/call":
+            print(json.dumps({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}), flush=True)
+            (ROOT / ".announce").unlink()
 
 
 if __name__ == "__main__":

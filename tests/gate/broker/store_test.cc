@@ -57,9 +57,24 @@ TEST_F(Store, KeepsARequestAndItsRecordTogether) {
   EXPECT_EQ(store_->verify()->records, 2U);
 }
 
+TEST_F(Store, ChangesARequestOnlyAsItWasRead) {
+  ASSERT_TRUE(store_->add(request_of("1"), {"request_opened", {{"request_id", "1"}}}));
+  ToolRequest first = *store_->request("1");
+  ToolRequest second = *store_->request("1");
+  first.status = RequestStatus::Rejected;
+  second.status = RequestStatus::Approved;
+  ASSERT_TRUE(store_->update(first, {"rejected", {{"request_id", "1"}}}));
+  const Status late = store_->update(second, {"approved", {{"request_id", "1"}}});
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().reason, "request_changed");
+  EXPECT_EQ(store_->request("1")->status, RequestStatus::Rejected);
+  EXPECT_EQ(store_->audit(0, 10).size(), 2U) << "what failed left no record";
+}
+
 TEST_F(Store, AClosedRequestMakesRoomForTheNext) {
   ToolRequest request = request_of("1");
   ASSERT_TRUE(store_->add(request, {"request_opened", {}}));
+  request = *store_->request("1");
   request.status = RequestStatus::Rejected;
   ASSERT_TRUE(store_->update(request, {"rejected", {}}));
   EXPECT_EQ(store_->open_requests("web"), 0);
@@ -70,25 +85,28 @@ TEST_F(Store, AClosedRequestMakesRoomForTheNext) {
 TEST_F(Store, AGrantIsSpentOnceEach) {
   ToolRequest request = request_of("1");
   ASSERT_TRUE(store_->add(request, {"request_opened", {}}));
+  request = *store_->request("1");
   request.status = RequestStatus::Used;
-  const Grant grant{"g", "1", "web", "fs:write", "a", "d", 2, clock_.now() + std::chrono::hours(1)};
+  const Grant grant{"g", "1", "web", "fs:write", "a", "d", "p", 2, clock_.now() + std::chrono::hours(1)};
   ASSERT_TRUE(store_->add(grant, request, {"approved", {}}));
-  EXPECT_FALSE(*store_->use_grant("web", "fs:write", "b", "d")) << "other arguments";
-  EXPECT_FALSE(*store_->use_grant("web", "fs:write", "a", "e")) << "another definition";
-  EXPECT_FALSE(*store_->use_grant("bot", "fs:write", "a", "d")) << "another agent";
-  EXPECT_TRUE(*store_->use_grant("web", "fs:write", "a", "d"));
-  EXPECT_TRUE(*store_->use_grant("web", "fs:write", "a", "d"));
-  EXPECT_FALSE(*store_->use_grant("web", "fs:write", "a", "d")) << "none left";
+  EXPECT_FALSE(*store_->use_grant("web", "fs:write", "b", "d", "p")) << "other arguments";
+  EXPECT_FALSE(*store_->use_grant("web", "fs:write", "a", "e", "p")) << "another definition";
+  EXPECT_FALSE(*store_->use_grant("web", "fs:write", "a", "d", "q")) << "another policy";
+  EXPECT_FALSE(*store_->use_grant("bot", "fs:write", "a", "d", "p")) << "another agent";
+  EXPECT_TRUE(*store_->use_grant("web", "fs:write", "a", "d", "p"));
+  EXPECT_TRUE(*store_->use_grant("web", "fs:write", "a", "d", "p"));
+  EXPECT_FALSE(*store_->use_grant("web", "fs:write", "a", "d", "p")) << "none left";
 }
 
 TEST_F(Store, AGrantEnds) {
   ToolRequest request = request_of("1");
   ASSERT_TRUE(store_->add(request, {"request_opened", {}}));
-  const Grant grant{"g", "1", "web", "fs:write", "a", "d", std::nullopt, clock_.now() + std::chrono::hours(1)};
+  request = *store_->request("1");
+  const Grant grant{"g", "1", "web", "fs:write", "a", "d", "p", std::nullopt, clock_.now() + std::chrono::hours(1)};
   ASSERT_TRUE(store_->add(grant, request, {"approved", {}}));
-  EXPECT_TRUE(*store_->use_grant("web", "fs:write", "a", "d"));
+  EXPECT_TRUE(*store_->use_grant("web", "fs:write", "a", "d", "p"));
   clock_.advance(std::chrono::hours(1));
-  EXPECT_FALSE(*store_->use_grant("web", "fs:write", "a", "d"));
+  EXPECT_FALSE(*store_->use_grant("web", "fs:write", "a", "d", "p"));
 }
 
 TEST_F(Store, EveryRecordIsBoundToTheOneBefore) {
