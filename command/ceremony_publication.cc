@@ -27,6 +27,11 @@ bool still_fits(const publication::SigningRequest& asked, const publication::Sig
          kids_in(asked.proposal.keyset) == kids_in(proposed.proposal.keyset);
 }
 
+bool lists_all_already(const publication::SigningRequest& proposed) {
+  return proposed.present && !proposed.proposal.root &&
+         kids_in(proposed.present->keyset) == kids_in(proposed.proposal.keyset);
+}
+
 Json names_of(const std::vector<publication::CustodianSignature>& signatures) {
   Json::Array names;
   for (const publication::CustodianSignature& signature : signatures) names.emplace_back(signature.custodian);
@@ -59,8 +64,9 @@ Result<Json> CeremonyRun::add_publication(std::size_t number, const Json& asked,
   }
   for (const char* member : {"trial", "threshold"}) answer->erase(member);
   ASSIGN_OR_RETURN(const publication::SigningRequest proposed, publication::SigningRequest::from_json(*answer));
-  // Done before an interruption: the root is theirs already.
-  if (!by_trial && !proposed.proposal.root) return Json();
+  // Signed and stored before an interruption: the root is theirs already, or the set lists the key.
+  const bool signed_before = by_trial ? lists_all_already(proposed) : !proposed.proposal.root.has_value();
+  if (signed_before) return Json();
   return signed_publication(number, proposed, body);
 }
 

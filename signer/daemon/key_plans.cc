@@ -90,6 +90,14 @@ Status check_root(const publication::CustodianFiles& files, const publication::R
                "root_not_agreed", "Change them in a ceremony: deploy/ceremonies/custodian-add.yaml"};
 }
 
+// Whether custodians signed all of them already: a crash came between that and the record.
+bool lists_all(const keymgmt::KeySet& keys, const Keys& steps) {
+  return !steps.empty() && std::all_of(steps.begin(), steps.end(), [&](const PublishedKey& step) {
+    const PublishedKey* listed = keys.find(step.key.kid());
+    return listed != nullptr && listed->role == step.role;
+  });
+}
+
 bool holds(const HolderState& holder, const std::string& kid) {
   const Json* keys = holder.ready.find("keys");
   if (keys == nullptr || !keys->is_array()) return false;
@@ -208,6 +216,7 @@ void KeyCustody::propose(const Json& body, const Caller&, Done done) {
 Result<KeyCustody::Change> KeyCustody::stage_plan(const Json& body, const Caller& caller,
                                                   const std::optional<publication::RootSigners>& agreed) const {
   ASSIGN_OR_RETURN(Staging staging, staging_of(body));
+  if (staging.quorum) return Error{ErrorCode::Invalid, "quorum: is for a proposal alone"};
   Change change;
   change.why.peer_uid = caller.uid;
   change.why.request_id = caller.request_id;
@@ -223,7 +232,7 @@ Result<KeyCustody::Change> KeyCustody::stage_plan(const Json& body, const Caller
       return refused("what the custodians signed does not list the key " + step.key.kid(), "publication_differs",
                      "Ask for a proposal with exactly these keys, and have that signed.");
     }
-  } else if (repository != nullptr) {
+  } else if (repository != nullptr && !lists_all(repository->keys(), change.steps)) {
     return Error{ErrorCode::Refused, "the key set is signed by custodians, and these keys are not in it",
                  "targets_unsigned",
                  "Have " + std::to_string(repository->root().targets.threshold) +

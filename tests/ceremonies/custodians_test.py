@@ -7,6 +7,7 @@ follow with nothing but the first root.
 """
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -154,6 +155,24 @@ def tampered(ceremony, custodians):
     path.write_text(whole)
 
 
+def crashes_between_signature_and_record(appliance, ceremony):
+    """What was signed is stored, and the power fails before the ledger says so: nobody has to sign again."""
+    appliance.stop()
+    before = appliance.folder.with_name("before")
+    shutil.copytree(appliance.folder, before, symlinks=True)
+    appliance.start()
+    ceremony.call("resume", ceremony.dir, "--initials", "carol=CA,dave=DV")  # stops at the gate
+    appliance.stop()
+    signed = (appliance.state / "publication.json").read_bytes()
+    shutil.rmtree(appliance.folder)
+    before.rename(appliance.folder)
+    assert json.loads(signed)["targets"] != json.loads((appliance.state / "publication.json").read_text())["targets"]
+    (appliance.state / "publication.json").write_bytes(signed)
+    (ceremony.dir / "publication.json").unlink()
+    shutil.rmtree(ceremony.dir / "publication-signatures")
+    appliance.start()
+
+
 def rotation(appliance, custodians):
     before = active(appliance, "trace")
     ceremony = Ceremony(appliance, "rotation", custodians)
@@ -177,6 +196,7 @@ def rotation(appliance, custodians):
     except Refused as refusal:
         assert refusal.code == "under_signed", refusal
     custodians.approve(ceremony, "erin")
+    crashes_between_signature_and_record(appliance, ceremony)
     finish(ceremony, ceremony.resume(), custodians, "alice", "erin")
     assert active(appliance, "trace") == made["kid"] != before
 
