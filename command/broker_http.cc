@@ -107,6 +107,8 @@ constexpr Route kRoutes[] = {
     {Method::Post, "/v1/revoke", "-", [](Asked& a) { return a.service.revoke(a.caller, a.body); }},
     {Method::Get, "/v1/quarantine", "-", [](Asked& a) { return a.service.quarantine(a.caller); }},
     {Method::Post, "/v1/quarantine", "-", [](Asked& a) { return a.service.accept_definition(a.caller, a.body); }},
+    {Method::Get, "/v1/requests", "-", [](Asked& a) { return a.service.requests(a.caller); }},
+    {Method::Post, "/v1/import", "-", [](Asked& a) { return a.service.note_import(a.caller, a.body); }},
     {Method::Get, "/v1/lists", "-", [](Asked& a) { return a.service.lists(a.caller); }},
     {Method::Get, "/v1/audit", "-", audit},
     {Method::Get, "/v1/proposals", "-", [](Asked& a) { return a.service.proposals(a.caller); }},

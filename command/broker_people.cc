@@ -18,12 +18,6 @@ using broker::ToolRequest;
 
 constexpr std::size_t kLongestReason = 1000;
 
-Status require_person(const BrokerCaller& caller) {
-  if (caller.person) return ok();
-  return Error{ErrorCode::Refused, "uid " + std::to_string(caller.uid) + " may not judge requests", "not_a_person",
-               "`people` of broker.yaml names who may"};
-}
-
 Json person(const BrokerCaller& caller) {
   return std::int64_t{caller.uid};
 }
@@ -108,6 +102,12 @@ std::int64_t number(const Json& json, std::string_view name) {
 
 }  // namespace
 
+Status require_person(const BrokerCaller& caller) {
+  if (caller.person) return ok();
+  return Error{ErrorCode::Refused, "uid " + std::to_string(caller.uid) + " may not judge requests", "not_a_person",
+               "`people` of broker.yaml names who may"};
+}
+
 CalledTool BrokerService::called_of(const ToolRequest& request) const {
   CalledTool called;
   called.agent = request.agent;
@@ -127,6 +127,13 @@ Result<Json> BrokerService::pending(const BrokerCaller& caller) {
   for (const ToolRequest& request : store_.requests(RequestStatus::Pending)) {
     if (!is_expired(request)) rows.push_back(shown(request, std::nullopt));
   }
+  return Json(std::move(rows));
+}
+
+Result<Json> BrokerService::requests(const BrokerCaller& caller) {
+  RETURN_IF_ERROR(require_person(caller));
+  Json::Array rows;
+  for (const ToolRequest& request : store_.requests(std::nullopt)) rows.push_back(shown(request, std::nullopt));
   return Json(std::move(rows));
 }
 
@@ -342,26 +349,6 @@ Result<Json> BrokerService::accept_definition(const BrokerCaller& caller, const 
   RETURN_IF_ERROR(catalogue_.accept(
       tool, {"definition_accepted", {{"tool_id", tool}, {"reason", reason}, {"uid", person(caller)}}}));
   return Json::object({{"status", "accepted"}, {"tool_id", tool}});
-}
-
-Result<Json> BrokerService::lists(const BrokerCaller& caller) {
-  RETURN_IF_ERROR(require_person(caller));
-  return Json::object({{"allowed", store_.allowed()}, {"grants", store_.grants()}});
-}
-
-Result<Json> BrokerService::audit(const BrokerCaller& caller, std::uint64_t first, std::size_t most, bool verify) {
-  RETURN_IF_ERROR(require_person(caller));
-  if (verify) {
-    ASSIGN_OR_RETURN(const broker::AuditVerification seen, store_.verify());
-    return Json::object({{"ok", true}, {"records", seen.records}, {"head", seen.head.hex()}});
-  }
-  Json::Array rows;
-  for (const broker::AuditRecord& record : store_.audit(first, most)) {
-    ASSIGN_OR_RETURN(Json row, Json::parse(record.body));
-    row.set("hash", record.hash.hex());
-    rows.push_back(std::move(row));
-  }
-  return Json::object({{"records", std::move(rows)}});
 }
 
 void BrokerService::expire() {

@@ -27,6 +27,9 @@ struct BrokerCaller {
   bool person = false;  // may see and judge requests
 };
 
+// Fails with Refused, reason "not_a_person".
+Status require_person(const BrokerCaller& caller);
+
 // One call, with what is known of its tool.
 struct CalledTool {
   std::string agent;
@@ -72,6 +75,7 @@ class BrokerService {
 
   // For people; each fails with Refused, reason "not_a_person", for others.
   Result<Json> pending(const BrokerCaller& caller);
+  Result<Json> requests(const BrokerCaller& caller);  // all, decided ones too
   Result<Json> request(const BrokerCaller& caller, const std::string& id);
   // What an approver of the request has to sign for {"mode"?, "uses"?, "until"?}:
   // {"intent_digest","policy_digest","mode", "request"}. Of `once` it is the call; everything longer is an intent of
@@ -85,7 +89,9 @@ class BrokerService {
   Result<Json> revoke(const BrokerCaller& caller, const Json& body);  // {"agent_id","tool_id","reason"}
   Result<Json> quarantine(const BrokerCaller& caller);
   Result<Json> accept_definition(const BrokerCaller& caller, const Json& body);  // {"tool_id","reason"}
-  Result<Json> lists(const BrokerCaller& caller);
+  Result<Json> lists(const BrokerCaller& caller);  // those of the configuration, and what people added
+  // Files of the known implementation were looked at: {"files":[{"name","sha256","entries"}]}.
+  Result<Json> note_import(const BrokerCaller& caller, const Json& body);
   Result<Json> audit(const BrokerCaller& caller, std::uint64_t first, std::size_t most, bool verify);
 
   // Proposals of servers.

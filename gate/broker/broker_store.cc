@@ -454,6 +454,11 @@ std::vector<Json> BrokerStore::proposals() const {
   return found;
 }
 
+std::uint64_t BrokerStore::size() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->size;
+}
+
 std::vector<AuditRecord> BrokerStore::audit(std::uint64_t first, std::size_t most) const {
   const std::lock_guard lock(state_->mutex);
   std::vector<AuditRecord> records;

@@ -92,6 +92,7 @@ class BrokerStore {
   std::optional<Json> proposal(std::string_view id) const;  // its newest version
   std::vector<Json> proposals() const;                      // the newest versions
 
+  std::uint64_t size() const;  // records
   // Records from `first` on, at most `most`.
   std::vector<AuditRecord> audit(std::uint64_t first, std::size_t most) const;
   // The whole chain, from its first record. Fails with Refused, reason "audit_broken", naming the first wrong record.
