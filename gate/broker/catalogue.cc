@@ -130,8 +130,14 @@ std::vector<Tool> Catalogue::all(std::vector<std::string>& unavailable) {
 }
 
 Result<Json> Catalogue::call(const Tool& tool, const Json& arguments) {
-  return servers_.find(server_of(tool.id))
-      ->second->upstream.call(std::string(name_of(tool.id)), arguments, config_.limits.call_timeout);
+  Server& server = *servers_.find(server_of(tool.id))->second;
+  {
+    // Another call may have listed the tools anew meanwhile.
+    const std::lock_guard lock(server.mutex);
+    const auto now = std::ranges::find(server.tools, tool.id, &Tool::id);
+    if (now == server.tools.end() || now->digest != tool.digest) return quarantined(tool.id);
+  }
+  return server.upstream.call(std::string(name_of(tool.id)), arguments, config_.limits.call_timeout);
 }
 
 Status Catalogue::accept(std::string_view id, AuditEvent event) {

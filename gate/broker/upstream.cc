@@ -248,6 +248,11 @@ Result<std::vector<Json>> Upstream::tools() {
 Result<Json> Upstream::call(const std::string& tool, const Json& arguments, std::chrono::nanoseconds within) {
   const std::lock_guard lock(mutex_);
   RETURN_IF_ERROR(start());
+  // Another process than the one whose tools were judged, or one that has announced other tools since.
+  if (const Status heard = listen(); !heard || list_changed_) {
+    if (!heard) end();
+    return unavailable(name_, "is not as it was when the call was judged");
+  }
   const Deadline until = steady_clock::now() + within;
   Result<Json> result = request("tools/call", Json::object({{"name", tool}, {"arguments", arguments}}), until);
   if (result) return result;

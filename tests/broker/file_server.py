@@ -2,7 +2,8 @@
 """A small MCP server over stdio with files of one folder, for tests and the demonstration: file_server.py FOLDER
 
 Speaks the handshake era of the Model Context Protocol. COUNTERSIGN_TEST_SERVER changes what it does wrong: `die` ends it in
-the middle of a call, `hang` makes a call silent, `noise` writes what is no message first, `other` describes its tools otherwise."""
+the middle of a call, `hang` makes a call silent, `noise` writes what is no message first, `other` describes its tools otherwise,
+`leave` ends it once it has listed its tools."""
 import json
 import os
 import pathlib
@@ -85,6 +86,8 @@ def main():
         else:
             reply["result"] = result
         print(json.dumps(reply), flush=True)
+        if WRONG == "leave" and message["method"] == "tools/list":
+            os._exit(0)
         if (ROOT / ".announce").exists() and "id" in message and message["method"] == "tools/call":
             print(json.dumps({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}), flush=True)
             (ROOT / ".announce").unlink()

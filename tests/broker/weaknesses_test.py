@@ -309,6 +309,14 @@ class Calling(Case):
         self.assertEqual((code, answer["error"]), (3, "tool_quarantined"), answer)
 
 
+    def test_the_process_that_was_judged_is_the_one_that_is_called(self):
+        broker = self.start(lists='allow: ["fs:*"]', wrong="leave")
+        for _ in range(5):
+            code, answer = broker.call("fs:write", CALL)
+            self.assertEqual(code, 7, answer)
+        self.assertIsNone(self.written())
+
+
 class Killed(Case):
     def test_nothing_that_was_answered_is_lost(self):
         broker = self.start(more="approvals: {default: once}\nlimits: {pending_per_agent: 100000, calls_per_minute: 100000}")
