@@ -32,24 +32,29 @@ struct Asked {
 
 using Act = Result<Json> (*)(Asked&);
 
-Result<Json> args_of(JsonFields& fields, const Json& body) {
-  return fields.take("args") == nullptr ? Json(Json::Object{}) : *body.find("args");
+struct ToolCallBody {
+  std::string tool;
+  Json args;
+};
+
+Result<ToolCallBody> read_call(const Json& body) {
+  ToolCallBody read;
+  JsonFields fields(body, "");
+  ASSIGN_OR_RETURN(read.tool, fields.text("tool_id"));
+  const Json* args = fields.take("args");
+  read.args = args == nullptr ? Json(Json::Object{}) : *args;
+  RETURN_IF_ERROR(fields.finish());
+  return read;
 }
 
 Result<Json> call(Asked& asked) {
-  JsonFields fields(asked.body, "");
-  ASSIGN_OR_RETURN(const std::string tool, fields.text("tool_id"));
-  ASSIGN_OR_RETURN(const Json args, args_of(fields, asked.body));
-  RETURN_IF_ERROR(fields.finish());
-  return asked.service.call(asked.caller, tool, args, asked.signer);
+  ASSIGN_OR_RETURN(const ToolCallBody read, read_call(asked.body));
+  return asked.service.call(asked.caller, read.tool, read.args, asked.signer);
 }
 
 Result<Json> explain(Asked& asked) {
-  JsonFields fields(asked.body, "");
-  ASSIGN_OR_RETURN(const std::string tool, fields.text("tool_id"));
-  ASSIGN_OR_RETURN(const Json args, args_of(fields, asked.body));
-  RETURN_IF_ERROR(fields.finish());
-  return asked.service.explain(asked.caller, tool, args, asked.signer);
+  ASSIGN_OR_RETURN(const ToolCallBody read, read_call(asked.body));
+  return asked.service.explain(asked.caller, read.tool, read.args, asked.signer);
 }
 
 Result<Json> search(Asked& asked) {

@@ -3,17 +3,9 @@
 readonly broker_state="$var/broker"
 export COUNTERSIGN_BROKER="$var/run/broker.sock"
 
-# The pid of our running broker, empty where there is none.
-broker_running() {
-  local pid start
-  read -r pid start 2>/dev/null <"$var/run/broker.pid" || return 0
-  [[ -n "$start" && "$(start_of "$pid")" == "$start" ]] && echo "$pid"
-  return 0
-}
-
 stop_broker() {
   local pid
-  pid="$(broker_running)"
+  pid="$(running broker)"
   [[ -n "$pid" ]] || return 0
   kill -TERM "$pid"
   timeout 20 tail --pid="$pid" -s 0.1 -f /dev/null || die "the broker ($pid) did not stop within 20 s; see $var/broker.log"

@@ -29,10 +29,11 @@ start_of() {
   sed -E 's/^.*\) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20
 }
 
-# The pid of our running supervisor, empty where there is none. A pid alone proves nothing: it is used again.
+# The pid of our running supervisor, or of the process of another pid file, empty where there is none. A pid alone proves
+# nothing: it is used again.
 running() {
   local pid start
-  read -r pid start 2>/dev/null <"$var/run/countersignd.pid" || return 0
+  read -r pid start 2>/dev/null <"$var/run/${1:-countersignd}.pid" || return 0
   [[ -n "$start" && "$(start_of "$pid")" == "$start" ]] && echo "$pid"
   return 0
 }
