@@ -16,6 +16,7 @@ std::span<const Command> all_commands() {
       run_command(),
       permit_command(),
       trace_verify_command(),
+      trace_triage_command(),
       verify_command(),
       verify_chain_command(),
       guard_pack_command(),

@@ -45,6 +45,7 @@ Command mcp_proxy_command();
 Command run_command();
 Command permit_command();
 Command trace_verify_command();
+Command trace_triage_command();
 Command gate_serve_command();
 Command demo_command();
 Command verify_command();
