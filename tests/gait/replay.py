@@ -28,7 +28,7 @@ import recorded
 import signatures
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SCRIPTS = os.path.join(HERE, "..", "..", "deploy")
+SCRIPTS = os.path.join(HERE, "..", "..", "scripts")
 VECTORS = os.path.join(HERE, "..", "vectors", "gait_commands.json")
 # Flags that name what a step writes.
 OUTPUT_FLAGS = ("--out", "--trace-out", "--approval-audit-out", "--delegation-audit-out", "--credential-evidence-out",
