@@ -27,7 +27,7 @@ void put_ours(Json& members, const GateAnswer& answer) {
   if (decision.verdict == Verdict::RequireApproval) {
     put(members, "required_scopes", decision.required_scopes);
     put_flag(members, "distinct_approvers", decision.distinct_approvers);
-    put(members, "approve", approve_line(inputs.intent_digest, inputs.policy_digest, decision.required_scopes));
+    put(members, "approve", approve_line(inputs, decision.required_scopes));
   }
   Json policy = Json::object({{"digest", inputs.policy_digest.hex()}});
   put(policy, "path", answer.policy_path);
@@ -174,9 +174,13 @@ std::string gate_text(const Json& members) {
   return text;
 }
 
-std::string approve_line(const Digest& intent, const Digest& policy, const std::vector<std::string>& scopes) {
-  return "countersign approve --intent-digest " + intent.hex() + " --policy-digest " + policy.hex() + " --scope " +
-         shell_word(joined(scopes, ",")) + " --approver \"$APPROVER\" --reason-code \"$TICKET\" --json > token.json";
+std::string approve_line(const GateInputs& inputs, const std::vector<std::string>& scopes) {
+  const std::optional<gate::Delegation>& delegation = inputs.judged.intent.fields().delegation;
+  const std::string bound =
+      delegation ? " --delegation-binding-digest " + delegation->json().digest().hex() : std::string();
+  return "countersign approve --intent-digest " + inputs.intent_digest.hex() + " --policy-digest " +
+         inputs.policy_digest.hex() + bound + " --scope " + shell_word(joined(scopes, ",")) +
+         " --approver \"$APPROVER\" --reason-code \"$TICKET\" --json > token.json";
 }
 
 std::vector<std::string> next_steps(const Json& members) {

@@ -44,7 +44,7 @@ gate::Decision simulated(gate::Decision decision);
 std::string gate_text(const Json& members);
 
 // The line that mints one approval for this decision; approver and reason come from two variables of the shell.
-std::string approve_line(const Digest& intent, const Digest& policy, const std::vector<std::string>& scopes);
+std::string approve_line(const GateInputs& inputs, const std::vector<std::string>& scopes);
 
 // For stderr, one line each: for each reason the rule and line that gave it, what was looked at and what would change
 // the answer; then what to do. Empty at exit 0.

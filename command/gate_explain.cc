@@ -92,7 +92,7 @@ Result<int> explain(Call& call, const Arguments& arguments) {
   const Explained said{
       *inputs, policy_path, decision,
       gate::explained(inputs->policy, inputs->judged, inputs->evidence, decision, inputs->evaluated_at),
-      asks ? approve_line(inputs->intent_digest, inputs->policy_digest, decision.required_scopes) : std::string()};
+      asks ? approve_line(*inputs, decision.required_scopes) : std::string()};
   call.console.answer(call.json ? json_of(said).compact() + "\n" : text_of(said));
   for (const std::string& warning : inputs->warnings) call.console.tell("warning: " + warning);
   return gate::exit_code_of(decision.verdict);

@@ -31,6 +31,7 @@ rules:
   - {name: reads, effect: allow, match: {tool_names: [kb.read]}}
   - {name: saves, effect: require_approval, match: {tool_names: [db.save, "db.it's $HOME; touch x"]}}
   - {name: delegated, effect: allow, match: {tool_names: [db.read], require_delegation: true}}
+  - {name: delegated_saves, effect: require_approval, match: {tool_names: [db.keep], require_delegation: true}}
   - {name: counted, effect: allow, match: {tool_names: [kb.count]}, rate_limit: {requests: 3, window: hour, scope: tool}}
 """
 CONTEXT = {"identity": "agent@company.example", "workspace": "/srv", "risk_class": "low"}
@@ -322,6 +323,28 @@ class Faults(unittest.TestCase):
         self.assertEqual(ran, [2])
         answer = json.loads(gate.ask({"intent": question, "delegation_tokens": [token]})[1])
         self.assertEqual(answer["delegation_audit"]["schema_id"], "gait.gate.delegation_audit_record")
+
+    def test_the_approve_line_of_a_delegated_call(self):
+        """An approval is bound to the delegation, too."""
+        gate = self.serving()
+        intent_of_it = {"tool_name": "db.keep", "context": CONTEXT, "delegation": {
+            "requester_identity": "agent-1", "scope_class": "write", "chain": [
+                {"delegator_identity": "alice@company.example", "delegate_identity": "agent-1", "scope_class": "write"}]}}
+        key = str(self.appliance.folder / "keys" / "alice")
+        room = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
+        minted = subprocess.run([PROGRAM, "delegate", "mint", "--delegator", "alice@company.example", "--delegate", "agent-1", "--scope",
+                                 "write", "--ttl", "10m", "--ssh-key", key, "--out", str(room / "delegation.json")],
+                                env=self.environment, capture_output=True, text=True)
+        self.assertEqual(minted.returncode, 0, minted.stderr)
+        question = {"intent": intent_of_it, "delegation_tokens": [json.loads((room / "delegation.json").read_text())]}
+        needed = json.loads(gate.ask(question)[1])
+        self.assertEqual(needed["verdict"], "require_approval", needed)
+        environment = {**self.environment, "PATH": f"{PROGRAMS}:{os.environ['PATH']}", "APPROVER": "alice@company.example",
+                       "TICKET": "CHG-8", "COUNTERSIGN_APPROVER_KEY": key}
+        done = subprocess.run(["sh", "-c", needed["approve"]], cwd=room, env=environment, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        token = json.loads((room / "token.json").read_text())
+        self.assertEqual(gate.verdict({**question, "approval_tokens": [token]}), "allow")
 
     def test_the_approve_line_leads_to_allow(self):
         """Typed into a shell as it is printed, for a plain tool, a destructive call, and a name that a shell would act on."""
