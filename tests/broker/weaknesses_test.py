@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What is known to go wrong in brokers of this kind (docs/broker.md), each with a test that such a broker fails: weaknesses_test.py PROGRAMS
 
-COUNTERSIGN_KILLS: how often the broker is killed (3). What vetting must not overlook is in vetting_test.py and admission_test.py."""
+COUNTERSIGN_KILLS: of so many kills (60) a twentieth is of the broker. What vetting must not overlook is in vetting_test.py and admission_test.py."""
 import concurrent.futures
 import json
 import os
@@ -20,7 +20,7 @@ from appliance import Refused  # noqa: E402
 from broker import Broker  # noqa: E402
 from broker_test import BrokerCase  # noqa: E402
 
-KILLS = int(os.environ.get("COUNTERSIGN_KILLS", "3"))
+KILLS = max(1, int(os.environ.get("COUNTERSIGN_KILLS", "60")) // 20)
 ONCE = "approvals: {default: once}"
 CALL = {"path": "a.txt", "text": "x"}
 
@@ -341,9 +341,13 @@ class Killed(Case):
             for lane in lanes:
                 lane.start()
             call = {"path": "a", "text": f"approved {number}"}
+            start = time.monotonic()
             request = broker.connection().call("POST", "/v1/call", {"tool_id": "fs:write", "agent_id": "web", "args": call})["request_id"]
-            if broker.approve(request, "alice")[0] == 0:
-                approved[request] = call
+            code, answer = broker.approve(request, "alice")
+            while code == 7 and time.monotonic() < start + 60:  # a signer that is too busy says so; a person tries again
+                code, answer = broker.approve(request, "alice")
+            self.assertEqual(code, 0, answer)
+            approved[request] = call
             more = len(opened) + random.randrange(5, 40)
             deadline = time.monotonic() + 30
             while len(opened) < more and time.monotonic() < deadline:
@@ -355,7 +359,6 @@ class Killed(Case):
             number += 1
             broker.start()
             self.assertEqual(broker.run("audit", "--verify")[0], 0)
-        self.assertEqual(len(approved), KILLS)
         pending = {each["id"] for each in broker.connection().call("GET", "/v1/pending")}
         self.assertEqual(opened - pending, set())
         recorded = {each["request_id"] for each in broker.audit() if each["event"] == "request_opened"}
