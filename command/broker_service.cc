@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/digest.h"
+#include "common/text.h"
 #include "gate/broker/action_class.h"
 #include "gate/broker/decision_policy.h"
 #include "gate/broker/masking.h"
@@ -27,18 +28,12 @@ std::string new_id() {
   return to_hex(random_bytes(kIdBytes));
 }
 
-std::string lowered_words(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  return out;
-}
-
 // As sure as a match in the name, in its beginning or in the description alone makes it.
 double confidence(const broker::Tool& tool, const std::string& query) {
-  const std::string name = lowered_words(broker::name_of(tool.id));
-  if (name == query || lowered_words(tool.id) == query) return 1.0;
-  if (name.find(query) != std::string::npos || lowered_words(tool.id).find(query) != std::string::npos) return 0.8;
-  return lowered_words(tool.definition.text("description")).find(query) != std::string::npos ? 0.5 : 0;
+  const std::string name = lowered(broker::name_of(tool.id));
+  if (name == query || lowered(tool.id) == query) return 1.0;
+  if (name.find(query) != std::string::npos || lowered(tool.id).find(query) != std::string::npos) return 0.8;
+  return lowered(tool.definition.text("description")).find(query) != std::string::npos ? 0.5 : 0;
 }
 
 Status require_agent(const BrokerCaller& caller) {
@@ -357,7 +352,7 @@ Result<Json> BrokerService::call(const BrokerCaller& caller, const std::string& 
 }
 
 Result<Json> BrokerService::search(const BrokerCaller& caller, const std::string& query, std::size_t most) {
-  const std::string wanted = lowered_words(query);
+  const std::string wanted = lowered(query);
   std::vector<std::string> unavailable;
   std::vector<std::pair<double, broker::Tool>> found;
   for (broker::Tool& tool : catalogue_.all(unavailable)) {
