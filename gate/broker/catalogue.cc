@@ -79,23 +79,20 @@ Status Catalogue::compare(const Tool& tool, bool known_server) {
 }
 
 Status Catalogue::refresh(Server& server) {
-  ASSIGN_OR_RETURN(const std::vector<Json> offered, server.upstream.tools());
+  ASSIGN_OR_RETURN(Upstream::Tools offered, server.upstream.tools());
   const std::lock_guard lock(server.mutex);
-  std::string digests;
+  if (offered == server.seen) return ok();
   std::vector<Tool> tools;
-  for (const Json& definition : offered) {
+  for (const Json& definition : *offered) {
     const std::string id = server.name + ":" + std::string(definition.text("name"));
     if (!check_tool_id(id)) continue;  // such a name cannot be asked for
     tools.push_back({id, definition, definition.digest().hex()});
-    digests += id + " " + tools.back().digest + "\n";
   }
-  std::string seen = sha256(view_of(digests)).hex();
-  if (seen == server.seen) return ok();
   std::ranges::sort(tools, {}, &Tool::id);
   // A server that renames all its tools is no new server.
   const bool known = store_.knows_tools_of(server.name);
   for (const Tool& tool : tools) RETURN_IF_ERROR(compare(tool, known));
-  server.seen = std::move(seen);
+  server.seen = std::move(offered);
   server.tools = std::move(tools);
   return ok();
 }

@@ -49,7 +49,7 @@ class Catalogue {
     std::string name;
     Upstream upstream;
     std::mutex mutex;
-    std::string seen;         // digest of the list that was compared last; guarded by mutex, as `tools`
+    Upstream::Tools seen;     // the list that was compared last; guarded by mutex, as `tools`
     std::vector<Tool> tools;  // as offered
   };
   // Compares what the server offers with what is pinned, where it offers something new.

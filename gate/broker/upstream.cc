@@ -52,7 +52,7 @@ void Upstream::end() {
   }
   pid_ = -1;
   buffer_.clear();
-  tools_.clear();
+  tools_.reset();
   list_changed_ = true;
 }
 
@@ -228,7 +228,7 @@ Result<std::vector<Json>> Upstream::list() {
   return found;
 }
 
-Result<std::vector<Json>> Upstream::tools() {
+Result<Upstream::Tools> Upstream::tools() {
   const std::lock_guard lock(mutex_);
   RETURN_IF_ERROR(start());
   if (const Status heard = listen(); !heard) {
@@ -241,7 +241,7 @@ Result<std::vector<Json>> Upstream::tools() {
     end();
     return unavailable(name_, "does not list its tools: " + found.error().detail);
   }
-  tools_ = *std::move(found);
+  tools_ = std::make_shared<const std::vector<Json>>(*std::move(found));
   return tools_;
 }
 

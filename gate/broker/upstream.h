@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -23,9 +24,11 @@ class Upstream {
   Upstream& operator=(const Upstream&) = delete;
   ~Upstream() { stop(); }
 
-  // What the server offers, started where it is not running. Each is a tool object of MCP. Fails with Unavailable,
+  // What the server offers, started where it is not running: tool objects of MCP, the same list until the server is
+  // started again or says that it changed. Fails with Unavailable,
   // reason "server_unavailable", where it does not start, does not shake hands, or answers nonsense.
-  Result<std::vector<Json>> tools();
+  using Tools = std::shared_ptr<const std::vector<Json>>;
+  Result<Tools> tools();
 
   // A tools/call. Fails with Unavailable: "server_unavailable" before anything was sent, "outcome_unknown" where the
   // server died or was silent after it, and is never asked again then: it may have done it.
@@ -55,7 +58,7 @@ class Upstream {
   std::string buffer_;
   std::int64_t next_id_ = 1;
   bool list_changed_ = true;
-  std::vector<Json> tools_;
+  Tools tools_;
 };
 
 }  // namespace countersign::broker
