@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "common/digest.h"
-#include "common/text.h"
 #include "gate/broker/action_class.h"
 #include "gate/broker/decision_policy.h"
 #include "gate/broker/masking.h"
@@ -22,24 +21,9 @@ using broker::ToolRequest;
 
 constexpr std::size_t kIdBytes = 8;  // 16 hex digits
 constexpr std::size_t kLongestArguments = std::size_t{256} << 10;
-constexpr std::size_t kShortDescription = 100;
 
 std::string new_id() {
   return to_hex(random_bytes(kIdBytes));
-}
-
-// As sure as a match in the name, in its beginning or in the description alone makes it.
-double confidence(const broker::Tool& tool, const std::string& query) {
-  const std::string name = lowered(broker::name_of(tool.id));
-  if (name == query || lowered(tool.id) == query) return 1.0;
-  if (name.find(query) != std::string::npos || lowered(tool.id).find(query) != std::string::npos) return 0.8;
-  return lowered(tool.definition.text("description")).find(query) != std::string::npos ? 0.5 : 0;
-}
-
-Status require_agent(const BrokerCaller& caller) {
-  if (!caller.agent.empty()) return ok();
-  return Error{ErrorCode::Refused, "uid " + std::to_string(caller.uid) + " is no agent of this broker", "unknown_agent",
-               "agents are configured by user or secret; one of several is chosen by --agent-id"};
 }
 
 Json approval_required(const ToolRequest& request) {
@@ -54,6 +38,12 @@ Json approval_required(const ToolRequest& request) {
 }
 
 }  // namespace
+
+Status require_agent(const BrokerCaller& caller) {
+  if (!caller.agent.empty()) return ok();
+  return Error{ErrorCode::Refused, "uid " + std::to_string(caller.uid) + " is no agent of this broker", "unknown_agent",
+               "agents are configured by user or secret; one of several is chosen by --agent-id"};
+}
 
 struct BrokerService::Permission {
   std::string rule;
@@ -349,66 +339,6 @@ Result<Json> BrokerService::call(const BrokerCaller& caller, const std::string& 
   }
   if (verdict == "require_approval") return ask(called, signer);
   return denied(called, "the gate's verdict is " + std::string(verdict), "denied");
-}
-
-Result<Json> BrokerService::search(const BrokerCaller& caller, const std::string& query, std::size_t most) {
-  const std::string wanted = lowered(query);
-  std::vector<std::string> unavailable;
-  std::vector<std::pair<double, broker::Tool>> found;
-  for (broker::Tool& tool : catalogue_.all(unavailable)) {
-    const auto listing = listing_of(caller.agent, config_.lists_of(caller.agent), config_.everybodys, tool.id);
-    if (listing.standing == Standing::Denied) continue;
-    const double sure = confidence(tool, wanted);
-    if (sure > 0) found.emplace_back(sure, std::move(tool));
-  }
-  std::ranges::stable_sort(found, std::greater<>(), &std::pair<double, broker::Tool>::first);
-  Json::Array rows;
-  for (const auto& [sure, tool] : found) {
-    if (rows.size() == most) break;
-    rows.push_back(Json::object({{"tool_id", tool.id},
-                                 {"name", broker::name_of(tool.id)},
-                                 {"short_desc", tool.definition.text("description").substr(0, kShortDescription)},
-                                 {"server", broker::server_of(tool.id)},
-                                 {"confidence", sure}}));
-  }
-  return Json::object({{"tools", std::move(rows)}, {"unavailable", Json::array(unavailable)}});
-}
-
-Result<Json> BrokerService::tools(const BrokerCaller& caller) {
-  RETURN_IF_ERROR(require_agent(caller));
-  std::vector<std::string> unavailable;
-  Json::Array rows;
-  for (const broker::Tool& tool : catalogue_.all(unavailable)) {
-    const auto listing = listing_of(caller.agent, config_.lists_of(caller.agent), config_.everybodys, tool.id);
-    if (listing.standing == Standing::Denied) continue;
-    rows.push_back(Json::object({{"tool_id", tool.id}, {"definition", tool.definition}}));
-  }
-  return Json::object({{"tools", std::move(rows)}, {"unavailable", Json::array(unavailable)}});
-}
-
-Result<Json> BrokerService::describe(const BrokerCaller& caller, const std::string& tool) {
-  RETURN_IF_ERROR(broker::check_tool_id(tool));
-  const auto listing = listing_of(caller.agent, config_.lists_of(caller.agent), config_.everybodys, tool);
-  ASSIGN_OR_RETURN(const std::optional<broker::Tool> found, catalogue_.find(tool));
-  if (!found || listing.standing == Standing::Denied) {
-    return Error{ErrorCode::NotFound, "Tool not found: " + tool, "tool_not_found",
-                 "countersign broker search --query WORD finds those that may be called"};
-  }
-  Json out = found->definition;
-  out.set("tool_id", tool);
-  out.set("definition_digest", found->digest);
-  return out;
-}
-
-Result<Json> BrokerService::load(const BrokerCaller& caller, const std::vector<std::string>& tools) {
-  Json::Array rows;
-  Json::Array missing;
-  for (const std::string& tool : tools) {
-    const Result<Json> found = describe(caller, tool);
-    found ? rows.push_back(*found)
-          : missing.push_back(Json::object({{"tool_id", tool}, {"error", found.error().wire_code()}}));
-  }
-  return Json::object({{"tools", std::move(rows)}, {"missing", std::move(missing)}});
 }
 
 Result<Json> BrokerService::explain(const BrokerCaller& caller, const std::string& tool, const Json& args,

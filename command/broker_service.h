@@ -29,6 +29,8 @@ struct BrokerCaller {
 
 // Fails with Refused, reason "not_a_person".
 Status require_person(const BrokerCaller& caller);
+// Fails with Refused, reason "unknown_agent".
+Status require_agent(const BrokerCaller& caller);
 
 // One call, with what is known of its tool.
 struct CalledTool {
