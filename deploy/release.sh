@@ -33,13 +33,15 @@ for tool in dpkg-deb dpkg-shlibdeps go-md2man strip jq; do
   command -v "$tool" >/dev/null || die "$tool is missing: deploy/install-packages.sh release" 7
 done
 out="$(realpath -m "${out:-build/release-$version}")"
-deb="countersign_${version}_$(dpkg --print-architecture).deb"
+revision="$(git rev-parse HEAD)"
+architecture="$(dpkg --print-architecture)"
+deb="countersign_${version}_$architecture.deb"
 files=("$deb" "countersign-$version.tar.gz" "countersign-$version.cdx.json" "countersign-$version.provenance.json")
 
 # sign_release BIN: what lies in $out, by the release role. Ends with 4 where the signer wants approvals first.
 sign_release() {
   "$1/countersign" release sign "${files[@]/#/$out/}" --version "$version" --builder deploy/release.sh \
-    --source-revision "$(git rev-parse HEAD)" --out-dir "$out" --quiet "${signer[@]}" "${approvals[@]}" || {
+    --source-revision "$revision" --out-dir "$out" --quiet "${signer[@]}" "${approvals[@]}" || {
     local code=$?
     echo "release: not signed; the files are in $out" >&2
     exit "$code"
@@ -56,10 +58,8 @@ if [[ -e "$out" && ${#approvals[@]} -gt 0 && ! -e "$out/release.pem" ]]; then
   exit 0
 fi
 [[ ! -e "$out" ]] || die "$out is there already" 3
-revision="$(git rev-parse HEAD)"
 SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)"
 export SOURCE_DATE_EPOCH
-architecture="$(dpkg --print-architecture)"
 readonly version out revision architecture
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
