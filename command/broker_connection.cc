@@ -12,12 +12,6 @@ namespace {
 // A call may wait for its tool and for a vetting.
 constexpr transport::HttpClient::Timeouts kTimeouts = {std::chrono::seconds(5), std::chrono::minutes(10)};
 
-std::string socket_of(const Arguments& arguments) {
-  if (arguments.given("broker")) return std::string(arguments.text("broker"));
-  const char* from_environment = std::getenv("COUNTERSIGN_BROKER");
-  return from_environment != nullptr ? from_environment : "/run/countersign-broker/broker.sock";
-}
-
 Result<Json> read(const Result<transport::HttpAnswer>& answer) {
   if (!answer) return answer.error();
   if (answer->status != 200) return transport::error_of(*answer, "the broker");
@@ -26,7 +20,13 @@ Result<Json> read(const Result<transport::HttpAnswer>& answer) {
 
 }  // namespace
 
-BrokerConnection::BrokerConnection(const Arguments& arguments) : http_(socket_of(arguments), kTimeouts) {}
+std::string broker_socket(const Arguments& arguments) {
+  if (arguments.given("broker")) return std::string(arguments.text("broker"));
+  const char* from_environment = std::getenv("COUNTERSIGN_BROKER");
+  return from_environment != nullptr ? from_environment : "/run/countersign-broker/broker.sock";
+}
+
+BrokerConnection::BrokerConnection(const std::string& socket) : http_(socket, kTimeouts) {}
 
 Result<Json> BrokerConnection::get(const std::string& target) {
   return read(http_.get(target));

@@ -17,9 +17,13 @@ inline constexpr Flag kAgentFlag = {"agent-id", Flag::Kind::Text, "NAME", "which
 inline constexpr Flag kSecretFlag = {"agent-secret", Flag::Kind::Text, "FILE",
                                      "the agent's secret ($COUNTERSIGN_AGENT_SECRET names the file)"};
 
+// The socket that --broker or the environment names.
+std::string broker_socket(const Arguments& arguments);
+
 class BrokerConnection {
  public:
-  explicit BrokerConnection(const Arguments& arguments);
+  explicit BrokerConnection(const Arguments& arguments) : BrokerConnection(broker_socket(arguments)) {}
+  explicit BrokerConnection(const std::string& socket);
 
   // Fail with Unavailable where nobody listens or no answer comes, and as the broker refuses. A post is sent once.
   Result<Json> get(const std::string& target);

@@ -1,5 +1,7 @@
 #include "command/broker_http.h"
 
+#include <unistd.h>
+
 #include <charconv>
 #include <functional>
 
@@ -57,6 +59,12 @@ Result<Json> explain(Asked& asked) {
   return asked.service.explain(asked.caller, read.tool, read.args, asked.signer);
 }
 
+// Which agent the peer is.
+Result<Json> agent(const BrokerCaller& caller) {
+  RETURN_IF_ERROR(require_agent(caller));
+  return Json::object({{"agent_id", caller.agent}});
+}
+
 Result<Json> search(Asked& asked) {
   JsonFields fields(asked.body, "");
   ASSIGN_OR_RETURN(const std::string query, fields.text("query"));
@@ -108,6 +116,7 @@ constexpr Route kRoutes[] = {
     {Method::Post, "/v1/describe", "-", describe},
     {Method::Post, "/v1/load", "-", load},
     {Method::Post, "/v1/tools", "-", [](Asked& a) { return a.service.tools(a.caller); }},
+    {Method::Post, "/v1/agent", "-", [](Asked& a) { return agent(a.caller); }},
     {Method::Get, "/v1/pending", "-", [](Asked& a) { return a.service.pending(a.caller); }},
     {Method::Post, "/v1/revoke", "-", [](Asked& a) { return a.service.revoke(a.caller, a.body); }},
     {Method::Get, "/v1/quarantine", "-", [](Asked& a) { return a.service.quarantine(a.caller); }},
@@ -144,6 +153,28 @@ std::optional<std::string> id_in(const Route& route, std::string_view path) {
   path.remove_suffix(route.after.size());
   const bool plain = path.find_first_not_of("0123456789abcdef") == std::string_view::npos && path.size() <= 64;
   return plain ? std::optional(std::string(path)) : std::nullopt;
+}
+
+// Whom a request is for. A front that serves others on a socket of its own says in `peer_uid` who is there: a number
+// is the word of the broker's own user and of root alone; null says that the kernel does not tell, so that only a
+// secret makes an agent. Nobody is a person through a front.
+struct Origin {
+  std::optional<std::uint32_t> uid;
+  bool front = false;
+};
+
+Result<Origin> taken_origin(Json& body, std::uint32_t peer) {
+  const Json* member = body.find("peer_uid");
+  if (member == nullptr) return Origin{peer, false};
+  const Json said = *member;
+  body.erase("peer_uid");
+  if (said.is_null()) return Origin{std::nullopt, true};
+  const bool number = said.is_integer() && said.as_integer() >= 0 && said.as_integer() < transport::Peer::kNobody;
+  if (!number) return Error{ErrorCode::Invalid, "peer_uid is no user"};
+  const auto uid = static_cast<std::uint32_t>(said.as_integer());
+  if (uid == peer || peer == 0 || peer == ::geteuid()) return Origin{uid, true};
+  return Error{ErrorCode::Refused, "uid " + std::to_string(peer) + " does not speak for uid " + std::to_string(uid),
+               "not_a_front", "a front for several users runs as the broker's own user"};
 }
 
 // Takes the members that say who asks out of a body.
@@ -208,8 +239,11 @@ void BrokerHttp::handle(const HttpRequest& request, transport::Responder respond
   }
   const std::string claimed = taken(*body, "agent_id");
   const std::string secret = taken(*body, "agent_secret");
-  Result<BrokerCaller> caller = service_.recognise(uid, claimed, secret);
+  const Result<Origin> origin = taken_origin(*body, uid);
+  if (!origin) return answer(exchange, HttpResponse::error(origin.error()));
+  Result<BrokerCaller> caller = service_.recognise(origin->uid, claimed, secret);
   if (!caller) return answer(exchange, HttpResponse::error(caller.error()));
+  if (origin->front) caller->person = false;
   const bool took =
       workers_.take([this, exchange, route, id, claimed, caller = *caller, query = std::string(request.query),
                      body = std::make_shared<Json>(*std::move(body))](client::SignerClient& signer) {

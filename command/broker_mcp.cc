@@ -1,11 +1,14 @@
-// broker mcp: the broker as a server of the Model Context Protocol on standard input and output.
+// broker mcp: the broker as a server of the Model Context Protocol, on standard input and output or over HTTP.
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 
 #include "command/broker_connection.h"
+#include "command/broker_mcp_http.h"
 #include "command/command.h"
 #include "command/commands.h"
 #include "gate/broker/mcp_session.h"
@@ -14,6 +17,7 @@ namespace countersign::command {
 namespace {
 
 constexpr Flag kFlags[] = {
+    {"listen", Flag::Kind::Text, "ADDRESS", "serve HTTP on 127.0.0.1:PORT, [::1]:PORT or unix:/PATH instead"},
     {"hold", Flag::Kind::Integer, "SECONDS", "keep a call open while people decide, at most so long (0)"},
     kAgentFlag,
     kSecretFlag,
@@ -21,6 +25,7 @@ constexpr Flag kFlags[] = {
 };
 constexpr std::size_t kLongestLine = std::size_t{1} << 20;
 constexpr std::int64_t kLongestHold = 3600;
+constexpr std::string_view kUnix = "unix:";
 
 // The lines of standard input, each once; nothing at its end. One that is too long is handed over cut, and is no JSON
 // then.
@@ -64,13 +69,7 @@ class Hold {
   bool wait(const std::optional<Json>& progress_token) {
     if (std::chrono::steady_clock::now() - began_ >= std::chrono::seconds(most_)) return false;
     if (progress_token) {
-      console_.answer(Json::object({{"jsonrpc", "2.0"},
-                                    {"method", "notifications/progress"},
-                                    {"params", Json::object({{"progressToken", *progress_token},
-                                                             {"progress", ++told_},
-                                                             {"message", "waiting for approval"}})}})
-                          .compact() +
-                      "\n");
+      console_.answer(broker::waiting_for_approval(*progress_token, ++told_).compact() + "\n");
     }
     const timespec second{1, 0};
     ::nanosleep(&second, nullptr);
@@ -84,10 +83,64 @@ class Hold {
   std::int64_t told_ = 0;
 };
 
+// SIGTERM and SIGINT; blocked before the first thread, so that all inherit it.
+int end_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGINT}) sigaddset(&set, number);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  return ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+Result<transport::Listener> listener_on(std::string_view address) {
+  if (!address.starts_with(kUnix)) return transport::Listener::bind_loopback(address);
+  // Who may connect at all is the kernel's word, per request.
+  return transport::Listener::bind(std::string(address.substr(kUnix.size())), 0666);
+}
+
+Result<int> serve_http(Call& call, const Arguments& arguments, std::int64_t hold) {
+  if (arguments.given("agent-secret")) {
+    return Error{ErrorCode::Invalid,
+                 "--agent-secret does not go with --listen: it would lend the secret to all who connect", "",
+                 "clients send theirs: Authorization: Bearer SECRET"};
+  }
+  const std::string_view address = arguments.text("listen");
+  ASSIGN_OR_RETURN(transport::Listener listener, listener_on(address));
+  std::signal(SIGPIPE, SIG_IGN);
+  const int descriptor = end_signals();
+  if (descriptor < 0) return Error{ErrorCode::Internal, "cannot watch for signals"};
+  const std::string where = listener.path();
+  const bool is_unix = address.starts_with(kUnix);
+  transport::EventLoop loop;
+  McpHttp http(loop, {broker_socket(arguments), std::string(arguments.text("agent-id")), is_unix ? "" : where,
+                      std::chrono::seconds(hold)});
+  bool stopping = false;
+  const transport::ReadWatch watch(loop, descriptor, [&] {
+    signalfd_siginfo info{};
+    while (::read(descriptor, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+      stopping = true;
+      http.stop_accepting();
+    }
+  });
+  RETURN_IF_ERROR(http.serve(std::move(listener)));
+  loop.every(std::chrono::milliseconds(50), [&] {
+    if (stopping && http.idle()) loop.stop();
+  });
+  loop.every(std::chrono::seconds(1), [&] { http.sweep(); });
+  if (call.json) {
+    call.console.answer(Json::object({{"ok", true}, {"listening", where}}).compact() + "\n");
+  } else {
+    call.console.tell("broker mcp: listening on " + where);
+  }
+  loop.run();
+  return 0;
+}
+
 Result<int> serve_mcp(Call& call, const Arguments& arguments) {
   if (!arguments.positionals().empty()) return Error{ErrorCode::Invalid, "unexpected positional arguments"};
   const std::int64_t seconds = arguments.integer("hold").value_or(0);
   if (seconds < 0 || seconds > kLongestHold) return Error{ErrorCode::Invalid, "--hold must be from 0 to 3600"};
+  if (arguments.given("listen")) return serve_http(call, arguments, seconds);
   Json agent = Json::object({});
   RETURN_IF_ERROR(add_agent(arguments, agent));
   BrokerConnection broker(arguments);
@@ -113,12 +166,16 @@ Result<int> serve_mcp(Call& call, const Arguments& arguments) {
 Command broker_mcp_command() {
   return {
       "broker mcp",
-      "[--hold SECONDS] [--agent-id NAME]",
-      "Serves the broker's tools to a client of the Model Context Protocol, on standard input and output",
+      "[--listen ADDRESS] [--hold SECONDS] [--agent-id NAME]",
+      "Serves the broker's tools to clients of the Model Context Protocol, on standard input and output or over HTTP",
       "Names of tools are SERVER__NAME. What is not allowed yet is a result with isError and approval_required; with\n"
       "--hold the call is kept open while people decide, with notifications of progress. Protocol versions 2024-11-05 "
       "to\n"
-      "2025-11-25 (with the handshake) and 2026-07-28 (without).",
+      "2025-11-25 (with the handshake) and 2026-07-28 (without).\n"
+      "--listen serves Streamable HTTP at /mcp, on loopback or a Unix socket alone. On a Unix socket the user who\n"
+      "connects is the agent (one process for several users runs as the broker's user); on loopback the agent's "
+      "secret\n"
+      "is asked for (Authorization: Bearer SECRET). SIGTERM ends it after the last answer.",
       "countersign broker mcp --agent-id web-runner --hold 60",
       kFlags,
       Positionals::Anywhere,

@@ -9,6 +9,7 @@
 #include "gate/broker/masking.h"
 #include "gate/broker/pattern.h"
 #include "gate/tool_call.h"
+#include "signer/transport/unix_socket.h"
 
 namespace countersign::command {
 namespace {
@@ -26,6 +27,10 @@ std::string new_id() {
   return to_hex(random_bytes(kIdBytes));
 }
 
+std::string user_of(std::uint32_t uid) {
+  return uid == transport::Peer::kNobody ? "whoever asks" : "uid " + std::to_string(uid);
+}
+
 Json approval_required(const ToolRequest& request) {
   return Json::object({{"error", "approval_required"},
                        {"request_id", request.id},
@@ -41,7 +46,7 @@ Json approval_required(const ToolRequest& request) {
 
 Status require_agent(const BrokerCaller& caller) {
   if (!caller.agent.empty()) return ok();
-  return Error{ErrorCode::Refused, "uid " + std::to_string(caller.uid) + " is no agent of this broker", "unknown_agent",
+  return Error{ErrorCode::Refused, user_of(caller.uid) + " is no agent of this broker", "unknown_agent",
                "agents are configured by user or secret; one of several is chosen by --agent-id"};
 }
 
@@ -67,9 +72,11 @@ Json CalledTool::intent() const {
                                  {"auth_context", Json::object({{"tool_definition_sha256", definition_digest}})}})}});
 }
 
-Result<BrokerCaller> BrokerService::recognise(std::uint32_t uid, std::string_view claimed,
+Result<BrokerCaller> BrokerService::recognise(std::optional<std::uint32_t> known, std::string_view claimed,
                                               std::string_view secret) const {
-  BrokerCaller caller{uid, "", config_.people.contains(uid) || (config_.trial && (uid == 0 || uid == ::geteuid()))};
+  const std::uint32_t uid = known.value_or(transport::Peer::kNobody);
+  const bool tries = config_.trial && (uid == 0 || uid == ::geteuid());
+  BrokerCaller caller{uid, "", tries || (known && config_.people.contains(uid))};
   const std::optional<Digest> shown = secret.empty() ? std::nullopt : std::optional(sha256(view_of(secret)));
   std::vector<std::string> possible;
   for (const auto& [name, agent] : config_.agents) {
@@ -84,8 +91,7 @@ Result<BrokerCaller> BrokerService::recognise(std::uint32_t uid, std::string_vie
   const bool is = std::ranges::find(possible, claimed) != possible.end();
   if (is) caller.agent = claimed;
   if (is || caller.person) return caller;  // a person may name an agent without being it
-  return Error{ErrorCode::Refused,
-               "uid " + std::to_string(uid) + " is not the agent " + std::string(claimed).substr(0, 64),
+  return Error{ErrorCode::Refused, user_of(uid) + " is not the agent " + std::string(claimed).substr(0, 64),
                "agent_not_yours", "an agent is known by its user, or by its secret (--agent-secret FILE)"};
 }
 

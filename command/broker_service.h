@@ -59,8 +59,10 @@ class BrokerService {
       : config_(config), store_(store), gate_(gate), clock_(clock), catalogue_(config, store) {}
 
   // Whom the kernel's uid, and the secret where one is given, make of the peer. `claimed` chooses between agents that
-  // it may be, and is otherwise only checked. Fails with Refused, reasons "unknown_agent", "agent_not_yours".
-  Result<BrokerCaller> recognise(std::uint32_t uid, std::string_view claimed, std::string_view secret) const;
+  // it may be, and is otherwise only checked. Without a uid only agents are known that have a secret and no user. Fails
+  // with Refused, reasons "unknown_agent", "agent_not_yours".
+  Result<BrokerCaller> recognise(std::optional<std::uint32_t> uid, std::string_view claimed,
+                                 std::string_view secret) const;
 
   // For agents. The answers are the written workflow's objects: {"tool_id","server","result",…}, or {"error": WORD,…}
   // with "approval_required", "denied", "rejected", "tool_not_found", "tool_quarantined", "outcome_unknown".

@@ -6,21 +6,11 @@
 namespace countersign::broker {
 namespace {
 
-constexpr std::string_view kHandshakeVersions[] = {"2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"};
-constexpr std::string_view kStatelessVersion = "2026-07-28";
 constexpr std::string_view kMetaVersion = "io.modelcontextprotocol/protocolVersion";
 constexpr std::string_view kMetaCapabilities = "io.modelcontextprotocol/clientCapabilities";
 constexpr std::string_view kDecision = "countersign/decision";
 constexpr std::size_t kLongestMessage = std::size_t{1} << 20;
 constexpr std::int64_t kListLives = 60'000;  // milliseconds
-
-// JSON-RPC 2.0 §5.1, and MCP's own.
-constexpr int kParseError = -32700;
-constexpr int kInvalidRequest = -32600;
-constexpr int kMethodNotFound = -32601;
-constexpr int kInvalidParams = -32602;
-constexpr int kInternal = -32603;
-constexpr int kUnsupportedVersion = -32022;
 
 Error fault(int code, std::string detail) {
   return Error{ErrorCode::Invalid, std::move(detail), std::to_string(code)};
@@ -33,13 +23,7 @@ int code_of(const Error& error) {
 }
 
 Json error_reply(const Json& id, const Error& error) {
-  Json body = Json::object({{"code", code_of(error)}, {"message", error.detail}});
-  if (code_of(error) == kUnsupportedVersion) {
-    Json::Array supported;
-    supported.emplace_back(kStatelessVersion);
-    body.set("data", Json::object({{"supported", std::move(supported)}}));
-  }
-  return Json::object({{"jsonrpc", "2.0"}, {"id", id}, {"error", std::move(body)}});
+  return rpc_error(id, code_of(error), error.detail);
 }
 
 // What was decided, as a model can read it and a program as well.
@@ -71,6 +55,41 @@ std::string sentence(const Json& answer) {
 
 }  // namespace
 
+const Json* stateless_version(const Json& message) {
+  const Json* params = message.find("params");
+  const Json* meta = params == nullptr ? nullptr : params->find("_meta");
+  return meta == nullptr ? nullptr : meta->find(kMetaVersion);
+}
+
+Json rpc_error(const Json& id, int code, const std::string& message) {
+  Json body = Json::object({{"code", code}, {"message", message}});
+  if (code == kUnsupportedVersion) {
+    Json::Array supported;
+    supported.emplace_back(kStatelessVersion);
+    body.set("data", Json::object({{"supported", std::move(supported)}}));
+  }
+  return Json::object({{"jsonrpc", "2.0"}, {"id", id}, {"error", std::move(body)}});
+}
+
+Json waiting_for_approval(const Json& progress_token, std::int64_t n) {
+  return Json::object(
+      {{"jsonrpc", "2.0"},
+       {"method", "notifications/progress"},
+       {"params",
+        Json::object({{"progressToken", progress_token}, {"progress", n}, {"message", "waiting for approval"}})}});
+}
+
+std::optional<std::string> ToolNames::id_of(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = names_.find(name);
+  return found == names_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void ToolNames::learn(Names names) {
+  const std::lock_guard lock(mutex_);
+  names_ = std::move(names);
+}
+
 std::string client_name(std::string_view tool_id) {
   std::string name;
   for (const char c : tool_id) {
@@ -88,11 +107,15 @@ std::string client_name(std::string_view tool_id) {
 std::optional<Json> McpSession::answer(std::string_view message) {
   const Result<Json> read = Json::parse(message, {.bytes = kLongestMessage});
   if (!read) return error_reply(Json(), fault(kParseError, read.error().detail));
-  if (!read->is_object()) return error_reply(Json(), fault(kInvalidRequest, "one request at a time, no batches"));
-  const Json* id = read->find("id");
+  return answer_to(*read);
+}
+
+std::optional<Json> McpSession::answer_to(const Json& message) {
+  if (!message.is_object()) return error_reply(Json(), fault(kInvalidRequest, "one request at a time, no batches"));
+  const Json* id = message.find("id");
   const bool id_is_good = id == nullptr || id->is_string() || id->is_integer();
-  const std::string method(read->text("method"));
-  if (read->text("jsonrpc") != "2.0" || !id_is_good) {
+  const std::string method(message.text("method"));
+  if (message.text("jsonrpc") != "2.0" || !id_is_good) {
     return error_reply(Json(), fault(kInvalidRequest, "this is no request of JSON-RPC 2.0"));
   }
   if (method.empty()) {
@@ -101,7 +124,7 @@ std::optional<Json> McpSession::answer(std::string_view message) {
   }
   if (id == nullptr) return std::nullopt;  // a notification; none changes what is done here
   static const Json kNone{Json::Object{}};
-  const Json* params = read->find("params");
+  const Json* params = message.find("params");
   if (params != nullptr && !params->is_object()) return error_reply(*id, fault(kInvalidParams, "params is no object"));
   Reply result = dispatch(method, params == nullptr ? kNone : *params);
   if (!result) return error_reply(*id, result.error());
@@ -127,7 +150,7 @@ Status McpSession::check_era(const std::string& method, const Json& params) cons
 
 McpSession::Reply McpSession::dispatch(const std::string& method, const Json& params) {
   const Json* meta = params.find("_meta");
-  stateless_ = meta != nullptr && meta->is_object() && meta->find(kMetaVersion) != nullptr;
+  stateless_ = meta != nullptr && meta->find(kMetaVersion) != nullptr;
   RETURN_IF_ERROR(check_era(method, params));
   if (!stateless_ && method == "initialize") return initialize(params);
   if (!stateless_ && method == "ping") return Json(Json::Object{});
@@ -161,31 +184,32 @@ McpSession::Reply McpSession::discover() const {
                        {"cacheScope", "private"}});
 }
 
-Status McpSession::learn_tools() {
+Result<Json::Array> McpSession::learn_tools() {
   Result<Json> answer = ask_("/v1/tools", Json::object({}));
   if (!answer) return fault(kInternal, "the broker does not answer: " + answer.error().detail);
   const Json* rows = answer->find("tools");
   if (rows == nullptr || !rows->is_array()) return fault(kInternal, "the broker's list of tools is none");
-  names_.clear();
-  listed_.clear();
+  ToolNames::Names names;
+  Json::Array listed;
   for (const Json& row : rows->as_array()) {
     const Json* definition = row.find("definition");
     if (definition == nullptr) continue;
     const std::string base = client_name(row.text("tool_id"));
     std::string name = base;
-    for (int more = 2; names_.contains(name); ++more) name = base.substr(0, 60) + "_" + std::to_string(more);
-    names_.emplace(name, row.text("tool_id"));
+    for (int more = 2; names.contains(name); ++more) name = base.substr(0, 60) + "_" + std::to_string(more);
+    names.emplace(name, row.text("tool_id"));
     Json shown = *definition;
     shown.set("name", name);
     shown.erase("_meta");
-    listed_.push_back(std::move(shown));
+    listed.push_back(std::move(shown));
   }
-  return ok();
+  names_->learn(std::move(names));
+  return listed;
 }
 
 McpSession::Reply McpSession::list_tools() {
-  RETURN_IF_ERROR(learn_tools());
-  Json result = Json::object({{"tools", listed_}});
+  ASSIGN_OR_RETURN(Json::Array listed, learn_tools());
+  Json result = Json::object({{"tools", std::move(listed)}});
   if (stateless_) {
     result.set("ttlMs", kListLives);
     result.set("cacheScope", "private");
@@ -198,13 +222,16 @@ McpSession::Reply McpSession::call_tool(const Json& params) {
   if (name.empty()) return fault(kInvalidParams, "name is missing");
   const Json* arguments = params.find("arguments");
   if (arguments != nullptr && !arguments->is_object()) return fault(kInvalidParams, "arguments is no object");
-  if (!names_.contains(name)) RETURN_IF_ERROR(learn_tools());
-  const auto tool = names_.find(name);
-  if (tool == names_.end()) {
+  std::optional<std::string> tool = names_->id_of(name);
+  if (!tool) {
+    RETURN_IF_ERROR(learn_tools());
+    tool = names_->id_of(name);
+  }
+  if (!tool) {
     return told("There is no tool " + name + " here.", Json::object({{"error", "tool_not_found"}, {"tool_id", name}}));
   }
   const Json body =
-      Json::object({{"tool_id", tool->second}, {"args", arguments == nullptr ? Json(Json::Object{}) : *arguments}});
+      Json::object({{"tool_id", *tool}, {"args", arguments == nullptr ? Json(Json::Object{}) : *arguments}});
   const Json* meta = params.find("_meta");
   const Json* token = meta == nullptr ? nullptr : meta->find("progressToken");
   const std::optional<Json> progress = token == nullptr ? std::nullopt : std::optional(*token);
@@ -212,7 +239,7 @@ McpSession::Reply McpSession::call_tool(const Json& params) {
     const Result<Json> answer = ask_("/v1/call", body);
     if (!answer) {
       return told(answer.error().detail + (answer.error().hint.empty() ? "" : " (" + answer.error().hint + ")"),
-                  Json::object({{"error", answer.error().wire_code()}, {"tool_id", tool->second}}));
+                  Json::object({{"error", answer.error().wire_code()}, {"tool_id", *tool}}));
     }
     if (answer->text("error") == "approval_required" && wait_(progress)) continue;
     if (answer->find("error") != nullptr) return told(sentence(*answer), *answer);

@@ -5,6 +5,8 @@
 
 #include <functional>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +16,38 @@
 
 namespace countersign::broker {
 
+// The versions of the handshake, the newest last, and the stateless one.
+inline constexpr std::string_view kHandshakeVersions[] = {"2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"};
+inline constexpr std::string_view kStatelessVersion = "2026-07-28";
+// The version that a message says of itself in params._meta; null where it does not, and it belongs to a handshake.
+const Json* stateless_version(const Json& message);
+
+// Codes of JSON-RPC 2.0 §5.1, and MCP's own.
+inline constexpr int kParseError = -32700;
+inline constexpr int kInvalidRequest = -32600;
+inline constexpr int kMethodNotFound = -32601;
+inline constexpr int kInvalidParams = -32602;
+inline constexpr int kInternal = -32603;
+inline constexpr int kHeaderMismatch = -32020;
+inline constexpr int kUnsupportedVersion = -32022;
+// {"jsonrpc","id","error":{"code","message"}}, with the versions that are spoken where the code is about them.
+Json rpc_error(const Json& id, int code, const std::string& message);
+// notifications/progress: the n-th of a call that waits for people.
+Json waiting_for_approval(const Json& progress_token, std::int64_t n);
+
+// What clients call the tools of one agent. From any thread.
+class ToolNames {
+ public:
+  // By the client's name, the tool's id.
+  using Names = std::map<std::string, std::string>;
+  std::optional<std::string> id_of(const std::string& name) const;
+  void learn(Names names);
+
+ private:
+  mutable std::mutex mutex_;
+  Names names_;  // guarded by mutex_
+};
+
 class McpSession {
  public:
   // POST of `body` to the broker's path.
@@ -21,11 +55,15 @@ class McpSession {
   // Called while a call waits for people, with the client's progress token; false where it shall wait no longer.
   using Wait = std::function<bool(const std::optional<Json>& progress_token)>;
 
-  McpSession(Ask ask, Wait wait) : ask_(std::move(ask)), wait_(std::move(wait)) {}
+  McpSession(Ask ask, Wait wait) : McpSession(std::move(ask), std::move(wait), std::make_shared<ToolNames>(), false) {}
+  // Of a client that is known already: `greeted` where its initialize was answered.
+  McpSession(Ask ask, Wait wait, std::shared_ptr<ToolNames> names, bool greeted)
+      : ask_(std::move(ask)), wait_(std::move(wait)), names_(std::move(names)), greeted_(greeted) {}
 
   // The answer to one message of the client, whole; nothing for notifications. A message that is no JSON-RPC 2.0 is
   // answered with its error (batches too, and members that are named twice).
   std::optional<Json> answer(std::string_view message);
+  std::optional<Json> answer_to(const Json& message);  // one that was read
 
  private:
   using Reply = Result<Json>;  // a result, or an Error whose reason is the JSON-RPC code
@@ -35,14 +73,13 @@ class McpSession {
   Reply list_tools();
   Reply call_tool(const Json& params);
   Status check_era(const std::string& method, const Json& params) const;
-  Status learn_tools();
+  Result<Json::Array> learn_tools();
 
   Ask ask_;
   Wait wait_;
-  bool greeted_ = false;                      // initialize was answered
-  bool stateless_ = false;                    // of the request that is answered now
-  std::map<std::string, std::string> names_;  // the client's name of a tool → its id
-  Json::Array listed_;
+  std::shared_ptr<ToolNames> names_;
+  bool greeted_;            // initialize was answered
+  bool stateless_ = false;  // of the request that is answered now
 };
 
 // The name under which a client sees a tool: clients take letters, digits, '_' and '-' only, so "fs:write" is

@@ -28,16 +28,24 @@ std::string_view reason_of(int status) {
   switch (status) {
     case 200:
       return "OK";
+    case 202:
+      return "Accepted";
+    case 204:
+      return "No Content";
     case 304:
       return "Not Modified";
     case 400:
       return "Bad Request";
+    case 401:
+      return "Unauthorized";
     case 403:
       return "Forbidden";
     case 404:
       return "Not Found";
     case 405:
       return "Method Not Allowed";
+    case 406:
+      return "Not Acceptable";
     case 408:
       return "Request Timeout";
     case 409:
@@ -77,16 +85,23 @@ bool is_request_id(std::string_view text) {
   });
 }
 
-void append_response(std::string& out, const HttpResponse& response, std::string_view request_id, bool last) {
+enum class Length { Known, Chunked, UntilClosed };
+
+bool has_body(int status) {
+  return status != 204 && status != 304;
+}
+
+void append_head(std::string& out, const HttpResponse& response, std::string_view request_id, bool last,
+                 Length length) {
   out += "HTTP/1.1 ";
   out += std::to_string(response.status);
   out += ' ';
   out += reason_of(response.status);
-  if (response.status != 304) {
+  if (has_body(response.status)) {
     out += "\r\nContent-Type: ";
     out += response.content_type;
-    out += "\r\nContent-Length: ";
-    out += std::to_string(response.body.size());
+    if (length == Length::Known) out += "\r\nContent-Length: " + std::to_string(response.body.size());
+    if (length == Length::Chunked) out += "\r\nTransfer-Encoding: chunked";
   }
   if (!request_id.empty()) {
     out += "\r\nX-Request-Id: ";
@@ -100,17 +115,42 @@ void append_response(std::string& out, const HttpResponse& response, std::string
   }
   if (last) out += "\r\nConnection: close";
   out += "\r\n\r\n";
-  if (response.status != 304) out += response.body;
+}
+
+void append_response(std::string& out, const HttpResponse& response, std::string_view request_id, bool last) {
+  append_head(out, response, request_id, last, Length::Known);
+  if (has_body(response.status)) out += response.body;
+}
+
+void append_chunk(std::string& out, std::string_view bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string size;
+  for (std::size_t left = bytes.size(); left != 0; left /= 16) size.insert(size.begin(), kDigits[left % 16]);
+  out += size;
+  out += "\r\n";
+  out += bytes;
+  out += "\r\n";
 }
 
 }  // namespace
 
-void RequestHead::on_request_impl(http::verb verb, Text, Text text, int, Code&) {
-  method = verb == http::verb::get ? Method::Get : verb == http::verb::post ? Method::Post : Method::Other;
+void RequestHead::on_request_impl(http::verb verb, Text, Text text, int version, Code&) {
+  method = verb == http::verb::get       ? Method::Get
+           : verb == http::verb::post    ? Method::Post
+           : verb == http::verb::delete_ ? Method::Delete
+                                         : Method::Other;
+  http_1_1 = version >= 11;
   target.assign(text.data(), text.size());
 }
 
 void RequestHead::on_field_impl(http::field field, Text name, Text value, Code&) {
+  if (keep_headers_) {
+    std::string lower(name.data(), name.size());
+    for (char& c : lower) {
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    headers.emplace_back(std::move(lower), std::string(value.data(), value.size()));
+  }
   // The few that mean something here; the rest is parsed and dropped.
   if (field == http::field::content_type) json = is_json({value.data(), value.size()});
   if (field == http::field::expect) expects = true;
@@ -183,6 +223,7 @@ void HttpConnection::read() {
     return;
   }
   if (got == 0) {
+    ended_ = true;
     // A client may shut down its sending side and wait for what it asked; half a request is nothing.
     last_request_seen_ = true;
     incoming_.clear();
@@ -212,7 +253,7 @@ std::size_t HttpConnection::consume(std::string_view bytes) {
       if (rest.empty()) return used;
       if (!head_) {
         enter(Phase::Header);
-        head_.emplace();
+        head_.emplace(server_->limits.keep_headers);
         head_->header_limit(static_cast<std::uint32_t>(server_->limits.header));
         head_->body_limit(server_->limits.body);
       }
@@ -256,6 +297,7 @@ std::optional<Error> HttpConnection::objection() const {
 void HttpConnection::dispatch(std::string_view body) {
   Slot slot;
   slot.last = !head_->keep_alive();
+  slot.http_1_1 = head_->http_1_1;
   if (is_request_id(head_->request_id)) {
     slot.request_id = std::move(head_->request_id);
   } else {
@@ -273,31 +315,70 @@ void HttpConnection::dispatch(std::string_view body) {
                             body,
                             request_id,
                             head_->if_none_match,
-                            peer_};
+                            peer_,
+                            head_->headers};
   enter(Phase::Idle);
   handler_(request, Responder(shared_from_this(), ticket));
   head_.reset();
 }
 
-void HttpConnection::answer(std::uint64_t ticket, HttpResponse response) {
-  if (closed_ || ticket < first_ticket_ || ticket - first_ticket_ >= slots_.size()) return;
+HttpConnection::Slot* HttpConnection::slot_of(std::uint64_t ticket) {
+  if (closed_ || ticket < first_ticket_ || ticket - first_ticket_ >= slots_.size()) return nullptr;
   Slot& slot = slots_[ticket - first_ticket_];
-  if (slot.ready) return;
-  slot.ready = true;
-  if (ticket == first_ticket_) {
-    append_response(outgoing_, response, slot.request_id, slot.last);
-    slots_.pop_front();
-    ++first_ticket_;
-    release_answered();
-    flush_soon();
-    return;
-  }
-  append_response(slot.bytes, response, slot.request_id, slot.last);
+  return slot.ready ? nullptr : &slot;
 }
 
+void HttpConnection::added_to(std::uint64_t ticket) {
+  if (ticket != first_ticket_) return;
+  release_answered();
+  flush_soon();
+}
+
+void HttpConnection::answer(std::uint64_t ticket, HttpResponse response) {
+  Slot* slot = slot_of(ticket);
+  if (slot == nullptr || slot->begun) return;
+  slot->ready = true;
+  append_response(bytes_of(ticket, *slot), response, slot->request_id, slot->last);
+  added_to(ticket);
+}
+
+void HttpConnection::begin(std::uint64_t ticket, const HttpResponse& head) {
+  Slot* slot = slot_of(ticket);
+  if (slot == nullptr || slot->begun) return;
+  slot->begun = true;
+  if (!slot->http_1_1) {
+    slot->last = true;
+    last_request_seen_ = true;
+  }
+  append_head(bytes_of(ticket, *slot), head, slot->request_id, slot->last,
+              slot->http_1_1 ? Length::Chunked : Length::UntilClosed);
+  part(ticket, head.body);
+  added_to(ticket);
+}
+
+void HttpConnection::part(std::uint64_t ticket, std::string_view bytes) {
+  Slot* slot = slot_of(ticket);
+  if (slot == nullptr || !slot->begun || bytes.empty()) return;  // an empty chunk would be the end
+  std::string& out = bytes_of(ticket, *slot);
+  slot->http_1_1 ? append_chunk(out, bytes) : static_cast<void>(out += bytes);
+  added_to(ticket);
+}
+
+void HttpConnection::end(std::uint64_t ticket) {
+  Slot* slot = slot_of(ticket);
+  if (slot == nullptr || !slot->begun) return;
+  if (slot->http_1_1) bytes_of(ticket, *slot) += "0\r\n\r\n";
+  slot->ready = true;
+  added_to(ticket);
+}
+
+// What waited for the answers before it.
 void HttpConnection::release_answered() {
-  while (!slots_.empty() && slots_.front().ready) {
-    outgoing_ += slots_.front().bytes;
+  while (!slots_.empty()) {
+    Slot& first = slots_.front();
+    outgoing_ += first.bytes;
+    first.bytes.clear();
+    if (!first.ready) return;
     slots_.pop_front();
     ++first_ticket_;
   }

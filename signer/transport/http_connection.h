@@ -16,14 +16,19 @@ namespace countersign::transport {
 // What the server needs of a request's head, copied out of the buffer it came in.
 class RequestHead : public boost::beast::http::basic_parser<true> {
  public:
+  explicit RequestHead(bool keep_headers) : keep_headers_(keep_headers) {}
+
   Method method = Method::Other;
   std::string target;
   std::string request_id;
   std::string if_none_match;
   bool json = false;
   bool expects = false;
+  bool http_1_1 = true;
+  HttpHeaders headers;
 
  private:
+  bool keep_headers_;
   using Text = boost::beast::string_view;
   using Code = boost::beast::error_code;
   void on_request_impl(boost::beast::http::verb verb, Text, Text text, int, Code&) override;
@@ -48,6 +53,10 @@ class HttpConnection : public Responder::Sink, public std::enable_shared_from_th
   // What the kernel says of the descriptor.
   void became_ready(const Readiness::Event& event);
   void answer(std::uint64_t ticket, HttpResponse response) override;
+  void begin(std::uint64_t ticket, const HttpResponse& head) override;
+  void part(std::uint64_t ticket, std::string_view bytes) override;
+  void end(std::uint64_t ticket) override;
+  bool listens() const override { return !closed_ && !ended_; }
   // Looks at the clock of the current phase.
   void tick(std::uint64_t now);
   void close();
@@ -68,9 +77,11 @@ class HttpConnection : public Responder::Sink, public std::enable_shared_from_th
   enum class Phase { Idle, Header, Body, Draining };
   struct Slot {
     std::string request_id;
-    bool last = false;   // the connection ends after it
+    bool last = false;  // the connection ends after it
+    bool http_1_1 = true;
+    bool begun = false;  // answered in parts
     bool ready = false;  // answered, and waiting for those before it
-    std::string bytes;
+    std::string bytes;   // while it waits
   };
 
   std::size_t unanswered() const { return slots_.size(); }
@@ -87,6 +98,10 @@ class HttpConnection : public Responder::Sink, public std::enable_shared_from_th
   void dispatch(std::string_view body);
   void refuse(const Error& error, int status);
   void refuse_parse(const boost::beast::error_code& code);
+  Slot* slot_of(std::uint64_t ticket);  // null where nothing may be added to it
+  // Where the bytes of an answer go now.
+  std::string& bytes_of(std::uint64_t ticket, Slot& slot) { return ticket == first_ticket_ ? outgoing_ : slot.bytes; }
+  void added_to(std::uint64_t ticket);
   void release_answered();
   void flush_soon();
   void flush();

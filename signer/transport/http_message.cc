@@ -40,6 +40,19 @@ Result<std::string> query_value(std::string_view query, std::string_view name) {
   return percent_decoded(value);
 }
 
+Result<std::string> header_value(const HttpHeaders& headers, std::string_view name) {
+  const std::string* value = nullptr;
+  for (const auto& [each, text] : headers) {
+    if (each != name) continue;
+    if (value != nullptr) {
+      return Error{ErrorCode::Invalid, "the head repeats " + std::string(name), "repeated_header"};
+    }
+    value = &text;
+  }
+  if (value == nullptr) return Error{ErrorCode::NotFound, "the head has no " + std::string(name)};
+  return *value;
+}
+
 HttpResponse HttpResponse::json(const Json& value, int status) {
   HttpResponse response;
   response.status = status;
@@ -64,16 +77,32 @@ HttpResponse HttpResponse::error(const Error& error, const Json* members) {
 Responder& Responder::operator=(Responder&& other) noexcept {
   std::swap(sink_, other.sink_);
   std::swap(ticket_, other.ticket_);
+  std::swap(begun_, other.begun_);
   return *this;
 }
 
 Responder::~Responder() {
+  if (sink_ && begun_) end();
   if (sink_) send(HttpResponse::error(Error{ErrorCode::Internal, "the request was dropped", "no_answer"}));
 }
 
 void Responder::send(HttpResponse response) {
   const std::shared_ptr<Sink> sink = std::move(sink_);
   if (sink) sink->answer(ticket_, std::move(response));
+}
+
+void Responder::begin(const HttpResponse& head) {
+  begun_ = true;
+  if (sink_) sink_->begin(ticket_, head);
+}
+
+void Responder::part(std::string_view bytes) {
+  if (sink_) sink_->part(ticket_, bytes);
+}
+
+void Responder::end() {
+  const std::shared_ptr<Sink> sink = std::move(sink_);
+  if (sink) sink->end(ticket_);
 }
 
 }  // namespace countersign::transport

@@ -14,7 +14,13 @@
 
 namespace countersign::transport {
 
-enum class Method { Get, Post, Other };
+enum class Method { Get, Post, Delete, Other };
+
+// The fields of a request's head, names in lower case, in their order.
+using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
+// The value of the field. Fails with NotFound where there is none; with Invalid, reason "repeated_header", where it
+// stands more than once: two readers could choose different ones.
+Result<std::string> header_value(const HttpHeaders& headers, std::string_view name);
 
 // All views are valid only during the handler's call: what outlives it is copied.
 struct HttpRequest {
@@ -25,6 +31,7 @@ struct HttpRequest {
   std::string_view request_id;
   std::string_view if_none_match;
   const Peer& peer;
+  const HttpHeaders& headers;  // empty unless HttpLimits::keep_headers
 };
 
 // The decoded value of `name` in a query ("a=1&b=%20"). Fails with Invalid on bad percent-encoding and on a repeated
@@ -56,6 +63,10 @@ class Responder {
    public:
     virtual ~Sink() = default;
     virtual void answer(std::uint64_t ticket, HttpResponse response) = 0;
+    virtual void begin(std::uint64_t ticket, const HttpResponse& head) = 0;
+    virtual void part(std::uint64_t ticket, std::string_view bytes) = 0;
+    virtual void end(std::uint64_t ticket) = 0;
+    virtual bool listens() const = 0;
   };
 
   Responder(std::shared_ptr<Sink> sink, std::uint64_t ticket) : sink_(std::move(sink)), ticket_(ticket) {}
@@ -65,9 +76,18 @@ class Responder {
 
   void send(HttpResponse response);
 
+  // An answer of unknown length instead: its head, whose body is the first part, then parts as they come. end(), or
+  // dropping this, ends it.
+  void begin(const HttpResponse& head);
+  void part(std::string_view bytes);
+  void end();
+  // False once the peer is known to be gone, or to send nothing more.
+  bool listens() const { return sink_ && sink_->listens(); }
+
  private:
   std::shared_ptr<Sink> sink_;
   std::uint64_t ticket_;
+  bool begun_ = false;
 };
 
 }  // namespace countersign::transport

@@ -1,5 +1,5 @@
-// HTTP/1.1 over Unix sockets: one thread, bounded in every direction, so that slow, huge, malformed and silent clients
-// cost a descriptor each and nobody else's time.
+// HTTP/1.1 over Unix sockets and loopback: one thread, bounded in every direction, so that slow, huge, malformed and
+// silent clients cost a descriptor each and nobody else's time.
 //   Refused before any handler: chunked bodies, upgrades, Expect, a POST without `Content-Type: application/json`,
 //   headers and bodies beyond the limits. Requests may be pipelined; answers keep their order on a connection, whatever
 //   order handlers give them in.
@@ -22,6 +22,7 @@ struct HttpLimits {
   std::size_t header = std::size_t{8} << 10;
   std::size_t body = std::size_t{1} << 20;
   std::size_t connections = 2048;
+  bool keep_headers = false;   // HttpRequest::headers is filled
   std::size_t pipelined = 64;  // unanswered requests of one connection; beyond it nothing more is read
   // Measured in ticks of 100 ms: a phase ends at most one tick late.
   std::chrono::nanoseconds header_timeout = std::chrono::seconds(5);

@@ -117,6 +117,11 @@ bool Peer::in_group(std::uint32_t group) const {
 }
 
 Result<Peer> peer_of(int socket) {
+  int domain = 0;
+  socklen_t domain_length = sizeof(domain);
+  if (::getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &domain_length) == 0 && domain != AF_UNIX) {
+    return Peer{Peer::kNobody, Peer::kNobody, 0, {}};
+  }
   ucred credentials{};
   socklen_t length = sizeof(credentials);
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0 || length != sizeof(credentials)) {
@@ -158,8 +163,9 @@ Listener::Listener(Listener&& other) noexcept
 
 Listener::~Listener() {
   if (descriptor_ < 0) return;
-  ::unlinkat(directory_, path_.substr(path_.rfind('/') + 1).c_str(), 0);
   ::close(descriptor_);
+  if (directory_ < 0) return;
+  ::unlinkat(directory_, path_.substr(path_.rfind('/') + 1).c_str(), 0);
   ::close(directory_);
 }
 

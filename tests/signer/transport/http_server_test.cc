@@ -169,6 +169,94 @@ TEST(HttpServer, AnswersAClientThatShutDownItsSendingSide) {
   EXPECT_NE(client.receive_until().find("whole"), std::string::npos);
 }
 
+// Answers in parts what asks for "/parts", once everything has come.
+void in_parts(std::vector<Responder>& waiting, const HttpRequest& request, Responder responder) {
+  if (request.path != "/parts") return echo(request, std::move(responder));
+  HttpResponse head;
+  head.content_type = "text/event-stream";
+  responder.begin(head);
+  responder.part("one");
+  responder.part("");
+  waiting.push_back(std::move(responder));
+}
+
+TEST(HttpServer, AnswersInPartsAndKeepsTheOrderOfAnswers) {
+  std::vector<Responder> waiting;
+  Served served([&](const HttpRequest& request, Responder responder) {
+    in_parts(waiting, request, std::move(responder));
+    if (waiting.size() < 2 || request.path == "/parts") return;
+    for (Responder& each : waiting) {
+      EXPECT_TRUE(each.listens());
+      each.part(std::string(300, 'x'));
+    }
+    waiting[1].end();
+    waiting.clear();  // ends the first as well
+  });
+  RawClient client(served.path());
+  client.send(post_of("{}", "/parts") + post_of("{}", "/parts") + post_of("whole", "/echo"));
+  const std::string answers = client.receive_until("whole");
+  const std::string parts = "3\r\none\r\n12c\r\n" + std::string(300, 'x') + "\r\n0\r\n\r\n";
+  const std::size_t first = answers.find(parts);
+  ASSERT_NE(first, std::string::npos) << answers;
+  EXPECT_NE(answers.find(parts, first + 1), std::string::npos) << answers;
+  EXPECT_NE(answers.find("Transfer-Encoding: chunked\r\n"), std::string::npos);
+}
+
+TEST(HttpServer, EndsTheConnectionAfterPartsForAClientThatKnowsNoChunks) {
+  std::vector<Responder> waiting;
+  Served served([&](const HttpRequest& request, Responder responder) {
+    in_parts(waiting, request, std::move(responder));
+    waiting.clear();
+  });
+  RawClient client(served.path());
+  client.send("GET /parts HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  const std::string answer = client.receive_until();
+  EXPECT_TRUE(answer.ends_with("\r\n\r\none")) << answer;
+}
+
+TEST(HttpServer, KnowsThatAClientLeftWhoWaitsForParts) {
+  std::vector<Responder> waiting;
+  Served served(
+      [&](const HttpRequest& request, Responder responder) { in_parts(waiting, request, std::move(responder)); });
+  {
+    RawClient client(served.path());
+    client.send(post_of("{}", "/parts"));
+    EXPECT_NE(client.receive_until("one").find("one"), std::string::npos);
+  }
+  std::atomic<bool> gone = false;
+  served.loop().every(std::chrono::milliseconds(1), [&] {
+    if (waiting.front().listens() || gone) return;
+    gone = true;
+    gone.notify_one();
+  });
+  gone.wait(false);
+  served.loop().post([&] { waiting.clear(); });
+}
+
+TEST(HttpServer, HandsOverTheHeadOnlyWhereItIsAskedTo) {
+  for (const bool keeps : {false, true}) {
+    HttpLimits limits;
+    limits.keep_headers = keeps;
+    HttpHeaders seen;
+    Served served(
+        [&](const HttpRequest& request, Responder responder) {
+          seen = request.headers;
+          echo(request, std::move(responder));
+        },
+        limits);
+    RawClient client(served.path());
+    client.send(post_of("{}", "/e", "X-One: 1\r\nx-two: a\r\nX-Two: b\r\nConnection: close\r\n"));
+    client.receive_until();
+    const Result<std::string> one = header_value(seen, "x-one");
+    ASSERT_EQ(one.has_value(), keeps);
+    if (keeps) {
+      EXPECT_EQ(*one, "1");
+      EXPECT_EQ(header_value(seen, "x-two").error().reason, "repeated_header");
+    }
+    EXPECT_EQ(header_value(seen, "x-three").error().code, ErrorCode::NotFound);
+  }
+}
+
 HttpLimits quick() {
   HttpLimits limits;
   limits.header_timeout = std::chrono::milliseconds(200);

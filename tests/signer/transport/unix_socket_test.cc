@@ -124,6 +124,27 @@ TEST(HttpClient, RepeatsOnAStaleConnectionOnlyWhatIsSafeToRepeat) {
   EXPECT_EQ(server.requests, 4);
 }
 
+TEST(Loopback, ListensThereAndNowhereElse) {
+  for (const char* host : {"127.0.0.1:", "[::1]:"}) {
+    Result<Listener> listener = Listener::bind_loopback(std::string(host) + "0");
+    ASSERT_TRUE(listener) << listener.error().detail;
+    ASSERT_TRUE(listener->listen());
+    EXPECT_TRUE(listener->path().starts_with(host));
+    EXPECT_FALSE(listener->path().ends_with(":0"));
+    EXPECT_EQ(Listener::bind_loopback(listener->path()).error().code, ErrorCode::Conflict);
+    Result<Peer> peer = peer_of(listener->descriptor());
+    ASSERT_TRUE(peer);
+    EXPECT_EQ(peer->uid, Peer::kNobody);
+  }
+  for (const char* other :
+       {"0.0.0.0:0", "[::]:0", "127.0.0.2:0", "localhost:0", "192.0.2.1:80", ":80", "", "127.0.0.1"}) {
+    EXPECT_EQ(Listener::bind_loopback(other).error().reason, "not_loopback") << other;
+  }
+  for (const char* port : {"127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:80 "}) {
+    EXPECT_EQ(Listener::bind_loopback(port).error().reason, "bad_port") << port;
+  }
+}
+
 TEST(QueryValue, DecodesOnceAndRefusesRepetition) {
   EXPECT_EQ(*query_value("a=1&b=x%20y", "b"), "x y");
   EXPECT_EQ(query_value("a=1", "b").error().code, ErrorCode::NotFound);
