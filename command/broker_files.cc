@@ -13,6 +13,7 @@
 #include "common/durable_file.h"
 #include "common/text.h"
 #include "gate/broker/pattern.h"
+#include "gate/broker/tool_request.h"
 
 namespace countersign::command {
 namespace {
@@ -53,7 +54,7 @@ Json event_of(Json record) {
   if (record.text("event") != "request_opened") return record;
   record.set("summary", "Agent '" + std::string(record.text("agent_id")) + "' wants to call tool '" +
                             std::string(record.text("tool_id")) + "'");
-  record.set("how_to_approve", "countersign broker approve --request-id " + std::string(record.text("request_id")));
+  record.set("how_to_approve", broker::how_to_approve(record.text("request_id")));
   return record;
 }
 

@@ -125,6 +125,11 @@ constexpr Route kRoutes[] = {
     {Method::Post, "/v1/import", "-", [](Asked& a) { return a.service.note_import(a.caller, a.body); }},
     {Method::Get, "/v1/lists", "-", [](Asked& a) { return a.service.lists(a.caller); }},
     {Method::Get, "/v1/audit", "-", audit},
+    {Method::Get, "/v1/deliveries", "-",
+     [](Asked& a) {
+       const Result<std::string> status = transport::query_value(a.query, "status");
+       return a.service.deliveries(a.caller, status ? *status : "");
+     }},
     {Method::Get, "/v1/proposals", "-", [](Asked& a) { return a.service.proposals(a.caller); }},
     {Method::Post, "/v1/proposals", "-", [](Asked& a) { return a.service.propose(a.caller, a.body); }},
     {Method::Get, "/healthz", "-",

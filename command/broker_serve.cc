@@ -13,6 +13,7 @@
 #include "command/commands.h"
 #include "command/gate_settings.h"
 #include "command/signer_address.h"
+#include "gate/notices/notifier.h"
 
 namespace countersign::command {
 namespace {
@@ -85,8 +86,12 @@ Result<int> serve(Call& call, const Arguments& arguments) {
   std::signal(SIGPIPE, SIG_IGN);
   const int descriptor = end_signals();
   if (descriptor < 0) return Error{ErrorCode::Internal, "cannot watch for signals"};
-  BrokerService service(config, *store, *gate, clock);
+  ASSIGN_OR_RETURN(const std::unique_ptr<notices::Outbox> outbox, notices::Outbox::open(*store, config.notify, clock));
+  BrokerService service(config, *store, *gate, clock, *outbox);
   RETURN_IF_ERROR(store->record({"started", {{"configuration", config.socket}}}));
+  ASSIGN_OR_RETURN(const auto notifier,
+                   notices::Notifier::start(config.notify, *store, *outbox, clock,
+                                            [&](const std::string& what) { call.console.tell(what); }));
   const bool other = arguments.given("signer") || config.signer.empty();
   transport::EventLoop loop;
   BrokerHttp http(loop, service, other ? signer_address(arguments).path : config.signer);

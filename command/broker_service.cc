@@ -36,7 +36,7 @@ Json approval_required(const ToolRequest& request) {
                        {"request_id", request.id},
                        {"agent_id", request.agent},
                        {"tool_id", request.tool},
-                       {"how_to_approve", "countersign broker approve --request-id " + request.id},
+                       {"how_to_approve", broker::how_to_approve(request.id)},
                        {"summary", request.summary()},
                        {"args_digest", request.args_digest},
                        {"expires_at", request.expires_at.rfc3339()}});

@@ -17,6 +17,7 @@
 #include "gate/broker/broker_config.h"
 #include "gate/broker/broker_store.h"
 #include "gate/broker/catalogue.h"
+#include "gate/notices/outbox.h"
 
 namespace countersign::command {
 
@@ -55,8 +56,8 @@ class BrokerService {
  public:
   // All outlive it. From any thread, each with a signer of its own.
   BrokerService(const broker::BrokerConfig& config, broker::BrokerStore& store, DecisionService& gate,
-                const Clock& clock)
-      : config_(config), store_(store), gate_(gate), clock_(clock), catalogue_(config, store) {}
+                const Clock& clock, notices::Outbox& outbox)
+      : config_(config), store_(store), gate_(gate), clock_(clock), outbox_(outbox), catalogue_(config, store) {}
 
   // Whom the kernel's uid, and the secret where one is given, make of the peer. `claimed` chooses between agents that
   // it may be, and is otherwise only checked. Without a uid only agents are known that have a secret and no user. Fails
@@ -97,6 +98,9 @@ class BrokerService {
   // Files of the known implementation were looked at: {"files":[{"name","sha256","entries"}]}.
   Result<Json> note_import(const BrokerCaller& caller, const Json& body);
   Result<Json> audit(const BrokerCaller& caller, std::uint64_t first, std::size_t most, bool verify);
+
+  // Notices and their attempts; `status` empty for all.
+  Result<Json> deliveries(const BrokerCaller& caller, const std::string& status);
 
   // Proposals of servers.
   Result<Json> propose(const BrokerCaller& caller, const Json& body);
@@ -139,6 +143,7 @@ class BrokerService {
   broker::BrokerStore& store_;
   DecisionService& gate_;
   const Clock& clock_;
+  notices::Outbox& outbox_;
   broker::Catalogue catalogue_;
   std::mutex rate_mutex_;
   std::map<std::string, std::deque<std::chrono::steady_clock::time_point>> recent_;  // guarded by rate_mutex_

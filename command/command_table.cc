@@ -49,6 +49,7 @@ std::span<const Command> all_commands() {
       broker_lists_command(),
       broker_audit_command(),
       broker_events_command(),
+      broker_deliveries_command(),
       broker_export_command(),
       broker_import_command(),
       broker_propose_command(),

@@ -26,6 +26,7 @@ Command broker_quarantine_command();
 Command broker_lists_command();
 Command broker_audit_command();
 Command broker_events_command();
+Command broker_deliveries_command();
 Command broker_export_command();
 Command broker_import_command();
 Command broker_propose_command();

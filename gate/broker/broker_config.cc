@@ -258,6 +258,9 @@ Status read_document(const Place& place, const YamlNode& document) {
   RETURN_IF_ERROR(read_servers(place, fields));
   RETURN_IF_ERROR(read_approvals(config, fields));
   RETURN_IF_ERROR(read_limits(config, fields));
+  if (const YamlNode* notify = fields.take("notify")) {
+    ASSIGN_OR_RETURN(config.notify, read_notify(*notify, place.folder));
+  }
   return fields.finish();
 }
 

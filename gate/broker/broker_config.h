@@ -14,6 +14,7 @@
 #include "common/digest.h"
 #include "common/result.h"
 #include "gate/broker/agent_lists.h"
+#include "gate/broker/notify_config.h"
 #include "gate/broker/security_policy.h"
 
 namespace countersign::broker {
@@ -71,6 +72,7 @@ struct BrokerConfig {
   std::chrono::nanoseconds grant_ttl = std::chrono::hours(24);   // the longest of `--until` and of `--uses`
   std::chrono::nanoseconds cooldown = std::chrono::minutes(10);  // after a rejection
   BrokerLimits limits;
+  NotifyConfig notify;
   std::string vetting_policy;         // of proposals (docs/vetting.md); empty: the built-in one
   std::vector<std::string> warnings;  // choices that weaken security
 

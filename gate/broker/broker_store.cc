@@ -134,6 +134,7 @@ struct BrokerStore::State {
   const Clock& clock;
   std::uint64_t size = 0;
   Digest head{};
+  std::function<void(std::string_view)> told;
 };
 
 BrokerStore::BrokerStore(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -182,41 +183,67 @@ Result<std::unique_ptr<BrokerStore>> BrokerStore::open(const std::string& path, 
   return std::unique_ptr<BrokerStore>(new BrokerStore(std::move(state)));
 }
 
-Status BrokerStore::change(AuditEvent event, const std::function<Status()>& act) {
+namespace {
+
+// What `act` refuses stays its own word; what fails is the store's.
+Status in_transaction(Connection& connection, const BrokerStore::Act& act) {
+  const auto steps = [&]() -> Status {
+    RETURN_IF_ERROR(connection.execute("BEGIN IMMEDIATE"));
+    RETURN_IF_ERROR(act(connection));
+    return connection.execute("COMMIT");
+  };
+  const Status done = steps();
+  if (done) return done;
+  if (connection.in_transaction()) (void)connection.execute("ROLLBACK");
+  const bool ours = done.error().code == ErrorCode::Conflict || done.error().code == ErrorCode::NotFound;
+  return ours ? done : Status(failed(done.error()));
+}
+
+}  // namespace
+
+Status BrokerStore::change(AuditEvent event, const Act& act) {
   State& state = *state_;
   const std::lock_guard lock(state.mutex);
   Json body = Json(std::move(event.members));
   body.set("index", state.size);
   body.set("at", state.clock.now().rfc3339());
-  body.set("event", std::move(event.event));
+  body.set("event", event.event);
   const std::string text = body.canonical();
   const Digest hash = chained(state.head, text);
-  const auto steps = [&]() -> Status {
-    RETURN_IF_ERROR(state.connection.execute("BEGIN IMMEDIATE"));
-    RETURN_IF_ERROR(act());
-    Query insert(state.connection, "INSERT INTO audit(idx, body, hash) VALUES (?, ?, ?)", state.size, text, hash);
-    RETURN_IF_ERROR(insert.run());
-    return state.connection.execute("COMMIT");
-  };
-  const Status done = steps();
-  if (done) {
-    ++state.size;
-    state.head = hash;
-    return ok();
-  }
-  if (state.connection.in_transaction()) (void)state.connection.execute("ROLLBACK");
-  const bool ours = done.error().code == ErrorCode::Conflict || done.error().code == ErrorCode::NotFound;
-  return ours ? done : Status(failed(done.error()));
+  RETURN_IF_ERROR(in_transaction(state.connection, [&](Connection& connection) -> Status {
+    RETURN_IF_ERROR(act(connection));
+    Query insert(connection, "INSERT INTO audit(idx, body, hash) VALUES (?, ?, ?)", state.size, text, hash);
+    return insert.run();
+  }));
+  ++state.size;
+  state.head = hash;
+  if (state.told) state.told(event.event);
+  return ok();
+}
+
+Status BrokerStore::change(const Act& act) {
+  const std::lock_guard lock(state_->mutex);
+  return in_transaction(state_->connection, act);
+}
+
+void BrokerStore::read(const std::function<void(sqlite::Connection&)>& act) const {
+  const std::lock_guard lock(state_->mutex);
+  act(state_->connection);
+}
+
+void BrokerStore::when_recorded(std::function<void(std::string_view event)> told) {
+  const std::lock_guard lock(state_->mutex);
+  state_->told = std::move(told);
 }
 
 Status BrokerStore::record(AuditEvent event) {
-  return change(std::move(event), [] { return ok(); });
+  return change(std::move(event), [](Connection&) { return ok(); });
 }
 
 Status BrokerStore::add(const ToolRequest& request, AuditEvent event) {
   const std::string document = request.to_json().compact();
   const std::string status(name_of(request.status));
-  return change(std::move(event), [&]() -> Status {
+  return change(std::move(event), [&](Connection&) -> Status {
     Query insert(
         state_->connection,
         "INSERT INTO requests(id, agent, tool, args_digest, status, at, document) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -228,7 +255,7 @@ Status BrokerStore::add(const ToolRequest& request, AuditEvent event) {
 }
 
 Status BrokerStore::update(const ToolRequest& request, AuditEvent event) {
-  return change(std::move(event), [&] { return write_request(state_->connection, request); });
+  return change(std::move(event), [&](Connection&) { return write_request(state_->connection, request); });
 }
 
 Result<ToolRequest> BrokerStore::request(std::string_view id) const {
@@ -271,7 +298,7 @@ std::int64_t BrokerStore::open_requests(std::string_view agent) const {
 }
 
 Status BrokerStore::allow(const ToolRequest& request, AuditEvent event) {
-  return change(std::move(event), [&]() -> Status {
+  return change(std::move(event), [&](Connection&) -> Status {
     RETURN_IF_ERROR(write_request(state_->connection, request));
     Query insert(state_->connection, "INSERT OR REPLACE INTO allowed(agent, tool, request, at) VALUES (?, ?, ?, ?)",
                  request.agent, request.tool, request.id, state_->clock.now());
@@ -280,7 +307,7 @@ Status BrokerStore::allow(const ToolRequest& request, AuditEvent event) {
 }
 
 Status BrokerStore::disallow(std::string_view agent, std::string_view tool, AuditEvent event) {
-  return change(std::move(event), [&]() -> Status {
+  return change(std::move(event), [&](Connection&) -> Status {
     Query remove(state_->connection, "DELETE FROM allowed WHERE agent = ? AND tool = ?", agent, tool);
     RETURN_IF_ERROR(remove.run());
     if (state_->connection.changes() > 0) return ok();
@@ -309,7 +336,7 @@ Json BrokerStore::allowed() const {
 }
 
 Status BrokerStore::add(const Grant& grant, const ToolRequest& request, AuditEvent event) {
-  return change(std::move(event), [&]() -> Status {
+  return change(std::move(event), [&](Connection&) -> Status {
     RETURN_IF_ERROR(write_request(state_->connection, request));
     Query insert(state_->connection,
                  "INSERT INTO grants(id, request, agent, tool, args_digest, definition_digest, policy_digest, expires, "
@@ -336,7 +363,7 @@ Result<std::optional<std::string>> BrokerStore::use_grant(std::string_view agent
   }
   bool used = false;
   AuditEvent event{"grant_used", {{"grant_id", id}, {"agent_id", std::string(agent)}, {"tool_id", std::string(tool)}}};
-  const Status done = change(std::move(event), [&]() -> Status {
+  const Status done = change(std::move(event), [&](Connection&) -> Status {
     // Another call may have been quicker.
     Query take(state_->connection,
                "UPDATE grants SET uses_left = uses_left - 1 WHERE id = ? AND (uses_left IS NULL OR uses_left > 0)", id);
@@ -369,7 +396,7 @@ Json BrokerStore::grants() const {
 Result<bool> BrokerStore::use_automatic(const AutoApproval& approval) {
   bool used = false;
   AuditEvent event{"automatic_approval_used", {{"pattern", approval.pattern}}};
-  const Status done = change(std::move(event), [&]() -> Status {
+  const Status done = change(std::move(event), [&](Connection&) -> Status {
     std::int64_t uses = 0;
     {
       Query row(state_->connection, "SELECT uses FROM automatic WHERE pattern = ?", approval.pattern);
@@ -416,7 +443,7 @@ std::vector<Definition> BrokerStore::quarantined() const {
 Status BrokerStore::pin(const Definition& definition, AuditEvent event) {
   const std::string pinned = definition.pinned.compact();
   const std::string offered = definition.offered_definition.compact();
-  return change(std::move(event), [&] {
+  return change(std::move(event), [&](Connection&) {
     Query insert(state_->connection,
                  "INSERT OR REPLACE INTO definitions(tool, digest, pinned, offered, offered_definition) "
                  "VALUES (?, ?, ?, ?, ?)",
@@ -427,7 +454,7 @@ Status BrokerStore::pin(const Definition& definition, AuditEvent event) {
 
 Status BrokerStore::put_proposal(std::string_view id, std::int64_t version, const Json& proposal, AuditEvent event) {
   const std::string document = proposal.compact();
-  return change(std::move(event), [&] {
+  return change(std::move(event), [&](Connection&) {
     Query insert(state_->connection, "INSERT OR REPLACE INTO proposals(id, version, document) VALUES (?, ?, ?)", id,
                  version, document);
     return insert.run();

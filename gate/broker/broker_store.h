@@ -15,6 +15,10 @@
 #include "common/result.h"
 #include "gate/broker/tool_request.h"
 
+namespace countersign::sqlite {
+class Connection;
+}
+
 namespace countersign::broker {
 
 // One link of the chain. Its hash is SHA-256 over "countersign-broker-audit\n", the hash before it (32 zero bytes
@@ -52,7 +56,17 @@ class BrokerStore {
   static Result<std::unique_ptr<BrokerStore>> open(const std::string& path, const Clock& clock);
   ~BrokerStore();
 
-  // Every change below fails with Unavailable, reason "broker_store_failed", and is then undone whole.
+  // For those who keep tables of their own in broker.db (gate/notices/outbox.h). `act` runs within the transaction of
+  // the record, or of its own, and undoes it by failing; or it only reads. It must not call the store.
+  using Act = std::function<Status(sqlite::Connection&)>;
+  Status change(AuditEvent event, const Act& act);
+  Status change(const Act& act);
+  void read(const std::function<void(sqlite::Connection&)>& act) const;
+
+  // `told` hears the name of each event once it is recorded. It must not call the store. Before others use it.
+  void when_recorded(std::function<void(std::string_view event)> told);
+
+  // Every change fails with Unavailable, reason "broker_store_failed", and is then undone whole.
   Status record(AuditEvent event);
 
   // Fails with Conflict, reason "request_open", where one of the same agent, tool and arguments is open.
@@ -101,7 +115,6 @@ class BrokerStore {
  private:
   struct State;
   explicit BrokerStore(std::unique_ptr<State> state);
-  Status change(AuditEvent event, const std::function<Status()>& act);
   std::unique_ptr<State> state_;
 };
 

@@ -55,6 +55,11 @@ struct ToolRequest {
   static Result<ToolRequest> from_json(const Json& json);
 };
 
+// The line by which a person approves a request, or a proposal.
+inline std::string how_to_approve(std::string_view id) {
+  return "countersign broker approve --request-id " + std::string(id);
+}
+
 // The tool may be called with exactly these arguments, so often or so long.
 struct Grant {
   std::string id;

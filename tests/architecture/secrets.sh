@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # Reading a secret is spelled reveal(); this is the whole list of places that may: PINs, the passphrase of a custodian,
-# and the secret by which the broker knows an agent.
+# the secret by which the broker knows an agent,
+# and those of its notices: the key of a webhook's signatures, the password of a mail server.
 set -euo pipefail
 cd "$1"
 found="$(grep -rln 'reveal()' common pkcs11 keymgmt signer gate command --include='*.cc' | sort)"
 allowed="$(sort <<'LIST'
 command/broker_connection.cc
 gate/broker/broker_config.cc
+gate/notices/mail_channel.cc
+gate/notices/webhook_channel.cc
 keymgmt/custodian_key.cc
 pkcs11/custodian_token.cc
 pkcs11/token.cc

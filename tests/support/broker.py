@@ -26,20 +26,21 @@ servers:
 
 
 class Broker:
-    def __init__(self, appliance, lists="", more="", agents="", wrong="", server=FILE_SERVER):
+    def __init__(self, appliance, lists="", more="", agents="", wrong="", server=FILE_SERVER, environment=None):
         self.appliance = appliance
         self.files = appliance.folder / "files"
         self.files.mkdir(exist_ok=True)
         self.config = appliance.folder / "broker.yaml"
         self.socket = appliance.folder / "run" / "broker.sock"
         self.process = None
+        self.environment = {**os.environ, **(environment or {})}
         self.config.write_text(CONFIGURATION.format(signer=appliance.socket, uid=os.getuid(), server=server, files=self.files,
                                                     lists=", " + lists if lists else "", more=more, agents=agents, wrong=wrong))
 
     def start(self, within=60):
         with open(self.appliance.folder / "broker.log", "ab") as log:
             self.process = subprocess.Popen([str(self.appliance.bin / "countersign"), "broker", "serve", "--config", str(self.config)],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment)
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
             try:

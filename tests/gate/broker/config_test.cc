@@ -76,10 +76,72 @@ TEST_F(ConfigFile, IsRefusedWithThePath) {
       {"people: [{uid: 60002}]", "people: [{}]", "people[0]"},
       {"  web: {", "  two: {uid: 60001}\n  web: {", "the user of another agent"},
       {"uid: 60001,", "secret: none.secret,", "none.secret"},
+      {"limits:", "notify: {surprise: 1}\nlimits:", "notify.surprise"},
+      {"limits:", "notify: {channels: {}}\nlimits:", "notify.channels"},
+      {"limits:", "notify: {remind_after: 0s}\nlimits:", "notify.remind_after"},
   };
   for (const Refusal& row : kRows) {
     const auto config = loaded(replaced(kGood, row.from, row.to));
     ASSERT_FALSE(config) << row.to;
+    EXPECT_NE(config.error().detail.find(row.says), std::string::npos) << config.error().detail;
+  }
+}
+
+TEST_F(ConfigFile, ReadsWhoIsTold) {
+  const auto config = loaded(std::string(kGood) + R"(notify:
+  remind_after: 5m
+  channels:
+    - {name: ops, webhook: {url: "https://hooks.company/x", secret: "file:ops.secret", ca: ca.pem}, events: [request], timeout: 3s}
+    - {name: near, webhook: {url: "http://127.0.0.1:8080/x", secret: "credential:near"}}
+    - {name: mail, mail: {smtp: "smtps://mail.company:465", from: a@company, to: [b@company], user: a, password: "file:pw"}}
+    - {name: chat, command: [/bin/tell, --urgent]}
+    - {name: log, file: log.jsonl}
+)");
+  ASSERT_TRUE(config) << config.error().detail;
+  const NotifyConfig& notify = config->notify;
+  EXPECT_EQ(notify.remind_after, std::chrono::minutes(5));
+  ASSERT_EQ(notify.channels.size(), 5U);
+  EXPECT_EQ(std::get<WebhookTarget>(notify.channels[0].target).secret, "file:" + (folder_ / "ops.secret"));
+  EXPECT_EQ(std::get<WebhookTarget>(notify.channels[0].target).ca, folder_ / "ca.pem");
+  EXPECT_EQ(notify.channels[0].kinds, std::set<NoticeKind>{NoticeKind::Request});
+  EXPECT_EQ(notify.channels[0].timeout, std::chrono::seconds(3));
+  EXPECT_EQ(notify.channels[1].kinds.size(), notice_kinds().size());
+  EXPECT_EQ(std::get<MailTarget>(notify.channels[2].target).to, std::vector<std::string>{"b@company"});
+  EXPECT_EQ(std::get<CommandTarget>(notify.channels[3].target).argv.size(), 2U);
+  EXPECT_EQ(std::get<FileTarget>(notify.channels[4].target).path, folder_ / "log.jsonl");
+}
+
+TEST_F(ConfigFile, RefusesChannelsThatAreNotSafe) {
+  struct Row {
+    const char* channel;
+    const char* says;
+  };
+  constexpr Row kRows[] = {
+      {"{file: a}", "name"},
+      {"{name: \"a b\", file: a}", "channels[0].name"},
+      {"{name: a}", "exactly one of"},
+      {"{name: a, file: a, command: [/bin/a]}", "exactly one of"},
+      {"{name: a, command: [tell]}", "absolute path"},
+      {"{name: a, file: a, events: [everything]}", "which is no event"},
+      {"{name: a, file: a, events: []}", "told nothing"},
+      {"{name: a, file: a}, {name: a, file: b}", "another channel"},
+      {"{name: a, webhook: {url: \"http://hooks.company/\", secret: \"file:s\"}}", "https://"},
+      {"{name: a, webhook: {url: \"http://127.0.0.1.evil.example/\", secret: \"file:s\"}}", "https://"},
+      {"{name: a, webhook: {url: \"http://127.0.0.1@evil.example/\", secret: \"file:s\"}}", "no address"},
+      {"{name: a, webhook: {url: \"http://localhost.evil.example/\", secret: \"file:s\"}}", "https://"},
+      {"{name: a, webhook: {url: \"file:///etc/passwd\", secret: \"file:s\"}}", "no address"},
+      {"{name: a, webhook: {url: \"https://a b/\", secret: \"file:s\"}}", "no address"},
+      {"{name: a, webhook: {url: \"https://a/\", secret: \"whsec_AAAA\"}}", "a secret does not stand here"},
+      {"{name: a, webhook: {url: \"https://a/\"}}", "secret"},
+      {"{name: a, mail: {smtp: \"http://a\", from: a@b, to: [a@b]}}", "smtps://"},
+      {"{name: a, mail: {smtp: \"smtp://a\", from: \"a@b\\r\\nRCPT TO:<x@y>\", to: [a@b]}}", "mail.from"},
+      {"{name: a, mail: {smtp: \"smtp://a\", from: a@b, to: [\"a@b,c@d\"]}}", "mail.to"},
+      {"{name: a, mail: {smtp: \"smtp://a\", from: a@b, to: []}}", "mail.to"},
+      {"{name: a, mail: {smtp: \"smtp://a\", from: a@b, to: [a@b], user: a}}", "password"},
+  };
+  for (const Row& row : kRows) {
+    const auto config = loaded(std::string(kGood) + "notify: {channels: [" + row.channel + "]}\n");
+    ASSERT_FALSE(config) << row.channel;
     EXPECT_NE(config.error().detail.find(row.says), std::string::npos) << config.error().detail;
   }
 }
@@ -118,6 +180,8 @@ TEST_F(ConfigFile, TheManualCanBeUsed) {
   EXPECT_EQ(config->limits.pending_per_agent, defaults.limits.pending_per_agent);
   EXPECT_EQ(config->limits.call_timeout, defaults.limits.call_timeout);
   EXPECT_EQ(config->limits.result_bytes, defaults.limits.result_bytes);
+  EXPECT_EQ(config->notify.remind_after, defaults.notify.remind_after);
+  EXPECT_EQ(config->notify.give_up_after, defaults.notify.give_up_after);
 }
 
 }  // namespace

@@ -1,0 +1,40 @@
+#include "gate/notices/channel.h"
+#include "signer/process/child_program.h"
+#include "signer/process/started_process.h"
+
+namespace countersign::notices {
+namespace {
+
+constexpr std::size_t kMostOutput = std::size_t{64} << 10;
+constexpr int kNotStarted = 127;
+
+class CommandChannel : public Channel {
+ public:
+  CommandChannel(const broker::CommandTarget& target, std::chrono::nanoseconds timeout)
+      : target_(target), timeout_(timeout) {}
+
+  Status deliver(const Message& message, UtcTime, const std::atomic<bool>&) const override {
+    process::Confinement bounds;
+    bounds.environment = {process::kPath, process::kLanguage};
+    bounds.time = std::chrono::ceil<std::chrono::milliseconds>(timeout_);
+    bounds.output = kMostOutput;
+    ASSIGN_OR_RETURN(const process::Finished finished,
+                     process::run_confined(target_.argv, message.json + "\n", bounds));
+    if (finished.exit_code == 0) return ok();
+    return Error{ErrorCode::Unavailable, finished.exit_code == kNotStarted
+                                             ? target_.argv.front() + " cannot be started"
+                                             : "it ended with status " + std::to_string(finished.exit_code)};
+  }
+
+ private:
+  broker::CommandTarget target_;
+  std::chrono::nanoseconds timeout_;
+};
+
+}  // namespace
+
+std::unique_ptr<Channel> open_command(const broker::ChannelConfig& config, const broker::CommandTarget& target) {
+  return std::make_unique<CommandChannel>(target, config.timeout);
+}
+
+}  // namespace countersign::notices

@@ -1,0 +1,246 @@
+#include "gate/notices/notice.h"
+
+#include <algorithm>
+#include <array>
+
+#include "common/joined.h"
+#include "gate/broker/masking.h"
+#include "gate/vetting/text_scan.h"
+
+namespace countersign::notices {
+namespace {
+
+using broker::BrokerStore;
+using broker::NoticeKind;
+using broker::ToolRequest;
+
+constexpr std::size_t kLongestShown = 4096;
+
+std::string escaped(std::uint32_t c) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string hex;
+  for (; c != 0 || hex.empty(); c /= 16) hex.insert(hex.begin(), kDigits[c % 16]);
+  return "\\u{" + hex + "}";
+}
+
+// A text of an agent's, a server's or a person's on one line, with everything in it to be seen.
+std::string shown(std::string_view text) {
+  constexpr std::uint32_t kDelete = 0x7f;
+  constexpr std::uint32_t kEndOfC1 = 0x9f;
+  constexpr std::uint32_t kLineSeparator = 0x2028;
+  constexpr std::uint32_t kParagraphSeparator = 0x2029;
+  const std::vector<vetting::CodePoint> points = vetting::code_points(text);
+  std::string out;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const std::uint32_t c = points[i].value;
+    if (out.size() >= kLongestShown) return out + " …";
+    const bool hidden = c < ' ' || (c >= kDelete && c <= kEndOfC1) || c == kLineSeparator || c == kParagraphSeparator ||
+                        vetting::is_invisible(c);
+    const std::size_t end = i + 1 < points.size() ? points[i + 1].offset : text.size();
+    out += hidden ? escaped(c) : std::string(text.substr(points[i].offset, end - points[i].offset));
+  }
+  return out;
+}
+
+Json masked_text(std::string_view text) {
+  return broker::masked(Json(text));
+}
+
+Notice notice(NoticeKind kind, std::string key, std::string_view at, Json data, const std::vector<std::string>& lines) {
+  Json all = Json::object({{"notice", broker::name_of(kind)}, {"summary", lines.front()}});
+  for (auto& [name, value] : data.as_object()) all.set(name, std::move(value));
+  all.set("text", joined(lines, "\n"));
+  return {kind, std::string(broker::name_of(kind)) + "/" + key,
+          Json::object(
+              {{"type", "broker." + std::string(broker::name_of(kind))}, {"timestamp", at}, {"data", std::move(all)}})};
+}
+
+Json data_of(const ToolRequest& request) {
+  return Json::object({{"request_id", request.id},
+                       {"agent_id", request.agent},
+                       {"tool_id", request.tool},
+                       {"action_class", request.action_class},
+                       {"args_digest", request.args_digest}});
+}
+
+// A call that waits: everything that a person needs to look at it and to answer.
+Notice asking(NoticeKind kind, const ToolRequest& request, std::string_view at, const std::string& summary) {
+  const Json args = broker::masked(request.args);
+  const std::string arguments = args.compact();
+  const std::string reject = "countersign broker reject --request-id " + request.id + " --reason TEXT";
+  Json data = data_of(request);
+  if (arguments.size() <= kLongestShown) {
+    data.set("args", args);
+  } else {
+    data.set("args_cut", true);
+  }
+  data.set("rule", request.rule);
+  data.set("required_approvals", request.required);
+  data.set("requested_at", request.requested_at.rfc3339());
+  data.set("expires_at", request.expires_at.rfc3339());
+  data.set("how_to_approve", broker::how_to_approve(request.id));
+  data.set("how_to_reject", reject);
+  std::vector<std::string> lines = {summary, "class: " + request.action_class, "arguments: " + shown(arguments),
+                                    "until: " + request.expires_at.rfc3339()};
+  if (request.required > 1) lines.push_back("approvals needed: " + std::to_string(request.required));
+  lines.push_back("approve: " + broker::how_to_approve(request.id));
+  lines.push_back("reject: " + reject);
+  return notice(kind, request.id, at, std::move(data), lines);
+}
+
+std::optional<Notice> of_request(const Json& record, const BrokerStore& store) {
+  const Result<ToolRequest> request = store.request(record.text("request_id"));
+  if (!request) return std::nullopt;
+  return asking(NoticeKind::Request, *request, record.text("at"), request->summary());
+}
+
+std::string by(const Json& record) {
+  const Json* approvers = record.find("approvers");
+  if (approvers != nullptr && approvers->is_array()) {
+    std::vector<std::string> names;
+    for (const Json& each : approvers->as_array()) names.push_back(each.is_string() ? shown(each.as_string()) : "");
+    return " by " + joined(names, ", ");
+  }
+  const Json* uid = record.find("uid");
+  return uid == nullptr ? "" : " by uid " + uid->compact();
+}
+
+std::optional<Notice> of_end(NoticeKind kind, const std::string& what, const Json& record, const BrokerStore& store) {
+  const Result<ToolRequest> request = store.request(record.text("request_id"));
+  if (!request) return std::nullopt;
+  Json data = data_of(*request);
+  data.set("outcome", what);
+  std::vector<std::string> lines = {request->summary() + ": " + what + by(record)};
+  if (!record.text("mode").empty()) {
+    data.set("mode", record.text("mode"));
+    lines.push_back("granted: " + std::string(record.text("mode")));
+  }
+  if (!record.text("reason").empty()) {
+    const Json reason = masked_text(record.text("reason"));
+    data.set("reason", reason);
+    lines.push_back("reason: " + shown(reason.as_string()));
+  }
+  return notice(kind, request->id, record.text("at"), std::move(data), lines);
+}
+
+std::optional<Notice> of_approval(const Json& record, const BrokerStore& store) {
+  return of_end(NoticeKind::Decided, "approved", record, store);
+}
+std::optional<Notice> of_rejection(const Json& record, const BrokerStore& store) {
+  return of_end(NoticeKind::Decided, "rejected", record, store);
+}
+std::optional<Notice> of_expiry(const Json& record, const BrokerStore& store) {
+  return of_end(NoticeKind::Expired, "expired", record, store);
+}
+
+Notice about_proposal(NoticeKind kind, const Json& record, const std::string& summary, bool waits) {
+  const std::string id(record.text("proposal_id"));
+  Json data = Json::object({{"proposal_id", id},
+                            {"version", *record.find("version")},
+                            {"server_name", record.text("server_name")},
+                            {"digest", record.text("digest")},
+                            {"vetting_status", record.text("vetting_status")},
+                            {"by", shown(record.text("by"))}});
+  const std::string vetted(record.text("vetting_status"));
+  std::vector<std::string> lines = {summary, "vetting: " + (vetted.empty() ? "none" : vetted)};
+  if (!record.text("reason").empty()) {
+    const Json reason = masked_text(record.text("reason"));
+    data.set("reason", reason);
+    lines.push_back("reason: " + shown(reason.as_string()));
+  }
+  if (waits) {
+    const bool passed = vetted == "pass" || vetted == "warn";
+    const std::string line =
+        broker::how_to_approve(id) + std::string(passed ? "" : " --override-vetting --reason TEXT");
+    data.set("how_to_approve", line);
+    lines.push_back("approve: " + line);
+  }
+  const std::string key = id + "/" + record.find("version")->compact() + "/" + record.find("index")->compact();
+  return notice(kind, key, record.text("at"), std::move(data), lines);
+}
+
+std::string server_in(const Json& record) {
+  return "'" + shown(record.text("server_name")) + "'";
+}
+
+std::optional<Notice> of_proposal(const Json& record, const BrokerStore&) {
+  return about_proposal(NoticeKind::Proposal, record,
+                        "'" + shown(record.text("by")) + "' proposes the tool server " + server_in(record), true);
+}
+
+std::optional<Notice> of_override(const Json& record, const BrokerStore&) {
+  return about_proposal(
+      NoticeKind::Override, record,
+      "Vetting of the tool server " + server_in(record) + " is to be overridden; a second person has to", true);
+}
+
+std::optional<Notice> of_decided_proposal(const Json& record, const BrokerStore&) {
+  const Json* override_given = record.find("override");
+  const bool overridden = override_given != nullptr && *override_given == Json(true);
+  const bool approved = record.text("event") == "proposal_approved";
+  if (approved && overridden) {
+    return about_proposal(NoticeKind::Override, record,
+                          "The tool server " + server_in(record) + " was admitted, overriding its vetting", false);
+  }
+  return about_proposal(NoticeKind::Decided, record,
+                        "The tool server " + server_in(record) + " was " + (approved ? "admitted" : "rejected"), false);
+}
+
+std::optional<Notice> of_quarantine(const Json& record, const BrokerStore&) {
+  const std::string tool(record.text("tool_id"));
+  const std::string cause(record.text("cause"));
+  const std::string accept = "countersign broker quarantine --accept " + tool + " --reason TEXT";
+  Json data = Json::object({{"tool_id", tool},
+                            {"cause", cause},
+                            {"definition_digest", record.text("definition_digest")},
+                            {"pinned_digest", record.text("pinned_digest")},
+                            {"how_to_look", "countersign broker quarantine"},
+                            {"how_to_accept", accept}});
+  return notice(
+      NoticeKind::Quarantine, tool + "/" + record.find("index")->compact(), record.text("at"), std::move(data),
+      {"The tool '" + tool + "' is quarantined: " + cause, "look: countersign broker quarantine", "accept: " + accept});
+}
+
+// Records that nobody is told of have no row.
+struct EventRow {
+  std::string_view event;
+  std::optional<Notice> (*notice)(const Json& record, const BrokerStore& store);
+};
+constexpr EventRow kEvents[] = {
+    {"request_opened", of_request},
+    {"approved", of_approval},
+    {"rejected", of_rejection},
+    {"request_expired", of_expiry},
+    {"proposed", of_proposal},
+    {"override_asked", of_override},
+    {"proposal_approved", of_decided_proposal},
+    {"proposal_rejected", of_decided_proposal},
+    {"definition_quarantined", of_quarantine},
+};
+
+}  // namespace
+
+bool is_notable(std::string_view event) {
+  return std::ranges::find(kEvents, event, &EventRow::event) != std::end(kEvents);
+}
+
+std::optional<Notice> notice_of(const Json& record, const BrokerStore& store) {
+  const auto* const row = std::ranges::find(kEvents, record.text("event"), &EventRow::event);
+  return row == std::end(kEvents) ? std::nullopt : row->notice(record, store);
+}
+
+Notice reminder_of(const ToolRequest& request, UtcTime now) {
+  return asking(NoticeKind::Reminder, request, now.rfc3339(), "Still waiting: " + request.summary());
+}
+
+Json::Object subject_of(const Json& message) {
+  Json::Object subject;
+  const Json* data = message.find("data");
+  if (data == nullptr) return subject;
+  for (const char* name : {"request_id", "proposal_id", "tool_id"}) {
+    if (const Json* value = data->find(name)) subject.emplace_back(name, *value);
+  }
+  return subject;
+}
+
+}  // namespace countersign::notices
