@@ -275,7 +275,7 @@ Result<int> propose(Call& call, const Arguments& arguments) {
   if (!call.json) call.console.tell("proposing and vetting; this may take a minute");
   ASSIGN_OR_RETURN(const Json answer, BrokerConnection(arguments).post("/v1/proposals", body));
   const std::string_view vetted = answer.text("vetting_status");
-  const bool good = vetted.empty() || vetted == "pass" || vetted == "warn";
+  const bool good = vetted.empty() || vetted == "pass" || vetted == "warn" || vetted == "definitions";
   return answered(call, answer, good ? 0 : row_of(ErrorCode::Refused).exit_code);
 }
 
@@ -384,6 +384,7 @@ Command broker_propose_command() {
   return {"broker propose",
           "--server-name NAME [--source KIND --source-id TEXT] [--source-path PATH]",
           "Proposes a tool server; with its files it is vetted at once",
+          "Of --source url the definitions of its tools are read and bound: its program is not here to be vetted.\n"
           "The same source proposed again is a new version: what was found and decided before stays.\n"
           "Exit 0: proposed, and good where it was vetted; 3: vetting did not pass.",
           "countersign broker propose --server-name fs --source-path /srv/mcp/fs",

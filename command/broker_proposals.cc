@@ -14,7 +14,11 @@ namespace {
 
 using broker::AuditEvent;
 
-constexpr std::string_view kSources[] = {"docker_image", "github_repo", "npm_package", "openapi", "directory"};
+constexpr std::string_view kSources[] = {"docker_image", "github_repo", "npm_package",
+                                         "openapi",      "directory",   broker::kUrlSource};
+// What vetting says of a server whose program is not here, where its definitions are good.
+constexpr std::string_view kDefinitionsAlone = "definitions";
+constexpr std::size_t kLongestDefinitions = std::size_t{512} << 10;
 
 Status require_judge(const BrokerCaller& caller) {
   if (caller.person) return ok();
@@ -57,7 +61,29 @@ AuditEvent proposal_event(std::string name, const Json& proposal, const BrokerCa
 }
 
 bool has_passed(const Json& proposal) {
-  return proposal.text("vetting_status") == "pass" || proposal.text("vetting_status") == "warn";
+  const std::string_view status = proposal.text("vetting_status");
+  return status == "pass" || status == "warn" || status == kDefinitionsAlone;
+}
+
+// There are no bytes to vet: the definitions are read, which bind what people approve, and people are told so.
+Status describe_url_server(Json& proposal, std::vector<Json> definitions) {
+  std::ranges::sort(definitions, {}, [](const Json& tool) { return std::string(tool.text("name")); });
+  std::vector<std::string> reasons = {"its program is not here: " + std::to_string(definitions.size()) +
+                                      " definitions of tools were read, and nothing else"};
+  for (const Json& tool : definitions) {
+    if (!broker::addresses_the_model(tool)) continue;
+    reasons.push_back("the definition of " + std::string(tool.text("name")).substr(0, 100) + " speaks to the model");
+  }
+  Json bound = Json::object({{"url", proposal.text("source_id")}, {"definitions", std::move(definitions)}});
+  if (bound.compact().size() > kLongestDefinitions) {
+    return Error{ErrorCode::TooLarge, "its definitions are longer than 512 KiB", "too_many_definitions"};
+  }
+  const std::string_view verdict = reasons.size() == 1 ? kDefinitionsAlone : "fail";
+  proposal.set("digest", bound.digest().hex());
+  proposal.set("vetting_status", verdict);
+  proposal.set("vetting_verdict", Json::object({{"verdict", verdict}, {"reasons", Json::array(reasons)}}));
+  proposal.set("definitions", *std::move(bound.find("definitions")));
+  return ok();
 }
 
 }  // namespace
@@ -73,8 +99,9 @@ Result<Json> BrokerService::propose(const BrokerCaller& caller, const Json& body
   RETURN_IF_ERROR(fields.finish());
   RETURN_IF_ERROR(broker::check_tool_id(name));
   if (std::ranges::find(kSources, source) == std::end(kSources)) {
-    return fields.wrong("source", "is none of docker_image, github_repo, npm_package, openapi and directory");
+    return fields.wrong("source", "is none of docker_image, github_repo, npm_package, openapi, directory and url");
   }
+  if (source == broker::kUrlSource && !source_path.empty()) return fields.wrong("source_path", "does not go with url");
   if (!source_path.empty() && source_path.front() != '/') return fields.wrong("source_path", "is no absolute path");
   const std::string id = sha256(view_of(name + ":" + source + ":" + source_id)).hex().substr(0, 16);
   const std::optional<Json> before = store_.proposal(id);
@@ -92,6 +119,10 @@ Result<Json> BrokerService::propose(const BrokerCaller& caller, const Json& body
                                 {"proposed_by_uid", std::int64_t{caller.uid}},
                                 {"proposed_at", clock_.now().rfc3339()},
                                 {"decisions", Json::Array{}}});
+  if (source == broker::kUrlSource) {
+    ASSIGN_OR_RETURN(std::vector<Json> definitions, catalogue_.look_at(name, source_id));
+    RETURN_IF_ERROR(describe_url_server(proposal, std::move(definitions)));
+  }
   if (source_path.empty()) {
     RETURN_IF_ERROR(
         store_.put_proposal(id, version_of(proposal), proposal, proposal_event("proposed", proposal, caller)));
@@ -136,7 +167,8 @@ Result<Json> BrokerService::proposals(const BrokerCaller& caller) {
   return Json(std::move(rows));
 }
 
-// Passed: one person, not who proposed it. Failed, incomplete or not vetted: two people who say why they override it.
+// Passed: one person, not who proposed it, who says why where there were no bytes to vet. Failed, incomplete or not
+// vetted: two people who say why they override it.
 Result<Json> BrokerService::decide_proposal(const BrokerCaller& caller, const std::string& id, const Json& body,
                                             bool approved) {
   RETURN_IF_ERROR(require_judge(caller));
@@ -150,7 +182,8 @@ Result<Json> BrokerService::decide_proposal(const BrokerCaller& caller, const st
     return Error{ErrorCode::Conflict, "proposal " + id + " is " + std::string(proposal.text("status")) + " already",
                  "proposal_closed", "propose again: that makes a new version of it"};
   }
-  if ((!approved || override_asked) && !says_why) {
+  const bool unseen = proposal.text("vetting_status") == kDefinitionsAlone;
+  if ((!approved || override_asked || unseen) && !says_why) {
     return Error{ErrorCode::Invalid, "a reason is needed, for the record", "reason_missing", "--reason TEXT"};
   }
   const bool passed = has_passed(proposal);
@@ -188,6 +221,11 @@ Result<Json> BrokerService::decide_proposal(const BrokerCaller& caller, const st
                                     proposal, caller);
   event.members.emplace_back("reason", body.text("reason"));
   event.members.emplace_back("override", override_asked);
+  const Json* definitions = proposal.find("definitions");
+  if (settled && approved && definitions != nullptr) {
+    RETURN_IF_ERROR(catalogue_.pin(proposal.text("server_name"), definitions->as_array(),
+                                   proposal_event("definition_pinned", proposal, caller)));
+  }
   RETURN_IF_ERROR(store_.put_proposal(id, version_of(proposal), proposal, std::move(event)));
   return Json::object({{"ok", settled},
                        {"proposal_id", id},

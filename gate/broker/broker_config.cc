@@ -25,6 +25,7 @@ constexpr ModeRow kModes[] = {{GrantMode::Allowlist, "allowlist"},
                               {GrantMode::Until, "until"}};
 constexpr std::size_t kShortestSecret = 16;
 constexpr std::string_view kDefaultAgent = "default";
+constexpr std::size_t kLongestUrl = 2048;
 
 Error wrong(const std::string& path, const std::string& what, std::string hint = {}) {
   return Error{ErrorCode::Invalid, path + " " + what, "bad_configuration", std::move(hint)};
@@ -137,7 +138,32 @@ Status check_people(const BrokerConfig& config) {
   return ok();
 }
 
-Result<ServerConfig> read_server(const Place& place, const std::string& name, YamlFields& fields) {
+// Plain HTTP stays on this host: on the way to another one anybody could read and answer calls.
+bool is_server_url(std::string_view url) {
+  const bool plain = std::ranges::all_of(url, [](char c) { return c > ' ' && c <= '~' && c != '@' && c != '#'; });
+  if (!plain || url.size() > kLongestUrl) return false;
+  if (url.starts_with("http://")) return is_loopback(url);
+  constexpr std::string_view kSecure = "https://";
+  return url.starts_with(kSecure) && url.size() > kSecure.size();
+}
+
+Result<ServerConfig> read_url_server(const Place& place, YamlFields& fields) {
+  ServerConfig server;
+  ASSIGN_OR_RETURN(server.url, fields.text("url", ""));
+  if (!is_server_url(server.url)) {
+    return wrong(fields.path_of("url"),
+                 "must be https://…, or http://127.0.0.1…, [::1] or localhost, without user or #");
+  }
+  if (fields.has("command")) return wrong(fields.path_of("command"), "does not go with url");
+  ASSIGN_OR_RETURN(const std::string token, fields.text("token", ""));
+  server.token = place.absolute(token);
+  ASSIGN_OR_RETURN(const std::string ca, fields.text("ca", ""));
+  server.ca = place.absolute(ca);
+  ASSIGN_OR_RETURN(server.unvetted, fields.boolean("unvetted", false));
+  return server;
+}
+
+Result<ServerConfig> read_program(const Place& place, YamlFields& fields) {
   ServerConfig server;
   ASSIGN_OR_RETURN(server.command, fields.texts("command"));
   if (server.command.empty()) return wrong(fields.path_of("command"), "is missing");
@@ -157,9 +183,7 @@ Result<ServerConfig> read_server(const Place& place, const std::string& name, Ya
   server.read_write = place.absolute(std::move(read_write));
   ASSIGN_OR_RETURN(server.network, fields.boolean("network", false));
   ASSIGN_OR_RETURN(server.unvetted, fields.boolean("unvetted", false));
-  if (server.unvetted) {
-    place.config.warnings.push_back("servers." + name + " starts although nobody vetted and approved it");
-  } else if (server.source.empty()) {
+  if (!server.unvetted && server.source.empty()) {
     return wrong(fields.path_of("source"), "is missing: the folder that was vetted",
                  "or unvetted: true, which is a warning");
   }
@@ -174,7 +198,11 @@ Status read_servers(const Place& place, YamlFields& document) {
     if (name.find(':') != std::string::npos) return wrong("servers." + name, "has a colon in its name");
     RETURN_IF_ERROR(check_tool_id(name));
     YamlFields fields(value, "servers." + name);
-    ASSIGN_OR_RETURN(ServerConfig server, read_server(place, name, fields));
+    ASSIGN_OR_RETURN(ServerConfig server,
+                     fields.has("url") ? read_url_server(place, fields) : read_program(place, fields));
+    if (server.unvetted) {
+      place.config.warnings.push_back("servers." + name + " is used although nobody vetted and approved it");
+    }
     RETURN_IF_ERROR(fields.finish());
     place.config.servers.emplace(name, std::move(server));
   }

@@ -29,7 +29,11 @@ struct AgentConfig {
 // Of a file that only its owner can read. Fails as secret_from() does, with Invalid below 16 characters.
 Result<Digest> secret_digest(const std::string& path);
 
+// A server is a program that the broker runs, or one of others that it reaches by HTTP.
 struct ServerConfig {
+  std::string url;                       // https, or http on loopback; empty for a program. Only these with it:
+  std::string token;                     // file of the secret that is sent there as a bearer's; empty for none
+  std::string ca;                        // PEM file of who may certify it; empty for the system's
   std::vector<std::string> command;      // argv; argv[0] is a path
   std::vector<std::string> environment;  // "NAME=value", all of it beside PATH, HOME and LANG
   std::string source;                    // its folder, seen read-only where it is; what was vetted

@@ -481,6 +481,20 @@ std::vector<Json> BrokerStore::proposals() const {
   return found;
 }
 
+bool BrokerStore::is_approved(std::string_view server, Proposed by, std::string_view value) const {
+  const std::lock_guard lock(state_->mutex);
+  const bool url = by == Proposed::Url;
+  const std::string_view member = url ? "$.source_id" : "$.digest";
+  // A decision writes its row anew, so that the last one decided has the largest rowid.
+  Query row(
+      state_->connection,
+      "SELECT json_extract(document, '$.status') FROM proposals WHERE json_extract(document, '$.server_name') = ? "
+      "AND (json_extract(document, '$.source') = 'url') = ? AND json_extract(document, ?) = ? "
+      "AND json_extract(document, '$.status') <> 'pending' ORDER BY rowid DESC LIMIT 1",
+      server, std::int64_t{url}, member, value);
+  return row.next() && row.text(0) == "approved";
+}
+
 std::uint64_t BrokerStore::size() const {
   const std::lock_guard lock(state_->mutex);
   return state_->size;

@@ -105,6 +105,10 @@ class BrokerStore {
   Status put_proposal(std::string_view id, std::int64_t version, const Json& proposal, AuditEvent event);
   std::optional<Json> proposal(std::string_view id) const;  // its newest version
   std::vector<Json> proposals() const;                      // the newest versions
+  // Whether the last decision of people about proposals of the server with this digest, or at this address, was to
+  // approve. One that waits changes nothing: who proposes again does not stop what was admitted.
+  enum class Proposed { Digest, Url };
+  bool is_approved(std::string_view server, Proposed by, std::string_view value) const;
 
   std::uint64_t size() const;  // records
   // Records from `first` on, at most `most`.

@@ -15,13 +15,6 @@ Error quarantined(std::string_view id) {
                "a person looks at the change: countersign broker quarantine, then broker quarantine --accept TOOL"};
 }
 
-// Texts that a model reads: every string of the definition.
-bool addresses_the_model(const Json& definition) {
-  std::vector<vetting::Finding> findings;
-  vetting::find_injection_in(definition.compact(), "definition", findings);
-  return !findings.empty();
-}
-
 }  // namespace
 
 Catalogue::Catalogue(const BrokerConfig& config, BrokerStore& store) : config_(config), store_(store) {
@@ -32,18 +25,22 @@ Catalogue::Catalogue(const BrokerConfig& config, BrokerStore& store) : config_(c
 }
 
 void Catalogue::stop() {
-  for (const auto& [name, server] : servers_) server->upstream.stop();
+  for (const auto& [name, server] : servers_) server->upstream->stop();
 }
 
-// A server starts only from the bytes that were vetted and approved.
+// A server starts only from the bytes that were vetted and approved; one that others run is used only at the address
+// that was approved, and its definitions are pinned then.
 Status Catalogue::admitted(const std::string& name, const ServerConfig& config) const {
   if (config.unvetted) return ok();
+  if (!config.url.empty()) {
+    if (store_.is_approved(name, BrokerStore::Proposed::Url, config.url)) return ok();
+    return Error{ErrorCode::Refused, "the server " + name + " was not approved at " + config.url, "server_not_admitted",
+                 "countersign broker propose --server-name " + name + " --source url --source-id " + config.url +
+                     ", then approve"};
+  }
   ASSIGN_OR_RETURN(const vetting::Tree tree, vetting::read_tree(config.source, vetting::TreeLimits{}));
   const std::string digest = tree.digest().hex();
-  for (const Json& proposal : store_.proposals()) {
-    const bool this_one = proposal.text("server_name") == name && proposal.text("digest") == digest;
-    if (this_one && proposal.text("status") == "approved") return ok();
-  }
+  if (store_.is_approved(name, BrokerStore::Proposed::Digest, digest)) return ok();
   return Error{
       ErrorCode::Refused, "the server " + name + " was not approved with the files it has now (" + digest + ")",
       "server_not_admitted",
@@ -79,7 +76,7 @@ Status Catalogue::compare(const Tool& tool, bool known_server) {
 }
 
 Status Catalogue::refresh(Server& server) {
-  ASSIGN_OR_RETURN(Upstream::Tools offered, server.upstream.tools());
+  ASSIGN_OR_RETURN(Upstream::Tools offered, server.upstream->tools());
   const std::lock_guard lock(server.mutex);
   if (offered == server.seen) return ok();
   std::vector<Tool> tools;
@@ -134,7 +131,39 @@ Result<Json> Catalogue::call(const Tool& tool, const Json& arguments) {
     const auto now = std::ranges::find(server.tools, tool.id, &Tool::id);
     if (now == server.tools.end() || now->digest != tool.digest) return quarantined(tool.id);
   }
-  return server.upstream.call(std::string(name_of(tool.id)), arguments, config_.limits.call_timeout);
+  return server.upstream->call(std::string(name_of(tool.id)), arguments, config_.limits.call_timeout);
+}
+
+Result<std::vector<Json>> Catalogue::look_at(std::string_view server, std::string_view url) const {
+  const auto config = config_.servers.find(std::string(server));
+  if (url.empty() || config == config_.servers.end() || config->second.url != url) {
+    return Error{ErrorCode::NotFound,
+                 "broker.yaml has no server " + std::string(server) + " at " + std::string(url).substr(0, 200),
+                 "unknown_server",
+                 "servers: {" + std::string(server) + ": {url: …}} first: nothing else is connected to"};
+  }
+  ASSIGN_OR_RETURN(const Upstream::Tools tools,
+                   make_upstream(std::string(server), config->second, [] { return ok(); })->tools());
+  return *tools;
+}
+
+Status Catalogue::pin(std::string_view server, const Json::Array& definitions, const AuditEvent& event) {
+  for (const Json& definition : definitions) {
+    const std::string id = std::string(server) + ":" + std::string(definition.text("name"));
+    if (!check_tool_id(id)) continue;  // such a name cannot be asked for
+    AuditEvent pinned = event;
+    const std::string digest = definition.digest().hex();
+    pinned.members.emplace_back("tool_id", id);
+    pinned.members.emplace_back("definition_digest", digest);
+    RETURN_IF_ERROR(store_.pin({id, digest, definition, "", Json()}, std::move(pinned)));
+  }
+  return ok();
+}
+
+bool addresses_the_model(const Json& definition) {
+  std::vector<vetting::Finding> findings;
+  vetting::find_injection_in(definition.compact(), "definition", findings);
+  return !findings.empty();
 }
 
 Status Catalogue::accept(std::string_view id, AuditEvent event) {

@@ -1,5 +1,6 @@
-// The tools of every server, as they were when somebody first saw them. A definition that changed since is quarantined
-// until a person accepts it: a description is read by models, and what was approved was read with the old one.
+// The tools of every server, as they were when somebody first saw them, or admitted the server with them. A definition
+// that changed since is quarantined until a person accepts it: a description is read by models, and what was approved
+// was read with the old one.
 #pragma once
 
 #include <map>
@@ -21,6 +22,12 @@ struct Tool {
   std::string digest;  // SHA-256 of its canonical form, hex
 };
 
+// `source` of a proposal of a server that others run: its `source_id` is the address.
+inline constexpr std::string_view kUrlSource = "url";
+
+// Whether a text of the definition, which models read, speaks to them.
+bool addresses_the_model(const Json& definition);
+
 class Catalogue {
  public:
   // Both outlive it.
@@ -37,6 +44,13 @@ class Catalogue {
   // As Upstream::call.
   Result<Json> call(const Tool& tool, const Json& arguments);
 
+  // What the server offers by HTTP now, for those who judge whether it may be used: nobody has admitted it yet, and
+  // nothing of it is called. Fails with NotFound where the configuration has no such server, or another address for
+  // it; with Unavailable.
+  Result<std::vector<Json>> look_at(std::string_view server, std::string_view url) const;
+  // Pins what people admitted a server with; what was quarantined of it before is settled by that.
+  Status pin(std::string_view server, const Json::Array& definitions, const AuditEvent& event);
+
   // The definition that the server offers now becomes the pinned one. Fails with NotFound where none is quarantined.
   Status accept(std::string_view id, AuditEvent event);
 
@@ -45,9 +59,9 @@ class Catalogue {
  private:
   struct Server {
     Server(std::string named, const ServerConfig& config, std::function<Status()> admitted)
-        : name(named), upstream(std::move(named), config, std::move(admitted)) {}
+        : name(named), upstream(make_upstream(std::move(named), config, std::move(admitted))) {}
     std::string name;
-    Upstream upstream;
+    std::unique_ptr<Upstream> upstream;
     std::mutex mutex;
     Upstream::Tools seen;     // the list that was compared last; guarded by mutex, as `tools`
     std::vector<Tool> tools;  // as offered

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Reading a secret is spelled reveal(); this is the whole list of places that may: PINs, the passphrase of a custodian,
 # the secret by which the broker knows an agent,
+# the token that it shows to a tool server of others,
 # and those of its notices: the key of a webhook's signatures, the password of a mail server.
 set -euo pipefail
 cd "$1"
@@ -8,6 +9,7 @@ found="$(grep -rln 'reveal()' common pkcs11 keymgmt signer gate command --includ
 allowed="$(sort <<'LIST'
 command/broker_connection.cc
 gate/broker/broker_config.cc
+gate/broker/http_upstream.cc
 gate/notices/mail_channel.cc
 gate/notices/webhook_channel.cc
 keymgmt/custodian_key.cc

@@ -1,0 +1,200 @@
+#include "gate/broker/http_upstream.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "common/bytes.h"
+#include "common/secret_source.h"
+#include "common/text.h"
+#include "gate/broker/mcp_session.h"
+#include "gate/broker/upstream_messages.h"
+
+namespace countersign::broker {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kTellTime{5};
+
+std::chrono::milliseconds left(steady_clock::time_point until) {
+  return std::chrono::ceil<std::chrono::milliseconds>(until - steady_clock::now());
+}
+
+// As a field of a head can carry it: plain where it is printable ASCII, else =?base64?…?=.
+std::string field_value(const std::string& text) {
+  const bool plain = !text.empty() && text.front() != ' ' && text.back() != ' ' && !text.starts_with("=?base64?") &&
+                     std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
+  return plain ? text : "=?base64?" + to_base64(view_of(text)) + "?=";
+}
+
+bool is_visible(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
+}
+
+// A status by which a server says that it did not take a request: nothing was done.
+bool says_no(long status) {
+  return status >= 400 && status < 500 && status != 408;
+}
+
+Json meta_of(const std::string& version) {
+  return Json::object({{"io.modelcontextprotocol/protocolVersion", version},
+                       {"io.modelcontextprotocol/clientCapabilities", Json::Object{}},
+                       {"io.modelcontextprotocol/clientInfo",
+                        Json::object({{"name", "countersign-broker"}, {"version", COUNTERSIGN_VERSION}})}});
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> HttpUpstream::headers(const Agreed& agreed, const std::string& method,
+                                                       const Json& params) const {
+  std::vector<std::string> out = {"Content-Type: application/json", "Accept: application/json, text/event-stream",
+                                  "Expect:"};
+  if (!agreed.session.empty()) out.push_back("Mcp-Session-Id: " + agreed.session);
+  if (!agreed.version.empty()) out.push_back("MCP-Protocol-Version: " + agreed.version);
+  if (agreed.stateless) {
+    out.push_back("Mcp-Method: " + method);
+    if (method == "tools/call") out.push_back("Mcp-Name: " + field_value(std::string(params.text("name"))));
+  }
+  if (config_.token.empty()) return out;
+  const Result<SecretBytes> secret = secret_from("file:" + config_.token, "");
+  if (!secret) return Error{secret.error().code, secret.error().detail, "not_sent"};
+  const std::string token(trimmed(text_of(secret->reveal())));
+  if (token.empty() || !is_visible(token)) {
+    return Error{ErrorCode::Invalid, config_.token + " holds no token that a head can carry", "not_sent"};
+  }
+  out.push_back("Authorization: Bearer " + token);
+  return out;
+}
+
+// Answers to what it asked, and notifications: whether they arrive is noticed by what is waited for.
+void HttpUpstream::tell(const Agreed& agreed, const Json& message, Deadline until) const {
+  const Result<std::vector<std::string>> head = headers(agreed, "", Json());
+  if (!head) return;
+  HttpPost http(config_.url, config_.ca);
+  (void)http.post(*head, message.compact(), std::min<std::chrono::milliseconds>(left(until), kTellTime),
+                  [](const std::string&) { return true; });
+}
+
+Result<Json> HttpUpstream::request(HttpPost& http, const Agreed& agreed, const std::string& method, Json params,
+                                   Deadline until, std::string* session) {
+  static std::atomic<std::int64_t> last_id = 0;
+  const Json id = ++last_id;
+  if (agreed.stateless) params.set("_meta", meta_of(agreed.version));
+  ASSIGN_OR_RETURN(const std::vector<std::string> head, headers(agreed, method, params));
+  const Json body = Json::object({{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", std::move(params)}});
+  std::optional<Json> reply;
+  const auto hear = [&](const std::string& data) {
+    Result<Json> message = Json::parse(data, {.bytes = kLongestServerMessage});
+    if (!message || !message->is_object()) return false;
+    const Json* its_id = message->find("id");
+    if (message->find("method") != nullptr) {
+      if (its_id != nullptr && !agreed.stateless) tell(agreed, answer_to_server(*message), until);
+      return false;
+    }
+    if (its_id == nullptr || *its_id != id) return false;
+    reply = *std::move(message);
+    return true;
+  };
+  ASSIGN_OR_RETURN(const HttpPost::Answer answer, http.post(head, body.compact(), left(until), hear));
+  if (session != nullptr) *session = answer.session;
+  if (!answer.events && !answer.body.empty()) {
+    const Result<Json> whole = Json::parse(answer.body, {.bytes = kLongestServerMessage});
+    // A server that refuses before it reads an id answers with null.
+    const Json* its_id = whole ? whole->find("id") : nullptr;
+    const bool ours = its_id != nullptr && (*its_id == id || (its_id->is_null() && answer.status != 200));
+    if (ours && whole->text("jsonrpc") == "2.0") reply = *whole;
+  }
+  if (reply && (answer.status == 200 || reply->find("error") != nullptr)) return result_in(*reply);
+  const std::string status = "answered with the status " + std::to_string(answer.status);
+  if (says_no(answer.status)) return Error{ErrorCode::Refused, status, "server_refused"};
+  return Error{ErrorCode::Invalid, answer.status == 200 ? "gave no answer to what it was asked" : status, "no_answer"};
+}
+
+// The handshake; a server that has none speaks without.
+Status HttpUpstream::agree() {
+  if (agreed_) return ok();
+  const Deadline until = steady_clock::now() + kHandshakeTime;
+  Agreed agreed;
+  const Result<Json> answer = request(lists_, agreed, "initialize", hello(), until, &agreed.session);
+  if (!answer) {
+    const std::string& reason = answer.error().reason;
+    if (reason == "server_error" || reason == "server_refused") return agree_without_handshake();
+    return answer.error();
+  }
+  ASSIGN_OR_RETURN(agreed.version, agreed_version(*answer));
+  if (!is_visible(agreed.session)) return Error{ErrorCode::Invalid, "gives a session no name that a head can carry"};
+  tell(agreed, Json::object({{"jsonrpc", "2.0"}, {"method", "notifications/initialized"}}), until);
+  agreed_ = std::move(agreed);
+  return ok();
+}
+
+Status HttpUpstream::agree_without_handshake() {
+  const Agreed agreed{std::string(kStatelessVersion), "", true};
+  const Deadline until = steady_clock::now() + kHandshakeTime;
+  ASSIGN_OR_RETURN(const Json answer, request(lists_, agreed, "server/discover", Json::object({}), until, nullptr));
+  const Json* versions = answer.find("supportedVersions");
+  const bool spoken = versions != nullptr && versions->is_array() &&
+                      std::ranges::find(versions->as_array(), Json(kStatelessVersion)) != versions->as_array().end();
+  if (!spoken) return Error{ErrorCode::Invalid, "speaks no version of the protocol that is known here"};
+  agreed_ = agreed;
+  return ok();
+}
+
+Result<std::vector<Json>> HttpUpstream::list() {
+  RETURN_IF_ERROR(agree());
+  const Deadline until = steady_clock::now() + kHandshakeTime;
+  return listed_tools([&](const std::string& method, Json params) {
+    return request(lists_, *agreed_, method, std::move(params), until, nullptr);
+  });
+}
+
+Result<Upstream::Tools> HttpUpstream::tools() {
+  RETURN_IF_ERROR(admitted_());
+  const std::lock_guard lock(mutex_);
+  const bool had_session = agreed_.has_value();
+  Result<std::vector<Json>> found = list();
+  if (!found && had_session && found.error().reason == "server_refused") {  // it ended the session
+    agreed_.reset();
+    found = list();
+  }
+  if (!found) {
+    agreed_.reset();
+    tools_.reset();
+    return server_unavailable(name_, "does not list its tools: " + found.error().detail);
+  }
+  if (!tools_ || *tools_ != *found) tools_ = std::make_shared<const std::vector<Json>>(*std::move(found));
+  return tools_;
+}
+
+Result<Json> HttpUpstream::call(const std::string& tool, const Json& arguments, std::chrono::nanoseconds within) {
+  RETURN_IF_ERROR(admitted_());
+  std::optional<Agreed> agreed;
+  {
+    const std::lock_guard lock(mutex_);
+    agreed = agreed_;
+  }
+  if (!agreed) return server_unavailable(name_, "is not as it was when the call was judged");
+  HttpPost http(config_.url, config_.ca);  // a new connection: see HttpPost::post
+  Result<Json> result = request(http, *agreed, "tools/call", Json::object({{"name", tool}, {"arguments", arguments}}),
+                                steady_clock::now() + within, nullptr);
+  if (result) {
+    const std::string type(result->text("resultType"));
+    result->erase("resultType");
+    if (type.empty() || type == "complete") return result;
+    return tool_failure("The server wants more before it acts (" + type.substr(0, 64) +
+                        "), which is not offered here.");
+  }
+  const Error& error = result.error();
+  if (error.reason == "server_error") return tool_failure(error.detail);
+  const bool undone = error.reason == "not_sent" || error.reason == "server_refused";
+  return undone ? server_unavailable(name_, "did not take the call: " + error.detail)
+                : outcome_unknown(name_, "failed (" + error.detail + ")");
+}
+
+void HttpUpstream::stop() {
+  const std::lock_guard lock(mutex_);
+  agreed_.reset();
+  tools_.reset();
+}
+
+}  // namespace countersign::broker
