@@ -1,4 +1,4 @@
-// broker deliveries: what became of the broker's notices.
+// broker deliveries, reply: what became of the broker's notices, and the answers to them.
 #include "command/broker_connection.h"
 #include "command/command.h"
 #include "command/commands.h"
@@ -8,6 +8,11 @@ namespace {
 
 constexpr Flag kDeliveriesFlags[] = {
     {"status", Flag::Kind::Text, "WORD", "only those: waiting, delivered, given_up or dropped"},
+    kBrokerFlag,
+};
+
+constexpr Flag kReplyFlags[] = {
+    {"text", Flag::Kind::Text, "TEXT", "the answer as it was written"},
     kBrokerFlag,
 };
 
@@ -22,7 +27,32 @@ Result<int> deliveries(Call& call, const Arguments& arguments) {
   return 0;
 }
 
+Result<int> reply(Call& call, const Arguments& arguments) {
+  if (!arguments.positionals().empty() || arguments.text("text").empty()) {
+    return Error{ErrorCode::Invalid, "--text is required: what the person answered", "missing_flag"};
+  }
+  ASSIGN_OR_RETURN(const Json answer,
+                   BrokerConnection(arguments).post("/v1/reply", Json::object({{"text", arguments.text("text")}})));
+  call.console.answer(call.json ? answer.compact() + "\n" : answer.gait_file());
+  return answer.text("status") == "rejected" ? 0 : row_of(ErrorCode::ApprovalRequired).exit_code;
+}
+
 }  // namespace
+
+Command broker_reply_command() {
+  return {"broker reply",
+          "--text TEXT",
+          "Hands in a person's answer to a notice: \"no CODE\", perhaps with a reason, or \"yes CODE\"",
+          "The code stands in the notice. No rejects the call. Yes approves nothing: it is answered with the line by "
+          "which\n"
+          "the approver does it, with their own key. For people and for the users of notify.replies.\n"
+          "Exit 0: rejected; 4: still to be approved; 3: no request that waits has this code.",
+          "countersign broker reply --text 'no 123456 use the staging account'",
+          kReplyFlags,
+          Positionals::Anywhere,
+          Shape::Ours,
+          reply};
+}
 
 Command broker_deliveries_command() {
   return {"broker deliveries",

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "command/broker_service.h"
+#include "common/json_fields.h"
 
 namespace countersign::command {
 namespace {
@@ -17,6 +18,34 @@ Result<Json> BrokerService::deliveries(const BrokerCaller& caller, const std::st
     return Error{ErrorCode::Invalid, "status is none of waiting, delivered, given_up and dropped", "bad_status"};
   }
   return outbox_.listed(status, kMostDeliveries);
+}
+
+Result<Json> BrokerService::reply(const BrokerCaller& caller, const Json& body) {
+  if (!caller.person && !config_.notify.repliers.contains(caller.uid)) {
+    return Error{ErrorCode::Refused, "uid " + std::to_string(caller.uid) + " may not hand in answers", "not_a_replier",
+                 "`notify.replies` of broker.yaml names who may"};
+  }
+  JsonFields fields(body, "");
+  ASSIGN_OR_RETURN(const std::string text, fields.text("text"));
+  RETURN_IF_ERROR(fields.finish());
+  ASSIGN_OR_RETURN(const notices::Reply reply, notices::read_reply(text));
+  const Json uid = std::int64_t{caller.uid};
+  ASSIGN_OR_RETURN(const std::string id, codes_.request_of(reply.code, {"reply_refused", {{"uid", uid}}}));
+  ASSIGN_OR_RETURN(const broker::ToolRequest request, store_.request(id));
+  Json answer =
+      Json::object({{"answer", reply.yes ? "yes" : "no"}, {"request_id", id}, {"summary", request.summary()}});
+  if (!reply.yes) {
+    const std::string reason = reply.reason.empty() ? "answered no to a notice" : reply.reason;
+    ASSIGN_OR_RETURN(const Json done, turn_down(id, reason, caller, "reply"));
+    answer.set("status", "rejected");
+    answer.set("reason", reason);
+    return answer;
+  }
+  RETURN_IF_ERROR(codes_.spend(id, {"reply_yes", {{"request_id", id}, {"uid", uid}}}));
+  answer.set("status", "pending");
+  answer.set("how_to_approve", broker::how_to_approve(id));
+  answer.set("note", "nothing is approved yet: who approves signs with a key of their own");
+  return answer;
 }
 
 }  // namespace countersign::command

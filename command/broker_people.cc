@@ -299,6 +299,12 @@ Result<Json> BrokerService::reject(const BrokerCaller& caller, const std::string
   JsonFields fields(body, "");
   ASSIGN_OR_RETURN(const std::string reason, reason_in(fields, true));
   RETURN_IF_ERROR(fields.finish());
+  return turn_down(id, reason, caller, "");
+}
+
+// `by`: how it came, where it was not a command of a person's own.
+Result<Json> BrokerService::turn_down(const std::string& id, const std::string& reason, const BrokerCaller& caller,
+                                      std::string_view by) {
   ASSIGN_OR_RETURN(ToolRequest request, store_.request(id));
   if (request.status != RequestStatus::Pending && request.status != RequestStatus::Approved) {
     return Error{ErrorCode::Conflict, "request " + id + " does not wait: it is " + std::string(name_of(request.status)),
@@ -311,6 +317,7 @@ Result<Json> BrokerService::reject(const BrokerCaller& caller, const std::string
   event.members.emplace_back("request_id", id);
   event.members.emplace_back("reason", reason);
   event.members.emplace_back("uid", person(caller));
+  if (!by.empty()) event.members.emplace_back("by", by);
   RETURN_IF_ERROR(store_.update(request, std::move(event)));
   return Json::object({{"status", "rejected"}, {"request_id", id}, {"reason", reason}});
 }

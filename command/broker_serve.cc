@@ -87,10 +87,12 @@ Result<int> serve(Call& call, const Arguments& arguments) {
   const int descriptor = end_signals();
   if (descriptor < 0) return Error{ErrorCode::Internal, "cannot watch for signals"};
   ASSIGN_OR_RETURN(const std::unique_ptr<notices::Outbox> outbox, notices::Outbox::open(*store, config.notify, clock));
-  BrokerService service(config, *store, *gate, clock, *outbox);
+  ASSIGN_OR_RETURN(const std::unique_ptr<notices::ReplyCodes> codes,
+                   notices::ReplyCodes::open(*store, config.state + "/reply.key", config.notify.reply_attempts, clock));
+  BrokerService service(config, *store, *gate, clock, *outbox, *codes);
   RETURN_IF_ERROR(store->record({"started", {{"configuration", config.socket}}}));
   ASSIGN_OR_RETURN(const auto notifier,
-                   notices::Notifier::start(config.notify, *store, *outbox, clock,
+                   notices::Notifier::start(config.notify, *store, *outbox, *codes, clock,
                                             [&](const std::string& what) { call.console.tell(what); }));
   const bool other = arguments.given("signer") || config.signer.empty();
   transport::EventLoop loop;

@@ -18,6 +18,7 @@
 #include "gate/broker/broker_store.h"
 #include "gate/broker/catalogue.h"
 #include "gate/notices/outbox.h"
+#include "gate/notices/reply_codes.h"
 
 namespace countersign::command {
 
@@ -56,8 +57,14 @@ class BrokerService {
  public:
   // All outlive it. From any thread, each with a signer of its own.
   BrokerService(const broker::BrokerConfig& config, broker::BrokerStore& store, DecisionService& gate,
-                const Clock& clock, notices::Outbox& outbox)
-      : config_(config), store_(store), gate_(gate), clock_(clock), outbox_(outbox), catalogue_(config, store) {}
+                const Clock& clock, notices::Outbox& outbox, notices::ReplyCodes& codes)
+      : config_(config),
+        store_(store),
+        gate_(gate),
+        clock_(clock),
+        outbox_(outbox),
+        codes_(codes),
+        catalogue_(config, store) {}
 
   // Whom the kernel's uid, and the secret where one is given, make of the peer. `claimed` chooses between agents that
   // it may be, and is otherwise only checked. Without a uid only agents are known that have a secret and no user. Fails
@@ -101,6 +108,9 @@ class BrokerService {
 
   // Notices and their attempts; `status` empty for all.
   Result<Json> deliveries(const BrokerCaller& caller, const std::string& status);
+  // An answer to a notice, {"text": "no 123456"}: for people and for who hands answers in. A no rejects; a yes approves
+  // nothing and is answered with the line that does.
+  Result<Json> reply(const BrokerCaller& caller, const Json& body);
 
   // Proposals of servers.
   Result<Json> propose(const BrokerCaller& caller, const Json& body);
@@ -133,6 +143,8 @@ class BrokerService {
   // Its digest; empty where the lists alone decide.
   std::string operators_policy() const;
   Status use_request(broker::ToolRequest used, broker::AuditEvent event);
+  Result<Json> turn_down(const std::string& id, const std::string& reason, const BrokerCaller& caller,
+                         std::string_view by);
   Status end_request(broker::ToolRequest over, const std::string& why);
   Status within_rate(const std::string& agent);
   broker::AuditEvent event_of(std::string name, const CalledTool& called) const;
@@ -144,6 +156,7 @@ class BrokerService {
   DecisionService& gate_;
   const Clock& clock_;
   notices::Outbox& outbox_;
+  notices::ReplyCodes& codes_;
   broker::Catalogue catalogue_;
   std::mutex rate_mutex_;
   std::map<std::string, std::deque<std::chrono::steady_clock::time_point>> recent_;  // guarded by rate_mutex_

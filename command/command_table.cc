@@ -50,6 +50,7 @@ std::span<const Command> all_commands() {
       broker_audit_command(),
       broker_events_command(),
       broker_deliveries_command(),
+      broker_reply_command(),
       broker_export_command(),
       broker_import_command(),
       broker_propose_command(),

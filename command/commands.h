@@ -27,6 +27,7 @@ Command broker_lists_command();
 Command broker_audit_command();
 Command broker_events_command();
 Command broker_deliveries_command();
+Command broker_reply_command();
 Command broker_export_command();
 Command broker_import_command();
 Command broker_propose_command();

@@ -99,7 +99,7 @@ pack() {
     gzip -9n <"$work/$page" >"$tree/usr/share/man/man${page##*.}/$page.gz"
   done
   install -m 0644 deploy/config/*.yaml "$tree/usr/share/doc/countersign/examples/"
-  cp -r deploy/ceremonies "$tree/usr/share/doc/countersign/examples/"
+  cp -r deploy/ceremonies examples/notify "$tree/usr/share/doc/countersign/examples/"
   cat >"$tree/usr/share/doc/countersign/copyright" <<'COPYRIGHT'
 Copyright: the Countersign authors
 License: Apache-2.0

@@ -1,7 +1,5 @@
 #include "gate/broker/broker_config.h"
 
-#include <pwd.h>
-
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -45,18 +43,6 @@ struct Place {
     return paths;
   }
 };
-
-Result<std::optional<std::uint32_t>> read_uid(YamlFields& fields) {
-  if (fields.has("uid")) {
-    ASSIGN_OR_RETURN(const std::int64_t uid, fields.integer("uid", 0, 0, 4294967294));
-    return std::optional(static_cast<std::uint32_t>(uid));
-  }
-  if (!fields.has("user")) return std::optional<std::uint32_t>();
-  ASSIGN_OR_RETURN(const std::string name, fields.text("user", ""));
-  const passwd* entry = getpwnam(name.c_str());
-  if (entry == nullptr) return wrong(fields.path_of("user"), "names no user of this system: " + name);
-  return std::optional<std::uint32_t>(entry->pw_uid);
-}
 
 Result<std::vector<std::string>> read_patterns(YamlFields& fields, std::string_view member) {
   ASSIGN_OR_RETURN(std::vector<std::string> patterns, fields.texts(member));
@@ -116,14 +102,7 @@ Status read_agents(const Place& place, YamlFields& document) {
 Status read_people(BrokerConfig& config, YamlFields& document) {
   const YamlNode* node = document.take("people");
   if (node == nullptr) return ok();
-  if (node->kind != YamlNode::Kind::Sequence) return wrong("people", "is no list");
-  for (std::size_t i = 0; i < node->sequence.size(); ++i) {
-    YamlFields fields(node->sequence[i], "people[" + std::to_string(i) + "]");
-    ASSIGN_OR_RETURN(const std::optional<std::uint32_t> uid, read_uid(fields));
-    RETURN_IF_ERROR(fields.finish());
-    if (!uid) return wrong("people[" + std::to_string(i) + "]", "must be {user: NAME} or {uid: N}");
-    config.people.insert(*uid);
-  }
+  ASSIGN_OR_RETURN(config.people, read_users(*node, "people"));
   return ok();
 }
 
@@ -133,6 +112,9 @@ Status check_people(const BrokerConfig& config) {
   for (const auto& [name, agent] : config.agents) {
     if (agent.uid && config.people.contains(*agent.uid)) {
       return wrong("people", "holds the user of the agent " + name + ", who could approve its own calls");
+    }
+    if (agent.uid && config.notify.repliers.contains(*agent.uid)) {
+      return wrong("notify.replies", "holds the user of the agent " + name + ", who could answer for people");
     }
   }
   return ok();
@@ -282,13 +264,13 @@ Status read_document(const Place& place, const YamlNode& document) {
   RETURN_IF_ERROR(read_security(place, fields));
   RETURN_IF_ERROR(read_agents(place, fields));
   RETURN_IF_ERROR(read_people(config, fields));
-  RETURN_IF_ERROR(check_people(config));
   RETURN_IF_ERROR(read_servers(place, fields));
   RETURN_IF_ERROR(read_approvals(config, fields));
   RETURN_IF_ERROR(read_limits(config, fields));
   if (const YamlNode* notify = fields.take("notify")) {
     ASSIGN_OR_RETURN(config.notify, read_notify(*notify, place.folder));
   }
+  RETURN_IF_ERROR(check_people(config));
   return fields.finish();
 }
 

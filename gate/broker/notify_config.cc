@@ -1,5 +1,7 @@
 #include "gate/broker/notify_config.h"
 
+#include <pwd.h>
+
 #include <algorithm>
 #include <filesystem>
 
@@ -202,11 +204,41 @@ bool is_loopback(std::string_view url) {
   return std::ranges::count(host, '.') == 3 && host.find("..") == std::string_view::npos && !host.ends_with('.');
 }
 
+Result<std::optional<std::uint32_t>> read_uid(YamlFields& fields) {
+  if (fields.has("uid")) {
+    ASSIGN_OR_RETURN(const std::int64_t uid, fields.integer("uid", 0, 0, 4294967294));
+    return std::optional(static_cast<std::uint32_t>(uid));
+  }
+  if (!fields.has("user")) return std::optional<std::uint32_t>();
+  ASSIGN_OR_RETURN(const std::string name, fields.text("user", ""));
+  const passwd* entry = getpwnam(name.c_str());
+  if (entry == nullptr) return wrong(fields.path_of("user"), "names no user of this system: " + name);
+  return std::optional<std::uint32_t>(entry->pw_uid);
+}
+
+Result<std::set<std::uint32_t>> read_users(const YamlNode& node, const std::string& path) {
+  std::set<std::uint32_t> users;
+  if (node.kind != YamlNode::Kind::Sequence) return wrong(path, "is no list");
+  for (std::size_t i = 0; i < node.sequence.size(); ++i) {
+    const std::string item = path + "[" + std::to_string(i) + "]";
+    YamlFields fields(node.sequence[i], item);
+    ASSIGN_OR_RETURN(const std::optional<std::uint32_t> uid, read_uid(fields));
+    RETURN_IF_ERROR(fields.finish());
+    if (!uid) return wrong(item, "must be {user: NAME} or {uid: N}");
+    users.insert(*uid);
+  }
+  return users;
+}
+
 Result<NotifyConfig> read_notify(const YamlNode& section, const std::string& folder) {
   NotifyConfig config;
   YamlFields fields(section, "notify");
   ASSIGN_OR_RETURN(config.remind_after, fields.duration("remind_after", config.remind_after));
   ASSIGN_OR_RETURN(config.give_up_after, fields.duration("give_up_after", config.give_up_after));
+  ASSIGN_OR_RETURN(config.reply_attempts, fields.integer("reply_attempts", config.reply_attempts, 1, 1000));
+  if (const YamlNode* replies = fields.take("replies")) {
+    ASSIGN_OR_RETURN(config.repliers, read_users(*replies, "notify.replies"));
+  }
   const YamlNode* channels = fields.take("channels");
   RETURN_IF_ERROR(fields.finish());
   if (channels == nullptr) return config;

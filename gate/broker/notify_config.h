@@ -62,7 +62,15 @@ struct NotifyConfig {
   std::vector<ChannelConfig> channels;
   std::chrono::nanoseconds remind_after = std::chrono::minutes(15);  // once, of a request that still waits
   std::chrono::nanoseconds give_up_after = std::chrono::hours(24);   // what was not delivered by then is given up
+  std::set<std::uint32_t> repliers;                                  // who hands in answers to notices, beside people
+  std::int64_t reply_attempts = 5;                                   // wrong codes, until no code counts any more
 };
+
+// "uid: N" or "user: NAME"; nothing where neither is there. Fails with Invalid for a name that this system does not
+// know.
+Result<std::optional<std::uint32_t>> read_uid(YamlFields& fields);
+// A list of such users, of the member at `path`.
+Result<std::set<std::uint32_t>> read_users(const YamlNode& node, const std::string& path);
 
 // The section; relative paths start at `folder`. Fails with Invalid, naming the member.
 Result<NotifyConfig> read_notify(const YamlNode& section, const std::string& folder);

@@ -1,4 +1,6 @@
+#include "common/text.h"
 #include "gate/notices/channel.h"
+#include "gate/notices/visible.h"
 #include "signer/process/child_program.h"
 #include "signer/process/started_process.h"
 
@@ -7,6 +9,16 @@ namespace {
 
 constexpr std::size_t kMostOutput = std::size_t{64} << 10;
 constexpr int kNotStarted = 127;
+
+constexpr std::size_t kLongestComplaint = 200;
+
+// The last thing it said on its standard error, for whoever has to mend it.
+std::string complaint(std::string_view errors) {
+  errors = trimmed(errors);
+  if (errors.empty() || !is_utf8(errors)) return "";
+  const std::size_t line = errors.rfind('\n');
+  return ": " + visible(line == std::string_view::npos ? errors : errors.substr(line + 1), kLongestComplaint);
+}
 
 class CommandChannel : public Channel {
  public:
@@ -21,9 +33,10 @@ class CommandChannel : public Channel {
     ASSIGN_OR_RETURN(const process::Finished finished,
                      process::run_confined(target_.argv, message.json + "\n", bounds));
     if (finished.exit_code == 0) return ok();
-    return Error{ErrorCode::Unavailable, finished.exit_code == kNotStarted
-                                             ? target_.argv.front() + " cannot be started"
-                                             : "it ended with status " + std::to_string(finished.exit_code)};
+    return Error{ErrorCode::Unavailable,
+                 finished.exit_code == kNotStarted
+                     ? target_.argv.front() + " cannot be started"
+                     : "it ended with status " + std::to_string(finished.exit_code) + complaint(finished.errors)};
   }
 
  private:

@@ -5,7 +5,7 @@
 
 #include "common/joined.h"
 #include "gate/broker/masking.h"
-#include "gate/vetting/text_scan.h"
+#include "gate/notices/visible.h"
 
 namespace countersign::notices {
 namespace {
@@ -15,32 +15,6 @@ using broker::NoticeKind;
 using broker::ToolRequest;
 
 constexpr std::size_t kLongestShown = 4096;
-
-std::string escaped(std::uint32_t c) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string hex;
-  for (; c != 0 || hex.empty(); c /= 16) hex.insert(hex.begin(), kDigits[c % 16]);
-  return "\\u{" + hex + "}";
-}
-
-// A text of an agent's, a server's or a person's on one line, with everything in it to be seen.
-std::string shown(std::string_view text) {
-  constexpr std::uint32_t kDelete = 0x7f;
-  constexpr std::uint32_t kEndOfC1 = 0x9f;
-  constexpr std::uint32_t kLineSeparator = 0x2028;
-  constexpr std::uint32_t kParagraphSeparator = 0x2029;
-  const std::vector<vetting::CodePoint> points = vetting::code_points(text);
-  std::string out;
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    const std::uint32_t c = points[i].value;
-    if (out.size() >= kLongestShown) return out + " …";
-    const bool hidden = c < ' ' || (c >= kDelete && c <= kEndOfC1) || c == kLineSeparator || c == kParagraphSeparator ||
-                        vetting::is_invisible(c);
-    const std::size_t end = i + 1 < points.size() ? points[i + 1].offset : text.size();
-    out += hidden ? escaped(c) : std::string(text.substr(points[i].offset, end - points[i].offset));
-  }
-  return out;
-}
 
 Json masked_text(std::string_view text) {
   return broker::masked(Json(text));
@@ -80,7 +54,7 @@ Notice asking(NoticeKind kind, const ToolRequest& request, std::string_view at, 
   data.set("expires_at", request.expires_at.rfc3339());
   data.set("how_to_approve", broker::how_to_approve(request.id));
   data.set("how_to_reject", reject);
-  std::vector<std::string> lines = {summary, "class: " + request.action_class, "arguments: " + shown(arguments),
+  std::vector<std::string> lines = {summary, "class: " + request.action_class, "arguments: " + visible(arguments),
                                     "until: " + request.expires_at.rfc3339()};
   if (request.required > 1) lines.push_back("approvals needed: " + std::to_string(request.required));
   lines.push_back("approve: " + broker::how_to_approve(request.id));
@@ -98,11 +72,12 @@ std::string by(const Json& record) {
   const Json* approvers = record.find("approvers");
   if (approvers != nullptr && approvers->is_array()) {
     std::vector<std::string> names;
-    for (const Json& each : approvers->as_array()) names.push_back(each.is_string() ? shown(each.as_string()) : "");
+    for (const Json& each : approvers->as_array()) names.push_back(each.is_string() ? visible(each.as_string()) : "");
     return " by " + joined(names, ", ");
   }
   const Json* uid = record.find("uid");
-  return uid == nullptr ? "" : " by uid " + uid->compact();
+  if (uid == nullptr) return "";
+  return (record.text("by") == "reply" ? " by an answer to a notice, uid " : " by uid ") + uid->compact();
 }
 
 std::optional<Notice> of_end(NoticeKind kind, const std::string& what, const Json& record, const BrokerStore& store) {
@@ -118,7 +93,7 @@ std::optional<Notice> of_end(NoticeKind kind, const std::string& what, const Jso
   if (!record.text("reason").empty()) {
     const Json reason = masked_text(record.text("reason"));
     data.set("reason", reason);
-    lines.push_back("reason: " + shown(reason.as_string()));
+    lines.push_back("reason: " + visible(reason.as_string()));
   }
   return notice(kind, request->id, record.text("at"), std::move(data), lines);
 }
@@ -140,13 +115,13 @@ Notice about_proposal(NoticeKind kind, const Json& record, const std::string& su
                             {"server_name", record.text("server_name")},
                             {"digest", record.text("digest")},
                             {"vetting_status", record.text("vetting_status")},
-                            {"by", shown(record.text("by"))}});
+                            {"by", visible(record.text("by"))}});
   const std::string vetted(record.text("vetting_status"));
   std::vector<std::string> lines = {summary, "vetting: " + (vetted.empty() ? "none" : vetted)};
   if (!record.text("reason").empty()) {
     const Json reason = masked_text(record.text("reason"));
     data.set("reason", reason);
-    lines.push_back("reason: " + shown(reason.as_string()));
+    lines.push_back("reason: " + visible(reason.as_string()));
   }
   if (waits) {
     const bool passed = vetted == "pass" || vetted == "warn";
@@ -160,12 +135,12 @@ Notice about_proposal(NoticeKind kind, const Json& record, const std::string& su
 }
 
 std::string server_in(const Json& record) {
-  return "'" + shown(record.text("server_name")) + "'";
+  return "'" + visible(record.text("server_name")) + "'";
 }
 
 std::optional<Notice> of_proposal(const Json& record, const BrokerStore&) {
   return about_proposal(NoticeKind::Proposal, record,
-                        "'" + shown(record.text("by")) + "' proposes the tool server " + server_in(record), true);
+                        "'" + visible(record.text("by")) + "' proposes the tool server " + server_in(record), true);
 }
 
 std::optional<Notice> of_override(const Json& record, const BrokerStore&) {
@@ -231,6 +206,15 @@ std::optional<Notice> notice_of(const Json& record, const BrokerStore& store) {
 
 Notice reminder_of(const ToolRequest& request, UtcTime now) {
   return asking(NoticeKind::Reminder, request, now.rfc3339(), "Still waiting: " + request.summary());
+}
+
+void add_reply(Json& message, const std::string& code) {
+  Json* data = message.find("data");
+  if (data == nullptr) return;
+  const std::string text(data->text("text"));
+  data->set("reply", Json::object({{"code", code}, {"no", "no " + code}, {"yes", "yes " + code}}));
+  data->set("text", text + "\nanswer: \"no " + code + "\" rejects it; \"yes " + code +
+                        "\" is answered with the line that approves");
 }
 
 Json::Object subject_of(const Json& message) {

@@ -28,6 +28,9 @@ std::optional<Notice> notice_of(const Json& record, const broker::BrokerStore& s
 // That a request still waits.
 Notice reminder_of(const broker::ToolRequest& request, UtcTime now);
 
+// The message of a request with the code that answers it: `reply` and a last line of `text`.
+void add_reply(Json& message, const std::string& code);
+
 // Members of the data that say what a notice is about: request_id, proposal_id, tool_id.
 Json::Object subject_of(const Json& message);
 

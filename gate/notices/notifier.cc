@@ -10,26 +10,28 @@ using broker::RequestStatus;
 
 constexpr std::chrono::seconds kLook(1);
 
-Message message_of(const Delivery& delivery) {
+bool asks(const Delivery& delivery) {
+  return delivery.kind == NoticeKind::Request || delivery.kind == NoticeKind::Reminder;
+}
+
+Message message_of(const Delivery& delivery, const std::optional<std::string>& code) {
   Message message;
   message.id = delivery.id;
   message.at = UtcTime::parse(delivery.message.text("timestamp")) ? *UtcTime::parse(delivery.message.text("timestamp"))
                                                                   : delivery.made_at;
   Json whole = Json::object({{"id", delivery.id}});
   for (const auto& [name, value] : delivery.message.as_object()) whole.set(name, value);
+  if (code) add_reply(whole, *code);
   message.json = whole.compact();
-  const Json* data = delivery.message.find("data");
-  if (data != nullptr) message.summary = data->text("summary");
-  if (data != nullptr) message.text = data->text("text");
+  if (const Json* data = whole.find("data")) {
+    message.summary = data->text("summary");
+    message.text = data->text("text");
+  }
   return message;
 }
 
-// Why nobody needs it any more; nothing where it is needed.
-std::optional<std::string> outdated(const Delivery& delivery, const broker::BrokerStore& store, UtcTime now) {
-  if (delivery.kind != NoticeKind::Request && delivery.kind != NoticeKind::Reminder) return std::nullopt;
-  const Json* data = delivery.message.find("data");
-  const auto request = store.request(data == nullptr ? std::string_view() : data->text("request_id"));
-  if (!request && request.error().code != ErrorCode::NotFound) return std::nullopt;
+// Why nobody needs to be asked any more; nothing where they do.
+std::optional<std::string> outdated(const Result<broker::ToolRequest>& request, UtcTime now) {
   if (!request) return "there is no such request";
   if (request->status != RequestStatus::Pending) return "it is " + std::string(broker::name_of(request->status));
   if (now >= request->expires_at) return "its time is over";
@@ -38,15 +40,22 @@ std::optional<std::string> outdated(const Delivery& delivery, const broker::Brok
 
 }  // namespace
 
-Result<Attempt> attempt_next(Outbox& outbox, const broker::BrokerStore& store, const std::string& name,
-                             const Channel& channel, const Clock& clock, const std::atomic<bool>& interrupted) {
+Result<Attempt> attempt_next(Outbox& outbox, ReplyCodes& codes, const broker::BrokerStore& store,
+                             const std::string& name, const Channel& channel, const Clock& clock,
+                             const std::atomic<bool>& interrupted) {
   const std::optional<Delivery> delivery = outbox.due(name);
   if (!delivery) return Attempt::None;
-  if (const auto why = outdated(*delivery, store, clock.now())) {
-    RETURN_IF_ERROR(outbox.drop(*delivery, *why));
-    return Attempt::Dropped;
+  std::optional<std::string> code;
+  if (asks(*delivery)) {
+    const Json* data = delivery->message.find("data");
+    const auto request = store.request(data == nullptr ? std::string_view() : data->text("request_id"));
+    if (const auto why = outdated(request, clock.now())) {
+      RETURN_IF_ERROR(outbox.drop(*delivery, *why));
+      return Attempt::Dropped;
+    }
+    ASSIGN_OR_RETURN(code, codes.code_of(*request));
   }
-  const Status sent = channel.deliver(message_of(*delivery), clock.now(), interrupted);
+  const Status sent = channel.deliver(message_of(*delivery, code), clock.now(), interrupted);
   if (sent) {
     RETURN_IF_ERROR(outbox.delivered(*delivery));
     return Attempt::Delivered;
@@ -57,8 +66,8 @@ Result<Attempt> attempt_next(Outbox& outbox, const broker::BrokerStore& store, c
 }
 
 Result<std::unique_ptr<Notifier>> Notifier::start(const broker::NotifyConfig& config, broker::BrokerStore& store,
-                                                  Outbox& outbox, const Clock& clock, Tell tell) {
-  std::unique_ptr<Notifier> notifier(new Notifier(store, outbox, clock, std::move(tell)));
+                                                  Outbox& outbox, ReplyCodes& codes, const Clock& clock, Tell tell) {
+  std::unique_ptr<Notifier> notifier(new Notifier(store, outbox, codes, clock, std::move(tell)));
   for (const broker::ChannelConfig& each : config.channels) {
     Result<std::unique_ptr<Channel>> channel = open_channel(each);
     if (!channel) {
@@ -115,7 +124,8 @@ void Notifier::deliver(const Opened& opened) {
   std::uint64_t seen = 0;
   bool failing = false;
   while (!ending_) {
-    const Result<Attempt> attempt = attempt_next(outbox_, store_, opened.name, *opened.channel, clock_, ending_);
+    const Result<Attempt> attempt =
+        attempt_next(outbox_, codes_, store_, opened.name, *opened.channel, clock_, ending_);
     const bool failed = !attempt || *attempt == Attempt::Failed;
     if (failed && !failing) {
       tell_("notify channel " + opened.name + " fails" + (attempt ? "" : ": " + attempt.error().detail) +

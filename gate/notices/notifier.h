@@ -13,6 +13,7 @@
 
 #include "gate/notices/channel.h"
 #include "gate/notices/outbox.h"
+#include "gate/notices/reply_codes.h"
 
 namespace countersign::notices {
 
@@ -20,8 +21,9 @@ enum class Attempt { None, Delivered, Failed, Dropped };
 
 // One attempt at what is due on the channel now. A request that does not wait any more is dropped instead of asked
 // about. Of an attempt that was interrupted nothing is recorded. Fails as the store does: then it may come twice.
-Result<Attempt> attempt_next(Outbox& outbox, const broker::BrokerStore& store, const std::string& name,
-                             const Channel& channel, const Clock& clock, const std::atomic<bool>& interrupted);
+Result<Attempt> attempt_next(Outbox& outbox, ReplyCodes& codes, const broker::BrokerStore& store,
+                             const std::string& name, const Channel& channel, const Clock& clock,
+                             const std::atomic<bool>& interrupted);
 
 class Notifier {
  public:
@@ -30,7 +32,7 @@ class Notifier {
   // Opens every channel and starts. All outlive it. `tell` hears, from any thread, when a channel begins to fail and
   // when it works again. Fails as open_channel does.
   static Result<std::unique_ptr<Notifier>> start(const broker::NotifyConfig& config, broker::BrokerStore& store,
-                                                 Outbox& outbox, const Clock& clock, Tell tell);
+                                                 Outbox& outbox, ReplyCodes& codes, const Clock& clock, Tell tell);
   // Ends attempts that are under way; what is left is delivered by the next one.
   ~Notifier();
   Notifier(const Notifier&) = delete;
@@ -41,8 +43,8 @@ class Notifier {
     std::string name;
     std::unique_ptr<Channel> channel;
   };
-  Notifier(broker::BrokerStore& store, Outbox& outbox, const Clock& clock, Tell tell)
-      : store_(store), outbox_(outbox), clock_(clock), tell_(std::move(tell)) {}
+  Notifier(broker::BrokerStore& store, Outbox& outbox, ReplyCodes& codes, const Clock& clock, Tell tell)
+      : store_(store), outbox_(outbox), codes_(codes), clock_(clock), tell_(std::move(tell)) {}
   void gather();
   void deliver(const Opened& opened);
   // Until something new may be there, a while at most: pauses and reminders end by the clock.
@@ -50,6 +52,7 @@ class Notifier {
 
   broker::BrokerStore& store_;
   Outbox& outbox_;
+  ReplyCodes& codes_;
   const Clock& clock_;
   Tell tell_;
   std::vector<Opened> channels_;

@@ -31,7 +31,8 @@ struct Delivery {
 
 class Outbox {
  public:
-  // All outlive it. Makes its tables where they are missing: what was recorded before that is not told. Drops what
+  // All outlive it. Makes its tables where they are missing: what was recorded before that, or while nobody was to be
+  // told, is not told. Drops what
   // waits for channels that are gone. Fails as the store does.
   static Result<std::unique_ptr<Outbox>> open(broker::BrokerStore& store, const broker::NotifyConfig& config,
                                               const Clock& clock);

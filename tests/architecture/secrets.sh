@@ -2,7 +2,8 @@
 # Reading a secret is spelled reveal(); this is the whole list of places that may: PINs, the passphrase of a custodian,
 # the secret by which the broker knows an agent,
 # the token that it shows to a tool server of others,
-# and those of its notices: the key of a webhook's signatures, the password of a mail server.
+# and those of its notices: the key of a webhook's signatures, the password of a mail server,
+# the key of reply codes.
 set -euo pipefail
 cd "$1"
 found="$(grep -rln 'reveal()' common pkcs11 keymgmt signer gate command --include='*.cc' | sort)"
@@ -11,6 +12,7 @@ command/broker_connection.cc
 gate/broker/broker_config.cc
 gate/broker/http_upstream.cc
 gate/notices/mail_channel.cc
+gate/notices/reply_codes.cc
 gate/notices/webhook_channel.cc
 keymgmt/custodian_key.cc
 pkcs11/custodian_token.cc

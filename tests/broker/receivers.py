@@ -23,7 +23,8 @@ class Receiver:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.requests.put({"path": self.path, "headers": self.headers, "body": body})
+                self.told = {"path": self.path, "headers": self.headers, "body": body}
+                receiver.requests.put(self.told)
                 step = receiver.script.pop(0) if len(receiver.script) > 1 else receiver.script[0]
                 if callable(step):
                     return step(self)

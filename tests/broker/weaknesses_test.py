@@ -271,7 +271,7 @@ class Calling(Case):
                 self.assertIn(broker.run("describe", "--tool-id", name)[0], (5, 6))
         state = self.appliance.folder / "broker-state"
         self.assertEqual(sorted(path.relative_to(state).as_posix() for path in state.rglob("*")),
-                         ["broker.db", "broker.db-shm", "broker.db-wal", "broker.db.lock", "reports", "snapshots"])
+                         ["broker.db", "broker.db-shm", "broker.db-wal", "broker.db.lock", "reply.key", "reports", "snapshots"])
 
     def test_15_the_error_of_a_tool_is_an_error(self):
         """isError was dropped and `ok` recorded."""

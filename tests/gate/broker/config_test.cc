@@ -78,6 +78,9 @@ TEST_F(ConfigFile, IsRefusedWithThePath) {
       {"uid: 60001,", "secret: none.secret,", "none.secret"},
       {"limits:", "notify: {surprise: 1}\nlimits:", "notify.surprise"},
       {"limits:", "notify: {channels: {}}\nlimits:", "notify.channels"},
+      {"limits:", "notify: {replies: [{}]}\nlimits:", "notify.replies[0]"},
+      {"limits:", "notify: {replies: [{uid: 60001}]}\nlimits:", "could answer for people"},
+      {"limits:", "notify: {reply_attempts: 0}\nlimits:", "notify.reply_attempts"},
       {"limits:", "notify: {remind_after: 0s}\nlimits:", "notify.remind_after"},
   };
   for (const Refusal& row : kRows) {
@@ -90,6 +93,8 @@ TEST_F(ConfigFile, IsRefusedWithThePath) {
 TEST_F(ConfigFile, ReadsWhoIsTold) {
   const auto config = loaded(std::string(kGood) + R"(notify:
   remind_after: 5m
+  replies: [{uid: 60003}]
+  reply_attempts: 3
   channels:
     - {name: ops, webhook: {url: "https://hooks.company/x", secret: "file:ops.secret", ca: ca.pem}, events: [request], timeout: 3s}
     - {name: near, webhook: {url: "http://127.0.0.1:8080/x", secret: "credential:near"}}
@@ -100,6 +105,8 @@ TEST_F(ConfigFile, ReadsWhoIsTold) {
   ASSERT_TRUE(config) << config.error().detail;
   const NotifyConfig& notify = config->notify;
   EXPECT_EQ(notify.remind_after, std::chrono::minutes(5));
+  EXPECT_EQ(notify.repliers, std::set<std::uint32_t>{60003});
+  EXPECT_EQ(notify.reply_attempts, 3);
   ASSERT_EQ(notify.channels.size(), 5U);
   EXPECT_EQ(std::get<WebhookTarget>(notify.channels[0].target).secret, "file:" + (folder_ / "ops.secret"));
   EXPECT_EQ(std::get<WebhookTarget>(notify.channels[0].target).ca, folder_ / "ca.pem");
@@ -182,6 +189,7 @@ TEST_F(ConfigFile, TheManualCanBeUsed) {
   EXPECT_EQ(config->limits.result_bytes, defaults.limits.result_bytes);
   EXPECT_EQ(config->notify.remind_after, defaults.notify.remind_after);
   EXPECT_EQ(config->notify.give_up_after, defaults.notify.give_up_after);
+  EXPECT_EQ(config->notify.reply_attempts, defaults.notify.reply_attempts);
 }
 
 }  // namespace

@@ -159,6 +159,8 @@ TEST_F(Channels, ACommandGetsTheMessageAndACleanEnvironment) {
 
 TEST_F(Channels, ACommandThatFailsOrStaysIsAFailure) {
   EXPECT_EQ(run("exit 3").error().detail, "it ended with status 3");
+  EXPECT_EQ(run("echo first >&2; printf 'no \\033[2J server\\n' >&2; exit 4").error().detail,
+            "it ended with status 4: no \\u{1b}[2J server");
   EXPECT_EQ(run("exit 75").error().code, ErrorCode::Unavailable);
   EXPECT_FALSE(run("head -c 100000 /dev/zero"));
   broker::ChannelConfig config;
@@ -222,7 +224,7 @@ class Attempts : public NoticeCase {
     Status answer = ok();
   };
   Attempt attempt() {
-    const Result<Attempt> done = attempt_next(*outbox_, *store_, "ops", channel_, clock_, kNever);
+    const Result<Attempt> done = attempt_next(*outbox_, *codes_, *store_, "ops", channel_, clock_, kNever);
     EXPECT_TRUE(done);
     return done ? *done : Attempt::None;
   }
@@ -244,6 +246,21 @@ TEST_F(Attempts, TheSameMessageIsSentAgainUntilItArrives) {
   EXPECT_EQ(channel_.sent[0].json, channel_.sent[1].json);
 }
 
+TEST_F(Attempts, AQuestionCarriesTheCodeOfItsAnswer) {
+  const broker::ToolRequest request = ask("1");
+  gathered();
+  ASSERT_EQ(attempt(), Attempt::Delivered);
+  const std::string code = **codes_->code_of(request);
+  const Json said = *Json::parse(channel_.sent.front().json);
+  EXPECT_EQ(said.find("data")->find("reply")->text("no"), "no " + code);
+  EXPECT_NE(channel_.sent.front().text.find("\"no " + code + "\""), std::string::npos);
+  EXPECT_EQ(outbox_->listed("", 1).compact().find(code), std::string::npos) << "it stands in what is sent alone";
+  settle(request, broker::RequestStatus::Rejected, {"rejected", {{"request_id", "1"}, {"reason", "no"}}});
+  gathered();
+  ASSERT_EQ(attempt(), Attempt::Delivered);
+  EXPECT_EQ(channel_.sent.back().json.find("reply"), std::string::npos) << "that it was decided asks nothing";
+}
+
 TEST_F(Attempts, NobodyIsAskedWhatIsAnsweredAlready) {
   const broker::ToolRequest request = ask("1");
   gathered();
@@ -260,7 +277,7 @@ TEST_F(Attempts, AnInterruptedOneDoesNotCount) {
   gathered();
   channel_.answer = Error{ErrorCode::Unavailable, "interrupted"};
   const std::atomic<bool> ending = true;
-  EXPECT_EQ(*attempt_next(*outbox_, *store_, "ops", channel_, clock_, ending), Attempt::None);
+  EXPECT_EQ(*attempt_next(*outbox_, *codes_, *store_, "ops", channel_, clock_, ending), Attempt::None);
   EXPECT_EQ(outbox_->due("ops")->attempts, 0);
 }
 

@@ -8,6 +8,7 @@
 
 #include "gate/broker/broker_store.h"
 #include "gate/notices/outbox.h"
+#include "gate/notices/reply_codes.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/temporary_folder.h"
 
@@ -25,6 +26,7 @@ class NoticeCase : public testing::Test {
   }
   // As after a restart, or a crash: nothing in memory outlives it.
   void open() {
+    codes_.reset();
     outbox_.reset();
     store_.reset();
     auto store = broker::BrokerStore::open(folder_ / "broker.db", clock_);
@@ -33,6 +35,9 @@ class NoticeCase : public testing::Test {
     auto outbox = Outbox::open(*store_, config_, clock_);
     ASSERT_TRUE(outbox) << outbox.error().detail;
     outbox_ = *std::move(outbox);
+    auto codes = ReplyCodes::open(*store_, folder_ / "reply.key", config_.reply_attempts, clock_);
+    ASSERT_TRUE(codes) << codes.error().detail;
+    codes_ = *std::move(codes);
   }
 
   broker::ToolRequest request_of(const std::string& id, Json args = Json::object({{"path", "a"}})) {
@@ -73,6 +78,7 @@ class NoticeCase : public testing::Test {
   broker::NotifyConfig config_;
   std::unique_ptr<broker::BrokerStore> store_;
   std::unique_ptr<Outbox> outbox_;
+  std::unique_ptr<ReplyCodes> codes_;
 };
 
 }  // namespace countersign::notices

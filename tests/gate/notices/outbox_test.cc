@@ -45,6 +45,7 @@ TEST_F(OutboxCase, TellsWhatWasRecordedBeforeACrash) {
 }
 
 TEST_F(OutboxCase, TellsNothingFromBeforeItWasThere) {
+  codes_.reset();
   outbox_.reset();
   store_.reset();
   test::TemporaryFolder other;
@@ -54,6 +55,19 @@ TEST_F(OutboxCase, TellsNothingFromBeforeItWasThere) {
   auto outbox = Outbox::open(**store, config_, clock_);
   ASSERT_TRUE(outbox);
   EXPECT_EQ(*(*outbox)->gather(), 0U);
+}
+
+TEST_F(OutboxCase, TellsNothingFromWhenNobodyWasToBeTold) {
+  const auto channels = config_.channels;
+  config_.channels.clear();
+  open();
+  ask("1");
+  open();
+  config_.channels = channels;
+  open();
+  EXPECT_EQ(gathered(), 0U);
+  ask("2", Json::object({{"path", "b"}}));
+  EXPECT_EQ(gathered(), 1U);
 }
 
 TEST_F(OutboxCase, ADeliveryIsARecord) {
