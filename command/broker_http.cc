@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <functional>
 
@@ -14,7 +15,8 @@ using transport::HttpRequest;
 using transport::HttpResponse;
 using transport::Method;
 
-constexpr std::size_t kWorkers = 8;
+constexpr std::size_t kWorkers = 4;
+constexpr std::size_t kPatientWorkers = 24;
 constexpr std::size_t kMostWaiting = 4096;
 constexpr double kRequestsPerSecond = 2000;
 constexpr double kBurst = 4000;
@@ -150,6 +152,14 @@ constexpr Route kRoutes[] = {
     {Method::Get, "/v1/proposals/", "", [](Asked& a) { return a.service.proposal(a.caller, a.id); }},
 };
 
+// Whether it may wait for a tool server, or for a vetting.
+bool waits(const Route& route) {
+  constexpr std::string_view kWait[] = {"/v1/call", "/v1/explain", "/v1/search",   "/v1/describe",
+                                        "/v1/load", "/v1/tools",   "/v1/proposals"};
+  return route.method == Method::Post && route.after == "-" &&
+         std::ranges::find(kWait, route.before) != std::end(kWait);
+}
+
 // The id in a path of the route; nothing where it is another one's.
 std::optional<std::string> id_in(const Route& route, std::string_view path) {
   if (route.after == "-") return path == route.before ? std::optional(std::string()) : std::nullopt;
@@ -202,6 +212,7 @@ BrokerHttp::BrokerHttp(transport::EventLoop& loop, BrokerService& service, const
       service_(service),
       limiter_(kRequestsPerSecond, kBurst, kInFlight),
       server_(loop, transport::HttpLimits{}),
+      patient_(kPatientWorkers, kMostWaiting, [signer] { return client::SignerClient(signer, kSignerAnswers); }),
       workers_(kWorkers, kMostWaiting, [signer] { return client::SignerClient(signer, kSignerAnswers); }) {}
 
 Status BrokerHttp::serve(transport::Listener listener) {
@@ -250,18 +261,20 @@ void BrokerHttp::handle(const HttpRequest& request, transport::Responder respond
   Result<BrokerCaller> caller = service_.recognise(origin->uid, claimed, secret);
   if (!caller) return answer(exchange, HttpResponse::error(caller.error()));
   if (origin->front) caller->person = false;
-  const bool took =
-      workers_.take([this, exchange, route, id, claimed, caller = *caller, query = std::string(request.query),
-                     body = std::make_shared<Json>(*std::move(body))](client::SignerClient& signer) {
-        Asked asked{service_, signer, caller, id, std::move(*body), query};
-        // A person may look at what an agent would be told, and revoke what it was given.
-        if (caller.person && caller.agent.empty() && route->act == explain) asked.caller.agent = claimed;
-        if (caller.person && std::string_view(route->before) == "/v1/revoke") asked.body.set("agent_id", claimed);
-        const Result<Json> said = route->act(asked);
-        auto response =
-            std::make_shared<HttpResponse>(said ? HttpResponse::json(*said) : HttpResponse::error(said.error()));
-        loop_.post([this, exchange, response] { answer(exchange, std::move(*response)); });
-      });
+  const bool took = (waits(*route) ? patient_ : workers_)
+                        .take([this, exchange, route, id, claimed, caller = *caller, query = std::string(request.query),
+                               body = std::make_shared<Json>(*std::move(body))](client::SignerClient& signer) {
+                          Asked asked{service_, signer, caller, id, std::move(*body), query};
+                          // A person may look at what an agent would be told, and revoke what it was given.
+                          if (caller.person && caller.agent.empty() && route->act == explain)
+                            asked.caller.agent = claimed;
+                          if (caller.person && std::string_view(route->before) == "/v1/revoke")
+                            asked.body.set("agent_id", claimed);
+                          const Result<Json> said = route->act(asked);
+                          auto response = std::make_shared<HttpResponse>(said ? HttpResponse::json(*said)
+                                                                              : HttpResponse::error(said.error()));
+                          loop_.post([this, exchange, response] { answer(exchange, std::move(*response)); });
+                        });
   if (!took) {
     answer(exchange, HttpResponse::error(Error{ErrorCode::Unavailable, "more requests wait than the broker takes on",
                                                "broker_busy", "ask again in a moment"}));

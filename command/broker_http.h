@@ -32,7 +32,10 @@ class BrokerHttp {
   BrokerService& service_;
   transport::RateLimiter limiter_;
   transport::HttpServer server_;
-  WorkerPool workers_;  // last: its jobs post to what stands above
+  // Last: their jobs post to what stands above. What may wait for tools and vetting has workers of its own, so that
+  // people are served while all of those wait.
+  WorkerPool patient_;
+  WorkerPool workers_;
 };
 
 }  // namespace countersign::command

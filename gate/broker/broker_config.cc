@@ -182,6 +182,8 @@ Status read_servers(const Place& place, YamlFields& document) {
     YamlFields fields(value, "servers." + name);
     ASSIGN_OR_RETURN(ServerConfig server,
                      fields.has("url") ? read_url_server(place, fields) : read_program(place, fields));
+    ASSIGN_OR_RETURN(const std::int64_t parallel, fields.integer("parallel", server.parallel, 1, 64));
+    server.parallel = static_cast<int>(parallel);
     if (server.unvetted) {
       place.config.warnings.push_back("servers." + name + " is used although nobody vetted and approved it");
     }

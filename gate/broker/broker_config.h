@@ -40,6 +40,7 @@ struct ServerConfig {
   std::vector<std::string> read_only;    // what else it sees, where it is
   std::vector<std::string> read_write;
   bool network = false;
+  int parallel = 4;       // calls under way at once
   bool unvetted = false;  // starts without an approved proposal; a warning
 };
 

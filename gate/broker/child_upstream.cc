@@ -1,12 +1,10 @@
 #include "gate/broker/child_upstream.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 
@@ -19,47 +17,26 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr int kMostUnasked = 1000;  // messages between two calls
+struct Started {
+  pid_t pid = -1;
+  int stream = -1;
+};
 
-}  // namespace
-
-void ChildUpstream::stop() {
-  const std::lock_guard lock(mutex_);
-  end();
-}
-
-void ChildUpstream::end() {
-  process::close_descriptor(stream_);
-  if (pid_ > 0) {
-    kill(-pid_, SIGKILL);
-    while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-    }
-  }
-  pid_ = -1;
-  buffer_.clear();
-  tools_.reset();
-  list_changed_ = true;
-}
-
-Status ChildUpstream::start() {
-  if (pid_ > 0 && waitpid(pid_, nullptr, WNOHANG) == 0) return ok();
-  if (pid_ > 0) pid_ = -1;  // it ended by itself
-  end();
-  RETURN_IF_ERROR(admitted_());
+Result<Started> start_in_sandbox(const std::string& name, const ServerConfig& config) {
   vetting::SandboxedProgram program;
-  program.argv = config_.command;
-  program.environment = config_.environment;
-  program.read_only = config_.read_only;
-  if (!config_.source.empty()) program.read_only.push_back(config_.source);
-  program.read_write = config_.read_write;
-  program.network = config_.network;
+  program.argv = config.command;
+  program.environment = config.environment;
+  program.read_only = config.read_only;
+  if (!config.source.empty()) program.read_only.push_back(config.source);
+  program.read_write = config.read_write;
+  program.network = config.network;
   program.time = std::chrono::seconds(0);  // it lives as long as it is needed
   ASSIGN_OR_RETURN(const std::vector<std::string> words, vetting::sandbox_words(program));
   ASSIGN_OR_RETURN(auto ends, process::socket_pair(SOCK_STREAM));
   int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
   process::Program child;
   child.argv = words;
-  child.title = "countersign: server " + name_;
+  child.title = "countersign: server " + name;
   child.environment = {process::kPath, process::kLanguage};
   child.input = ends.second;
   child.output = ends.second;
@@ -72,114 +49,83 @@ Status ChildUpstream::start() {
     process::close_descriptor(ends.first);
     return pid.error();
   }
-  pid_ = *pid;
-  stream_ = ends.first;
-  fcntl(stream_, F_SETFL, O_NONBLOCK);
-  const Deadline until = steady_clock::now() + kHandshakeTime;
-  const Result<Json> said = request("initialize", hello(), until);
-  const Result<std::string> version = said ? agreed_version(*said) : Result<std::string>(said.error());
-  const Status greeted =
-      version ? send(Json::object({{"jsonrpc", "2.0"}, {"method", "notifications/initialized"}}), until) : ok();
-  if (version && greeted) return ok();
+  fcntl(ends.first, F_SETFL, O_NONBLOCK);
+  return Started{*pid, ends.first};
+}
+
+}  // namespace
+
+void ChildUpstream::stop() {
+  {
+    const std::lock_guard lock(pid_mutex_);
+    if (pid_ > 0) kill(-pid_, SIGKILL);  // its calls end
+  }
+  const std::lock_guard lock(life_mutex_);
   end();
-  return server_unavailable(name_, !said      ? "does not shake hands: " + said.error().detail
-                                   : !version ? version.error().detail
-                                              : "ended while it shook hands");
 }
 
-Status ChildUpstream::send(const Json& message, Deadline until) {
-  const std::string line = message.compact() + "\n";
-  std::size_t sent = 0;
-  while (sent < line.size()) {
-    const ssize_t wrote = ::send(stream_, line.data() + sent, line.size() - sent, MSG_NOSIGNAL);
-    if (wrote > 0) {
-      sent += static_cast<std::size_t>(wrote);
-      continue;
-    }
-    if (errno == EINTR) continue;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - steady_clock::now()).count();
-    pollfd wanted{stream_, POLLOUT, 0};
-    if (errno != EAGAIN || left <= 0 || poll(&wanted, 1, static_cast<int>(left)) <= 0) {
-      return Error{ErrorCode::Unavailable, "it does not read"};
+void ChildUpstream::end() {
+  slots_.wait_idle();
+  stream_.reset();
+  const std::lock_guard lock(pid_mutex_);
+  if (pid_ > 0) {
+    kill(-pid_, SIGKILL);
+    while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
     }
   }
-  return ok();
+  pid_ = -1;
+  tools_.reset();
+  list_changed_ = true;
+  spent_ = false;
 }
 
-Result<Json> ChildUpstream::receive(Deadline until) {
-  for (;;) {
-    const std::size_t end = buffer_.find('\n');
-    if (end != std::string::npos) {
-      const std::string line = buffer_.substr(0, end);
-      buffer_.erase(0, end + 1);
-      if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-      return Json::parse(line, {.bytes = kLongestServerMessage});
-    }
-    if (buffer_.size() > kLongestServerMessage) return Error{ErrorCode::TooLarge, "its message has no end"};
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - steady_clock::now()).count();
-    pollfd wanted{stream_, POLLIN, 0};
-    const int ready = left <= 0 ? 0 : poll(&wanted, 1, static_cast<int>(std::min<std::int64_t>(left, 1000)));
-    if (ready < 0 && errno != EINTR) return Error{ErrorCode::Unavailable, "its stream broke"};
-    if (left <= 0) return Error{ErrorCode::Unavailable, "it was silent for too long"};
-    if (ready <= 0) continue;
-    char part[65536];
-    const ssize_t got = recv(stream_, part, sizeof part, 0);
-    if (got == 0) return Error{ErrorCode::Unavailable, "it ended"};
-    if (got > 0) buffer_.append(part, static_cast<std::size_t>(got));
-  }
+bool ChildUpstream::lives() {
+  const std::lock_guard lock(pid_mutex_);
+  if (pid_ <= 0 || spent_) return false;
+  if (waitpid(pid_, nullptr, WNOHANG) == 0) return true;
+  pid_ = -1;  // it ended by itself
+  return false;
 }
 
-void ChildUpstream::hear(const Json& message, Deadline until) {
-  if (message.find("id") != nullptr) {
-    (void)send(answer_to_server(message), until);  // one that does not read is noticed by what we wait for
-  } else if (message.text("method") == "notifications/tools/list_changed") {
-    list_changed_ = true;
+Status ChildUpstream::start() {
+  if (lives()) return ok();
+  end();
+  RETURN_IF_ERROR(admitted_());
+  ASSIGN_OR_RETURN(const Started started, start_in_sandbox(name_, config_));
+  {
+    const std::lock_guard lock(pid_mutex_);
+    pid_ = started.pid;
   }
+  stream_ = std::make_unique<MessageStream>(started.stream, [this](const Json& note) {
+    if (note.text("method") == "notifications/tools/list_changed") list_changed_ = true;
+  });
+  const Status greeted = shake_hands();
+  if (greeted) return ok();
+  end();
+  return server_unavailable(name_, greeted.error().detail);
 }
 
-// A notification that lies unread would let one more call of the old definition through.
-Status ChildUpstream::listen() {
-  for (int heard = 0; heard < kMostUnasked; ++heard) {
-    if (buffer_.find('\n') == std::string::npos) {
-      pollfd wanted{stream_, POLLIN, 0};
-      if (poll(&wanted, 1, 0) <= 0) return ok();
-    }
-    const Deadline until = steady_clock::now() + kHandshakeTime;
-    ASSIGN_OR_RETURN(const Json message, receive(until));
-    if (!message.is_object()) return Error{ErrorCode::Invalid, "it sent something that is no message"};
-    if (message.find("method") != nullptr) hear(message, until);  // otherwise the answer of a call given up
-  }
-  return Error{ErrorCode::OverLimit, "it does not stop talking"};
-}
-
-Result<Json> ChildUpstream::request(const std::string& method, Json params, Deadline until) {
-  const std::int64_t id = next_id_++;
-  RETURN_IF_ERROR(
-      send(Json::object({{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", std::move(params)}}), until));
-  for (;;) {
-    ASSIGN_OR_RETURN(const Json message, receive(until));
-    if (!message.is_object()) return Error{ErrorCode::Invalid, "it sent something that is no message"};
-    const Json* its_id = message.find("id");
-    if (message.find("method") != nullptr) {
-      hear(message, until);
-      continue;
-    }
-    if (its_id == nullptr || !its_id->is_integer() || its_id->as_integer() != id) continue;  // of a call given up
-    return result_in(message);
-  }
+Status ChildUpstream::shake_hands() {
+  const auto until = steady_clock::now() + kHandshakeTime;
+  const Result<Json> said = stream_->request("initialize", hello(), until);
+  if (!said) return Error{said.error().code, "does not shake hands: " + said.error().detail};
+  RETURN_IF_ERROR(agreed_version(*said));
+  if (stream_->tell(Json::object({{"jsonrpc", "2.0"}, {"method", "notifications/initialized"}}), until)) return ok();
+  return Error{ErrorCode::Unavailable, "ended while it shook hands"};
 }
 
 Result<std::vector<Json>> ChildUpstream::list() {
-  const Deadline until = steady_clock::now() + kHandshakeTime;
+  slots_.wait_idle();  // one that does one thing after another answers when it is done
+  const auto until = steady_clock::now() + kHandshakeTime;
   list_changed_ = false;
   return listed_tools(
-      [&](const std::string& method, Json params) { return request(method, std::move(params), until); });
+      [&](const std::string& method, Json params) { return stream_->request(method, std::move(params), until); });
 }
 
 Result<Upstream::Tools> ChildUpstream::tools() {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(life_mutex_);
   RETURN_IF_ERROR(start());
-  if (const Status heard = listen(); !heard) {
+  if (!stream_->listen()) {
     end();
     RETURN_IF_ERROR(start());
   }
@@ -194,18 +140,33 @@ Result<Upstream::Tools> ChildUpstream::tools() {
 }
 
 Result<Json> ChildUpstream::call(const std::string& tool, const Json& arguments, std::chrono::nanoseconds within) {
-  const std::lock_guard lock(mutex_);
-  RETURN_IF_ERROR(start());
-  // Another process than the one whose tools were judged, or one that has announced other tools since.
-  if (const Status heard = listen(); !heard || list_changed_) {
-    if (!heard) end();
-    return server_unavailable(name_, "is not as it was when the call was judged");
+  Result<Json> result = Error{ErrorCode::Internal, ""};
+  {
+    std::unique_lock lock(life_mutex_);
+    std::optional<CallSlots::Slot> slot = slots_.take_now();
+    while (!slot) {  // not under the lock: others may want to know the tools meanwhile
+      lock.unlock();
+      slots_.wait_for_one();
+      lock.lock();
+      slot = slots_.take_now();
+    }
+    // Another process than the one whose tools were judged, or one that has announced other tools since. A notification
+    // that lies unread would let one more call of the old definition through.
+    if (stream_ && !stream_->listen()) spent_ = true;
+    if (!stream_ || spent_ || list_changed_) {
+      return server_unavailable(name_, "is not as it was when the call was judged");
+    }
+    lock.unlock();
+    result = stream_->request("tools/call", Json::object({{"name", tool}, {"arguments", arguments}}),
+                              steady_clock::now() + within);
   }
-  const Deadline until = steady_clock::now() + within;
-  Result<Json> result = request("tools/call", Json::object({{"name", tool}, {"arguments", arguments}}), until);
   if (result) return result;
   if (result.error().reason == "server_error") return tool_failure(result.error().detail);
-  end();
+  spent_ = true;
+  // Where others use it still, whoever uses it next ends it.
+  const std::unique_lock lock(life_mutex_, std::try_to_lock);
+  if (lock && spent_ && slots_.idle()) end();
+  if (result.error().reason == "not_sent") return server_unavailable(name_, result.error().detail);
   return outcome_unknown(name_, "failed (" + result.error().detail + ")");
 }
 

@@ -1,9 +1,14 @@
 // A tool server that the broker runs: a child in a sandbox that speaks MCP over its standard streams (Model Context
-// Protocol, "stdio" transport, protocol versions 2024-11-05 to 2025-11-25). One call at a time.
+// Protocol, "stdio" transport, protocol versions 2024-11-05 to 2025-11-25).
 #pragma once
 
+#include <atomic>
+#include <memory>
 #include <mutex>
+#include <optional>
 
+#include "gate/broker/call_slots.h"
+#include "gate/broker/message_stream.h"
 #include "gate/broker/upstream.h"
 
 namespace countersign::broker {
@@ -12,38 +17,37 @@ class ChildUpstream : public Upstream {
  public:
   // As make_upstream(); `admitted` is asked before each start.
   ChildUpstream(std::string name, const ServerConfig& config, std::function<Status()> admitted)
-      : name_(std::move(name)), config_(config), admitted_(std::move(admitted)) {}
+      : name_(std::move(name)), config_(config), admitted_(std::move(admitted)), slots_(config.parallel) {}
   ChildUpstream(const ChildUpstream&) = delete;
   ChildUpstream& operator=(const ChildUpstream&) = delete;
   ~ChildUpstream() override { ChildUpstream::stop(); }
 
   // The same list until the server is started again or says that it changed.
   Result<Tools> tools() override;
+  // A server that was silent for too long is ended when its other calls are over.
   Result<Json> call(const std::string& tool, const Json& arguments, std::chrono::nanoseconds within) override;
   // Ends the child and everything it started.
   void stop() override;
 
  private:
-  using Deadline = std::chrono::steady_clock::time_point;
+  // All under life_mutex_; what ends the child waits for its calls.
+  bool lives();
   Status start();
-  Result<Json> request(const std::string& method, Json params, Deadline until);
-  Status send(const Json& message, Deadline until);
-  Result<Json> receive(Deadline until);            // the next message, whole
-  void hear(const Json& message, Deadline until);  // what it says unasked
-  Status listen();                                 // to what it said since the last answer, without waiting
+  Status shake_hands();
   Result<std::vector<Json>> list();
   void end();
 
   std::string name_;
   const ServerConfig& config_;
   std::function<Status()> admitted_;
-  std::mutex mutex_;
-  pid_t pid_ = -1;  // guarded by mutex_, as all that follows
-  int stream_ = -1;
-  std::string buffer_;
-  std::int64_t next_id_ = 1;
-  bool list_changed_ = true;
-  Tools tools_;
+  CallSlots slots_;
+  std::atomic<bool> spent_ = false;  // it is ended before it is used again
+  std::atomic<bool> list_changed_ = true;
+  std::mutex pid_mutex_;
+  pid_t pid_ = -1;                         // written under both mutexes
+  std::mutex life_mutex_;                  // before pid_mutex_
+  std::unique_ptr<MessageStream> stream_;  // guarded by life_mutex_, and by slots_: it stays while a call is under way
+  Tools tools_;                            // guarded by life_mutex_
 };
 
 }  // namespace countersign::broker

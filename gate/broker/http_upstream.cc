@@ -167,6 +167,7 @@ Result<Upstream::Tools> HttpUpstream::tools() {
 }
 
 Result<Json> HttpUpstream::call(const std::string& tool, const Json& arguments, std::chrono::nanoseconds within) {
+  const CallSlots::Slot slot = slots_.take();
   RETURN_IF_ERROR(admitted_());
   std::optional<Agreed> agreed;
   {

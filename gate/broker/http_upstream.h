@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 
+#include "gate/broker/call_slots.h"
 #include "gate/broker/http_post.h"
 #include "gate/broker/upstream.h"
 
@@ -15,7 +16,11 @@ class HttpUpstream : public Upstream {
  public:
   // As make_upstream().
   HttpUpstream(std::string name, const ServerConfig& config, std::function<Status()> admitted)
-      : name_(std::move(name)), config_(config), admitted_(std::move(admitted)), lists_(config.url, config.ca) {}
+      : name_(std::move(name)),
+        config_(config),
+        admitted_(std::move(admitted)),
+        slots_(config.parallel),
+        lists_(config.url, config.ca) {}
 
   Result<Tools> tools() override;
   Result<Json> call(const std::string& tool, const Json& arguments, std::chrono::nanoseconds within) override;
@@ -42,6 +47,7 @@ class HttpUpstream : public Upstream {
   std::string name_;
   const ServerConfig& config_;
   std::function<Status()> admitted_;
+  CallSlots slots_;
   std::mutex mutex_;
   HttpPost lists_;  // guarded by mutex_, as all that follows
   std::optional<Agreed> agreed_;

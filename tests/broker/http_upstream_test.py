@@ -215,7 +215,8 @@ class HttpUpstream(unittest.TestCase):
                               ("url: https://", "servers.bad.url"), ("url: https://a@example.com/", "servers.bad.url"), ("url: http://127.0.0.1@example.com/", "servers.bad.url"),
                               ('url: "https://example.com/#x"', "servers.bad.url"), ('url: "https://example.com/ x"', "servers.bad.url"), ('url: ""', "servers.bad.url"),
                               ("url: https://example.com/, command: [/bin/true]", "servers.bad.command"), ("url: https://example.com/, source: /srv", "source"),
-                              ("url: https://example.com/, network: true", "network"), ("token: x, command: [/bin/true], unvetted: true", "token")):
+                              ("url: https://example.com/, network: true", "network"), ("url: https://example.com/, parallel: 0", "parallel"),
+                              ("url: https://example.com/, parallel: 65", "parallel"), ("token: x, command: [/bin/true], unvetted: true", "token")):
             path = self.appliance.folder / "bad.yaml"
             path.write_text(good + f"  bad: {{{server}}}\n")
             done = subprocess.run([str(self.appliance.bin / "countersign"), "broker", "serve", "--config", str(path)], capture_output=True, text=True, timeout=30)
