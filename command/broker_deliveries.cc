@@ -8,6 +8,7 @@ namespace {
 
 constexpr Flag kDeliveriesFlags[] = {
     {"status", Flag::Kind::Text, "WORD", "only those: waiting, delivered, given_up or dropped"},
+    {"now", Flag::Kind::Switch, "", "try everything that waits now, after a channel was mended"},
     kBrokerFlag,
 };
 
@@ -16,15 +17,25 @@ constexpr Flag kReplyFlags[] = {
     kBrokerFlag,
 };
 
+int answered(Call& call, const Json& answer, int exit_code = 0) {
+  call.console.answer(call.json ? answer.compact() + "\n" : answer.gait_file());
+  return exit_code;
+}
+
 Result<int> deliveries(Call& call, const Arguments& arguments) {
   if (!arguments.positionals().empty()) return Error{ErrorCode::Invalid, "broker deliveries takes flags only"};
+  BrokerConnection broker(arguments);
+  if (arguments.is_on("now")) {
+    if (arguments.given("status")) return Error{ErrorCode::Invalid, "only one of --status and --now"};
+    ASSIGN_OR_RETURN(const Json answer, broker.post("/v1/deliveries", Json::object({})));
+    return answered(call, answer);
+  }
   const std::string status(arguments.text("status"));
   if (status.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") != std::string::npos) {
     return Error{ErrorCode::Invalid, "--status is none of waiting, delivered, given_up and dropped", "bad_status"};
   }
-  ASSIGN_OR_RETURN(const Json answer, BrokerConnection(arguments).get("/v1/deliveries?status=" + status));
-  call.console.answer(call.json ? answer.compact() + "\n" : answer.gait_file());
-  return 0;
+  ASSIGN_OR_RETURN(const Json answer, broker.get("/v1/deliveries?status=" + status));
+  return answered(call, answer);
 }
 
 Result<int> reply(Call& call, const Arguments& arguments) {
@@ -33,8 +44,8 @@ Result<int> reply(Call& call, const Arguments& arguments) {
   }
   ASSIGN_OR_RETURN(const Json answer,
                    BrokerConnection(arguments).post("/v1/reply", Json::object({{"text", arguments.text("text")}})));
-  call.console.answer(call.json ? answer.compact() + "\n" : answer.gait_file());
-  return answer.text("status") == "rejected" ? 0 : row_of(ErrorCode::ApprovalRequired).exit_code;
+  return answered(call, answer,
+                  answer.text("status") == "rejected" ? 0 : row_of(ErrorCode::ApprovalRequired).exit_code);
 }
 
 }  // namespace
@@ -56,7 +67,7 @@ Command broker_reply_command() {
 
 Command broker_deliveries_command() {
   return {"broker deliveries",
-          "[--status WORD]",
+          "[--status WORD | --now]",
           "Shows what became of the broker's notices, the newest first",
           "Each with its attempts, what went wrong last and when it is tried again.",
           "countersign broker deliveries --status waiting",

@@ -127,6 +127,7 @@ constexpr Route kRoutes[] = {
     {Method::Post, "/v1/import", "-", [](Asked& a) { return a.service.note_import(a.caller, a.body); }},
     {Method::Get, "/v1/lists", "-", [](Asked& a) { return a.service.lists(a.caller); }},
     {Method::Get, "/v1/audit", "-", audit},
+    {Method::Post, "/v1/deliveries", "-", [](Asked& a) { return a.service.deliver_now(a.caller); }},
     {Method::Post, "/v1/reply", "-", [](Asked& a) { return a.service.reply(a.caller, a.body); }},
     {Method::Get, "/v1/deliveries", "-",
      [](Asked& a) {

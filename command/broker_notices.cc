@@ -20,6 +20,12 @@ Result<Json> BrokerService::deliveries(const BrokerCaller& caller, const std::st
   return outbox_.listed(status, kMostDeliveries);
 }
 
+Result<Json> BrokerService::deliver_now(const BrokerCaller& caller) {
+  RETURN_IF_ERROR(require_person(caller));
+  ASSIGN_OR_RETURN(const std::int64_t due, outbox_.hasten({"notices_hastened", {{"uid", std::int64_t{caller.uid}}}}));
+  return Json::object({{"due", due}});
+}
+
 Result<Json> BrokerService::reply(const BrokerCaller& caller, const Json& body) {
   if (!caller.person && !config_.notify.repliers.contains(caller.uid)) {
     return Error{ErrorCode::Refused, "uid " + std::to_string(caller.uid) + " may not hand in answers", "not_a_replier",

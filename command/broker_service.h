@@ -108,6 +108,8 @@ class BrokerService {
 
   // Notices and their attempts; `status` empty for all.
   Result<Json> deliveries(const BrokerCaller& caller, const std::string& status);
+  // Everything that waits is tried now: {"due": N}.
+  Result<Json> deliver_now(const BrokerCaller& caller);
   // An answer to a notice, {"text": "no 123456"}: for people and for who hands answers in. A no rejects; a yes approves
   // nothing and is answered with the line that does.
   Result<Json> reply(const BrokerCaller& caller, const Json& body);

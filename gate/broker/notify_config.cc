@@ -21,6 +21,7 @@ constexpr KindRow kKinds[] = {
 };
 constexpr std::size_t kMostChannels = 32;
 constexpr std::size_t kMostRecipients = 32;
+constexpr std::size_t kMostSecrets = 4;
 // RFC 3986: what may stand in an address unescaped.
 constexpr std::string_view kUrlCharacters =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?#[]!$&'()*+,;=%";
@@ -90,9 +91,30 @@ class ChannelReader {
 
   Result<std::string> secret(YamlFields& fields, std::string_view member) const {
     ASSIGN_OR_RETURN(const std::string source, fields.required_text(member));
+    return source_of(fields.path_of(member), source);
+  }
+
+  Result<std::string> source_of(const std::string& path, const std::string& source) const {
     if (source.starts_with("credential:")) return source;
     if (source.starts_with("file:")) return "file:" + absolute(source.substr(5));
-    return wrong(fields.path_of(member), "must be file:PATH or credential:NAME: a secret does not stand here");
+    return wrong(path, "must be file:PATH or credential:NAME: a secret does not stand here");
+  }
+
+  // One, or a list of a few.
+  Result<std::vector<std::string>> secrets(YamlFields& fields, std::string_view member) const {
+    const YamlNode* node = fields.take(member);
+    const std::string path = fields.path_of(member);
+    std::vector<std::string> given;
+    if (node != nullptr && node->kind == YamlNode::Kind::Scalar) given = {node->scalar};
+    if (node != nullptr && node->kind == YamlNode::Kind::Sequence) {
+      for (const YamlNode& each : node->sequence) given.push_back(each.scalar);
+    }
+    if (given.empty() || given.size() > kMostSecrets)
+      return wrong(path, "must be a secret's source, or a list of 1 to 4");
+    for (std::string& each : given) {
+      ASSIGN_OR_RETURN(each, source_of(path, each));
+    }
+    return given;
   }
 
   Result<Target> webhook_in(YamlFields fields) const {
@@ -103,7 +125,7 @@ class ChannelReader {
       return wrong(fields.path_of("url"), "must begin with https://; http:// is for this machine alone",
                    "http://127.0.0.1:PORT/… reaches a proxy beside the broker");
     }
-    ASSIGN_OR_RETURN(webhook.secret, secret(fields, "secret"));
+    ASSIGN_OR_RETURN(webhook.secrets, secrets(fields, "secret"));
     ASSIGN_OR_RETURN(const std::string ca, fields.text("ca", ""));
     webhook.ca = absolute(ca);
     RETURN_IF_ERROR(fields.finish());

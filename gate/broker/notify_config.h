@@ -32,9 +32,10 @@ std::optional<NoticeKind> notice_kind_named(std::string_view name);
 
 // A secret is named by its source, as secret_from() reads it: "file:/path" or "credential:NAME".
 struct WebhookTarget {
-  std::string url;     // https, or http to this machine alone
-  std::string secret;  // of its signatures (Standard Webhooks): whsec_ and base64
-  std::string ca;      // PEM file of the authorities to believe; empty: the system's
+  std::string url;  // https, or http to this machine alone
+  // Of its signatures (Standard Webhooks): whsec_ and base64. Several while one is replaced: each signs.
+  std::vector<std::string> secrets;
+  std::string ca;  // PEM file of the authorities to believe; empty: the system's
 };
 struct MailTarget {
   std::string smtp;  // smtps://, smtp:// with STARTTLS, or smtp:// in the clear to this machine alone

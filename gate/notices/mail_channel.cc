@@ -57,6 +57,7 @@ class MailChannel : public Channel {
         const auto transfer,
         curl::Transfer::to(target_.smtp, {.time = timeout_, .interrupted = &interrupted, .authorities = target_.ca}));
     const bool clear = broker::is_loopback(target_.smtp) && target_.smtp.starts_with("smtp:");
+    if (broker::is_loopback(target_.smtp)) transfer->set(CURLOPT_NOPROXY, "*");
     transfer->set(CURLOPT_USE_SSL, static_cast<long>(clear ? CURLUSESSL_NONE : CURLUSESSL_ALL));
     const std::string sender = "<" + target_.from + ">";
     transfer->set(CURLOPT_MAIL_FROM, sender.c_str());

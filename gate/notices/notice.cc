@@ -124,9 +124,12 @@ Notice about_proposal(NoticeKind kind, const Json& record, const std::string& su
     lines.push_back("reason: " + visible(reason.as_string()));
   }
   if (waits) {
+    // docs/broker.md, "Servers": what there is to say, where vetting did not say it.
     const bool passed = vetted == "pass" || vetted == "warn";
-    const std::string line =
-        broker::how_to_approve(id) + std::string(passed ? "" : " --override-vetting --reason TEXT");
+    const bool unseen = vetted == "definitions";
+    const std::string line = broker::how_to_approve(id) + std::string(passed   ? ""
+                                                                      : unseen ? " --reason TEXT"
+                                                                               : " --override-vetting --reason TEXT");
     data.set("how_to_approve", line);
     lines.push_back("approve: " + line);
   }

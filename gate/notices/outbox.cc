@@ -89,6 +89,13 @@ Status Outbox::prepare() {
     Query skip(connection, "UPDATE outbox SET next_record = ?", records);
     return skip.run();
   }));
+  reminds_ = std::ranges::any_of(config_.channels,
+                                 [](const auto& channel) { return channel.kinds.contains(NoticeKind::Reminder); });
+  if (reminds_) {
+    for (const ToolRequest& request : store_.requests(RequestStatus::Pending)) {
+      to_remind_.emplace(request.requested_at + config_.remind_after, request.id);
+    }
+  }
   std::vector<Delivery> orphans;
   store_.read([&](Connection& connection) {
     Query next(connection, "SELECT next_record FROM outbox");
@@ -129,21 +136,25 @@ Status Outbox::add(const std::vector<Notice>& notices, std::size_t& added) {
   });
 }
 
-std::vector<Notice> Outbox::reminders() const {
-  std::vector<Notice> notices;
+void Outbox::expect_reminder(const Json& message) {
+  const Json* data = message.find("data");
+  const Result<UtcTime> at = UtcTime::parse(data->text("requested_at"));
+  if (at) to_remind_.emplace(*at + config_.remind_after, data->text("request_id"));
+}
+
+Status Outbox::remind(std::size_t& added) {
   const UtcTime now = clock_.now();
-  const UtcTime before = now - config_.remind_after;
-  std::vector<std::string> reminded;
-  store_.read([&](Connection& connection) {
-    Query row(connection, "SELECT key FROM deliveries WHERE kind = 'reminder'");
-    while (row.next()) reminded.emplace_back(row.text(0));
-  });
-  for (const ToolRequest& request : store_.requests(RequestStatus::Pending)) {
-    if (request.requested_at > before || now >= request.expires_at) continue;
-    Notice notice = reminder_of(request, now);
-    if (std::ranges::find(reminded, notice.key) == reminded.end()) notices.push_back(std::move(notice));
+  const auto end = to_remind_.upper_bound(now);
+  std::vector<Notice> notices;
+  for (auto due = to_remind_.begin(); due != end; ++due) {
+    const Result<ToolRequest> request = store_.request(due->second);
+    if (request && request->status == RequestStatus::Pending && now < request->expires_at) {
+      notices.push_back(reminder_of(*request, now));
+    }
   }
-  return notices;
+  if (!notices.empty()) RETURN_IF_ERROR(add(notices, added));
+  to_remind_.erase(to_remind_.begin(), end);
+  return ok();
 }
 
 Result<std::size_t> Outbox::gather() {
@@ -166,11 +177,13 @@ Result<std::size_t> Outbox::gather() {
         next_record_ = before;
         return done.error();
       }
+      for (const Notice& notice : notices) {
+        if (reminds_ && notice.kind == NoticeKind::Request) expect_reminder(notice.message);
+      }
     }
     if (records.size() < kAtOnce) break;
   }
-  const std::vector<Notice> reminding = reminders();
-  if (!reminding.empty()) RETURN_IF_ERROR(add(reminding, added));
+  RETURN_IF_ERROR(remind(added));
   return added;
 }
 
@@ -225,6 +238,18 @@ Status Outbox::failed(const Delivery& delivery, const std::string& why) {
                  error, delivery.id);
     return update.run();
   });
+}
+
+Result<std::int64_t> Outbox::hasten(broker::AuditEvent event) {
+  std::int64_t count = 0;
+  const UtcTime now = clock_.now();
+  RETURN_IF_ERROR(store_.change(std::move(event), [&](Connection& connection) -> Status {
+    Query update(connection, "UPDATE deliveries SET next = ? WHERE status = 'waiting' AND next > ?", now, now);
+    RETURN_IF_ERROR(update.run());
+    count = connection.changes();
+    return ok();
+  }));
+  return count;
 }
 
 Json Outbox::listed(std::string_view status, std::size_t most) const {

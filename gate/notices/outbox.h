@@ -5,6 +5,7 @@
 // thread.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,6 +52,9 @@ class Outbox {
   // Nobody needs it any more.
   Status drop(const Delivery& delivery, const std::string& why);
 
+  // Everything that waits is due now: somebody mended what failed. Gives how many.
+  Result<std::int64_t> hasten(broker::AuditEvent event);
+
   // The newest `most`: [{"id","channel","notice","request_id"|…,"status","attempts","made_at","next_attempt_at",
   // "ended_at","error"}]; `status` empty for any.
   Json listed(std::string_view status, std::size_t most) const;
@@ -60,13 +64,17 @@ class Outbox {
       : store_(store), config_(config), clock_(clock) {}
   Status prepare();
   Status add(const std::vector<Notice>& notices, std::size_t& added);
-  std::vector<Notice> reminders() const;
+  // Reminders are known by their time from the start on: nothing is searched for while nothing is due.
+  void expect_reminder(const Json& message);
+  Status remind(std::size_t& added);
   Status end(const Delivery& delivery, std::string_view status, std::int64_t attempts, const std::string& why);
 
   broker::BrokerStore& store_;
   const broker::NotifyConfig& config_;
   const Clock& clock_;
-  std::uint64_t next_record_ = 0;  // gather()'s alone
+  std::uint64_t next_record_ = 0;                    // gather()'s alone, as the next
+  std::multimap<UtcTime, std::string> to_remind_{};  // requests, by when
+  bool reminds_ = false;                             // some channel wants it
 };
 
 }  // namespace countersign::notices

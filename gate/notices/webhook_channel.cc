@@ -25,8 +25,8 @@ Result<SecretBytes> key_from(const std::string& source) {
 
 class WebhookChannel : public Channel {
  public:
-  WebhookChannel(const broker::WebhookTarget& target, std::chrono::nanoseconds timeout, SecretBytes key)
-      : target_(target), timeout_(timeout), key_(std::move(key)) {}
+  WebhookChannel(const broker::WebhookTarget& target, std::chrono::nanoseconds timeout, std::vector<SecretBytes> keys)
+      : target_(target), timeout_(timeout), keys_(std::move(keys)) {}
 
   Status deliver(const Message& message, UtcTime now, const std::atomic<bool>& interrupted) const override {
     ASSIGN_OR_RETURN(
@@ -34,10 +34,14 @@ class WebhookChannel : public Channel {
         curl::Transfer::to(target_.url, {.time = timeout_, .interrupted = &interrupted, .authorities = target_.ca}));
     const std::string at = std::to_string(now.unix_seconds());
     const std::string before = message.id + "." + at + ".";
-    const Digest code = hmac_sha256(key_.reveal(), {view_of(before), view_of(message.json)});
+    std::string signatures;
+    for (const SecretBytes& key : keys_) {
+      const Digest code = hmac_sha256(key.reveal(), {view_of(before), view_of(message.json)});
+      signatures += (signatures.empty() ? "v1," : " v1,") + to_base64(code.bytes());
+    }
     for (const std::string& line :
          {std::string("Content-Type: application/json"), "webhook-id: " + message.id, "webhook-timestamp: " + at,
-          "webhook-signature: v1," + to_base64(code.bytes()), std::string("Expect:")}) {
+          "webhook-signature: " + signatures, std::string("Expect:")}) {
       RETURN_IF_ERROR(transfer->add(CURLOPT_HTTPHEADER, line));
     }
     if (broker::is_loopback(target_.url)) transfer->set(CURLOPT_NOPROXY, "*");
@@ -53,15 +57,19 @@ class WebhookChannel : public Channel {
  private:
   broker::WebhookTarget target_;
   std::chrono::nanoseconds timeout_;
-  SecretBytes key_;
+  std::vector<SecretBytes> keys_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Channel>> open_webhook(const broker::ChannelConfig& config,
                                               const broker::WebhookTarget& target) {
-  ASSIGN_OR_RETURN(SecretBytes key, key_from(target.secret));
-  return std::unique_ptr<Channel>(new WebhookChannel(target, config.timeout, std::move(key)));
+  std::vector<SecretBytes> keys;
+  for (const std::string& source : target.secrets) {
+    ASSIGN_OR_RETURN(SecretBytes key, key_from(source));
+    keys.push_back(std::move(key));
+  }
+  return std::unique_ptr<Channel>(new WebhookChannel(target, config.timeout, std::move(keys)));
 }
 
 }  // namespace countersign::notices

@@ -38,10 +38,20 @@ class NotifyCase(BrokerCase):
     def webhook(self, receiver, name="ops", more="", scheme="http", host="127.0.0.1", target=""):
         return f'{{name: {name}, webhook: {{url: "{scheme}://{host}:{receiver.port}/hook", secret: "file:webhook.secret"{target}}}{more}}}'
 
+    def certified(self):
+        """TLS for the name localhost, by a certificate (tls.pem) that nobody knows."""
+        folder = self.appliance.folder
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", folder / "tls.key",
+                        "-out", folder / "tls.pem"], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "tls.pem", folder / "tls.key")
+        return context
+
     def notifying(self, *channels, settings="remind_after: 15m", **how):
         """A broker with these channels, whose clock the test moves."""
         more = f"notify:\n  {settings}\n  channels:\n" + "".join(f"    - {channel}\n" for channel in channels)
-        return self.start(more=more + how.pop("more", ""), environment=self.clock.environment, **how)
+        return self.start(more=more + how.pop("more", ""), environment={**self.clock.environment, **how.pop("environment", {})}, **how)
 
     def ask(self, args=CALL):
         code, asked = self.broker.call("fs:write", args)
@@ -91,6 +101,19 @@ class Webhooks(NotifyCase):
         self.assertEqual(self.broker.run("deliveries", "--status", "given_up")[1], [])
         self.assertEqual(self.broker.run("deliveries", "--status", "lost")[0], 6)
 
+    def test_a_secret_is_replaced(self):
+        new = self.appliance.folder / "new.secret"
+        new.unlink(missing_ok=True)
+        replacement = "whsec_" + base64.b64encode(b"test-only key that comes after it").decode()
+        new.write_text(replacement)
+        new.chmod(0o400)
+        receiver = self.receiver()
+        self.notifying(self.webhook(receiver).replace('"file:webhook.secret"', '["file:new.secret", "file:webhook.secret"]'))
+        self.ask()
+        told = receiver.next()
+        self.assertTrue(signed_well(told, SECRET, time.time()))
+        self.assertTrue(signed_well(told, replacement, time.time()))
+
     def test_tried_again_with_the_same_id(self):
         receiver = self.receiver(500, 200)
         self.notifying(self.webhook(receiver))
@@ -106,6 +129,15 @@ class Webhooks(NotifyCase):
         self.assertGreater(int(second["headers"]["webhook-timestamp"]), int(first["headers"]["webhook-timestamp"]))
         self.assertTrue(signed_well(second, SECRET, time.time() + 6))
         self.assertEqual(self.settled()[0]["attempts"], 2)
+
+    def test_tried_now_where_somebody_asks(self):
+        receiver = self.receiver(500, 200)
+        self.notifying(self.webhook(receiver))
+        self.ask()
+        self.until(lambda rows: rows and rows[0]["attempts"] == 1)
+        self.assertEqual(self.broker.run("deliveries", "--now"), (0, {"due": 1}))
+        self.assertEqual(self.settled()[0]["attempts"], 2)
+        self.assertEqual(self.broker.run("deliveries", "--now", "--status", "waiting")[0], 6)
 
     def test_answers_that_are_none(self):
         for behaviour, said in ((Receiver.redirect, "it answered 307"), (Receiver.endless, "it answers more than 65536 bytes")):
@@ -159,13 +191,7 @@ class Webhooks(NotifyCase):
         self.assertEqual(sorted(told), sorted(requests))
 
     def test_only_a_peer_that_proves_itself(self):
-        folder = self.appliance.folder
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", folder / "tls.key",
-                        "-out", folder / "tls.pem"], check=True, capture_output=True)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(folder / "tls.pem", folder / "tls.key")
-        receiver = self.receiver(context=context)
+        receiver = self.receiver(context=self.certified())
         self.notifying(self.webhook(receiver, "unknown", scheme="https", host="localhost"),
                        self.webhook(receiver, "other-name", scheme="https", target=", ca: tls.pem"),
                        self.webhook(receiver, "known", scheme="https", host="localhost", target=", ca: tls.pem"))
@@ -207,6 +233,40 @@ class Others(NotifyCase):
         row = self.settled()[0]
         self.assertEqual(mail["Message-ID"], f"<{row['id']}@company.example>")
         self.assertIn(f"\napprove: countersign broker approve --request-id {request}\n", mail.get_content())
+
+    def test_a_mail_by_a_user_over_tls(self):
+        credentials = self.appliance.folder / "credentials"
+        credentials.mkdir(exist_ok=True)
+        for name, password in (("good", "test-only password"), ("bad", "another")):
+            (credentials / name).unlink(missing_ok=True)
+            (credentials / name).write_text(password + "\n")
+            (credentials / name).chmod(0o400)
+        server = MailServer(context=self.certified(), login=("broker", "test-only password"))
+        self.addCleanup(server.close)
+
+        def channel(name, host, ca):
+            return (f'{{name: {name}, mail: {{smtp: "smtps://{host}:{server.port}", from: broker@company.example, to: [alice@company.example], '
+                    f'user: broker, password: "credential:{name}"{ca}}}}}')
+
+        self.notifying(channel("good", "localhost", ", ca: tls.pem"), channel("bad", "localhost", ", ca: tls.pem"),
+                       environment={"CREDENTIALS_DIRECTORY": str(credentials)})
+        self.ask()
+        rows = self.until(lambda rows: len(rows) == 2 and all(row["attempts"] == 1 for row in rows))
+        self.assertEqual({row["channel"]: row["status"] for row in rows}, {"good": "delivered", "bad": "waiting"})
+        self.assertNotIn("another", json.dumps(rows))
+        server.mails.get(timeout=60)
+        self.assertTrue(server.mails.empty())
+
+    def test_no_mail_in_the_clear_to_another_machine(self):
+        server = MailServer()
+        self.addCleanup(server.close)
+        # No address that the configuration takes for this machine, but one that leads here.
+        self.notifying(f'{{name: mail, mail: {{smtp: "smtp://0.0.0.0:{server.port}", from: a@company.example, to: [b@company.example]}}}}')
+        self.ask()
+        row = self.until(lambda rows: rows and rows[0]["attempts"] == 1)[0]
+        self.assertEqual(row["status"], "waiting")
+        self.assertIn("SSL", row["error"])
+        self.assertTrue(server.mails.empty())
 
     def hook(self, name, body):
         path = self.appliance.folder / name

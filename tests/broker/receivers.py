@@ -89,10 +89,12 @@ def signed_well(request, secret, now, tolerance=300):
 
 
 class MailServer:
-    """SMTP as far as a client needs it. Mails stand in `mails`: {"from","to","data"}."""
+    """SMTP as far as a client needs it. Mails stand in `mails`: {"from","to","data"}. With `context` it speaks TLS from the start, with
+    `login` ("user", "password") it takes mail of that user alone."""
 
-    def __init__(self, refuse=0):
+    def __init__(self, refuse=0, context=None, login=None):
         mails = self.mails = queue.Queue()
+        proof = base64.b64encode(f"\0{login[0]}\0{login[1]}".encode()).decode() if login else None
         state = {"refuse": refuse}
 
         class Handler(socketserver.StreamRequestHandler):
@@ -101,15 +103,25 @@ class MailServer:
 
             def handle(self):
                 mail = {"from": None, "to": []}
+                known = login is None
                 self.say("220 test ESMTP")
                 for line in self.rfile:
                     command = line.decode().strip()
                     verb = command.split(" ")[0].split(":")[0].upper()
                     if verb in ("EHLO", "HELO"):
-                        self.say("250 test")
+                        self.wfile.write(b"250-test\r\n250 AUTH PLAIN\r\n" if login else b"250 test\r\n")
+                    elif verb == "AUTH":
+                        words = command.split(" ")
+                        if len(words) == 2:
+                            self.say("334 ")
+                            words.append(self.rfile.readline().decode().strip())
+                        known = words[1:] == ["PLAIN", proof]
+                        self.say("235 welcome" if known else "535 no")
                     elif verb == "MAIL":
                         mail["from"] = command
-                        if state["refuse"] > 0:
+                        if not known:
+                            self.say("530 who are you")
+                        elif state["refuse"] > 0:
                             state["refuse"] -= 1
                             self.say("451 later")
                         else:
@@ -140,6 +152,8 @@ class MailServer:
                 pass
 
         self.server = Server(("127.0.0.1", 0), Handler)
+        if context:
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 

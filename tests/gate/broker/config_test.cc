@@ -96,7 +96,7 @@ TEST_F(ConfigFile, ReadsWhoIsTold) {
   replies: [{uid: 60003}]
   reply_attempts: 3
   channels:
-    - {name: ops, webhook: {url: "https://hooks.company/x", secret: "file:ops.secret", ca: ca.pem}, events: [request], timeout: 3s}
+    - {name: ops, webhook: {url: "https://hooks.company/x", secret: ["file:ops.secret", "credential:old"], ca: ca.pem}, events: [request], timeout: 3s}
     - {name: near, webhook: {url: "http://127.0.0.1:8080/x", secret: "credential:near"}}
     - {name: mail, mail: {smtp: "smtps://mail.company:465", from: a@company, to: [b@company], user: a, password: "file:pw"}}
     - {name: chat, command: [/bin/tell, --urgent]}
@@ -108,7 +108,8 @@ TEST_F(ConfigFile, ReadsWhoIsTold) {
   EXPECT_EQ(notify.repliers, std::set<std::uint32_t>{60003});
   EXPECT_EQ(notify.reply_attempts, 3);
   ASSERT_EQ(notify.channels.size(), 5U);
-  EXPECT_EQ(std::get<WebhookTarget>(notify.channels[0].target).secret, "file:" + (folder_ / "ops.secret"));
+  EXPECT_EQ(std::get<WebhookTarget>(notify.channels[0].target).secrets,
+            (std::vector<std::string>{"file:" + (folder_ / "ops.secret"), "credential:old"}));
   EXPECT_EQ(std::get<WebhookTarget>(notify.channels[0].target).ca, folder_ / "ca.pem");
   EXPECT_EQ(notify.channels[0].kinds, std::set<NoticeKind>{NoticeKind::Request});
   EXPECT_EQ(notify.channels[0].timeout, std::chrono::seconds(3));
@@ -140,6 +141,8 @@ TEST_F(ConfigFile, RefusesChannelsThatAreNotSafe) {
       {"{name: a, webhook: {url: \"https://a b/\", secret: \"file:s\"}}", "no address"},
       {"{name: a, webhook: {url: \"https://a/\", secret: \"whsec_AAAA\"}}", "a secret does not stand here"},
       {"{name: a, webhook: {url: \"https://a/\"}}", "secret"},
+      {"{name: a, webhook: {url: \"https://a/\", secret: []}}", "a list of 1 to 4"},
+      {"{name: a, webhook: {url: \"https://a/\", secret: [\"file:a\", \"plain\"]}}", "does not stand here"},
       {"{name: a, mail: {smtp: \"http://a\", from: a@b, to: [a@b]}}", "smtps://"},
       {"{name: a, mail: {smtp: \"smtp://a\", from: \"a@b\\r\\nRCPT TO:<x@y>\", to: [a@b]}}", "mail.from"},
       {"{name: a, mail: {smtp: \"smtp://a\", from: a@b, to: [\"a@b,c@d\"]}}", "mail.to"},

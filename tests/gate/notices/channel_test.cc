@@ -44,7 +44,7 @@ class Channels : public testing::Test {
     unlink((folder_ / "secret").c_str());
     broker::ChannelConfig config;
     config.timeout = timeout;
-    return open_webhook(config, {url, "file:" + written("secret", secret, mode), ""});
+    return open_webhook(config, {url, {"file:" + written("secret", secret, mode)}, ""});
   }
   Status posted(const std::string& answer, milliseconds timeout = seconds(10)) {
     Listener listener;
@@ -144,7 +144,7 @@ TEST_F(Channels, ASecretIsOneOrTheBrokerDoesNotStart) {
   };
   for (const Row& row : rows) EXPECT_FALSE(webhook("https://localhost/", row.text, row.mode)) << row.name;
   EXPECT_TRUE(webhook("https://localhost/", "whsec_" + to_base64(Bytes(64, 1)) + "\n"));
-  EXPECT_FALSE(open_webhook({}, {"https://localhost/", "file:" + (folder_ / "missing"), ""}));
+  EXPECT_FALSE(open_webhook({}, {"https://localhost/", {"file:" + (folder_ / "missing")}, ""}));
 }
 
 TEST_F(Channels, ACommandGetsTheMessageAndACleanEnvironment) {

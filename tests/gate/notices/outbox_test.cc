@@ -106,6 +106,18 @@ TEST_F(OutboxCase, WaitsLongerAfterEachFailureAndGivesUpInTheEnd) {
   EXPECT_EQ(events().back(), "notice_given_up");
 }
 
+TEST_F(OutboxCase, WhatWaitsIsTriedNowWhereSomebodyAsks) {
+  ask("1");
+  gathered();
+  ASSERT_TRUE(outbox_->failed(due(), "no"));
+  EXPECT_FALSE(outbox_->due("ops"));
+  EXPECT_EQ(*outbox_->hasten({"notices_hastened", {}}), 1);
+  EXPECT_EQ(due().attempts, 1);
+  ASSERT_TRUE(outbox_->delivered(due()));
+  EXPECT_EQ(*outbox_->hasten({"notices_hastened", {}}), 0) << "what ended stays ended";
+  EXPECT_FALSE(outbox_->due("ops"));
+}
+
 TEST_F(OutboxCase, OneThatFailsLetsTheNextPass) {
   ask("1");
   ask("2", Json::object({{"path", "b"}}));
@@ -131,6 +143,26 @@ TEST_F(OutboxCase, RemindsOnceOfWhatStillWaits) {
   ASSERT_EQ(rows.size(), 4U);
   EXPECT_EQ(rows.front().text("notice"), "reminder");
   EXPECT_EQ(rows.front().text("request_id"), "2");
+}
+
+TEST_F(OutboxCase, AReminderOutlivesARestartAndIsOneAllTheSame) {
+  ask("1");
+  gathered();
+  open();
+  clock_.advance(config_.remind_after);
+  EXPECT_EQ(gathered(), 1U);
+  open();
+  EXPECT_EQ(gathered(), 0U);
+  EXPECT_EQ(outbox_->listed("", 10).as_array().size(), 2U);
+}
+
+TEST_F(OutboxCase, NobodyIsRemindedWhoDoesNotWantToBe) {
+  config_.channels.front().kinds.erase(NoticeKind::Reminder);
+  open();
+  ask("1");
+  EXPECT_EQ(gathered(), 1U);
+  clock_.advance(config_.remind_after);
+  EXPECT_EQ(gathered(), 0U);
 }
 
 TEST_F(OutboxCase, ARequestWhoseTimeIsOverIsNotRemindedOf) {
