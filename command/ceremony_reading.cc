@@ -6,6 +6,7 @@
 
 #include "common/digest.h"
 #include "common/durable_file.h"
+#include "common/html.h"
 #include "keymgmt/ceremony/transcript.h"
 
 namespace countersign::command {
@@ -57,24 +58,6 @@ std::string svg(const std::string& text) {
     }
   }
   return out + "\"/></svg>";
-}
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<') {
-      out += "&lt;";
-    } else if (c == '>') {
-      out += "&gt;";
-    } else if (c == '&') {
-      out += "&amp;";
-    } else if (c == '"') {
-      out += "&quot;";
-    } else {
-      out += c;
-    }
-  }
-  return out;
 }
 
 // "1a2b 3c4d …": sixteen groups of four hex digits.
@@ -140,7 +123,7 @@ std::string text_reading(std::string_view text) {
 
 std::string html_reading(std::string_view text) {
   const Result<ceremony::Transcript> transcript = ceremony::Transcript::parse(text);
-  if (!transcript) return "<!doctype html><p>" + escaped(transcript.error().detail) + "</p>\n";
+  if (!transcript) return "<!doctype html><p>" + html_text(transcript.error().detail) + "</p>\n";
   std::string out =
       "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Ceremony transcript</title>"
       "<style>body{font:14px sans-serif;max-width:60em;margin:2em auto}pre{white-space:pre-wrap}"
@@ -148,13 +131,13 @@ std::string html_reading(std::string_view text) {
       aloud(sha256(text).hex()) + "</code></p>" + svg(sha256(text).hex()) + "\n<table>";
   for (const ceremony::Entry& entry : transcript->entries()) {
     out += "<tr" + std::string(entry.kind == "exception" ? " class=\"exception\"" : "") + "><td>" +
-           escaped(entry.json.text("at")) + "</td><td><pre>" + escaped(told(entry)) + "</pre></td></tr>\n";
+           html_text(entry.json.text("at")) + "</td><td><pre>" + html_text(told(entry)) + "</pre></td></tr>\n";
   }
   out += "</table>\n";
   for (const Json& key : keys_of(*transcript)) {
-    out += "<h2>" + escaped(key.text("role")) + " key " + escaped(key.text("label")) + "</h2><p>kid <code>" +
-           escaped(key.text("kid")) + "</code></p><p>sha256 <code>" + aloud(key.text("sha256")) + "</code></p>" +
-           svg(std::string(key.text("sha256"))) + "<pre>" + escaped(key.text("pem")) + "</pre>\n";
+    out += "<h2>" + html_text(key.text("role")) + " key " + html_text(key.text("label")) + "</h2><p>kid <code>" +
+           html_text(key.text("kid")) + "</code></p><p>sha256 <code>" + aloud(key.text("sha256")) + "</code></p>" +
+           svg(std::string(key.text("sha256"))) + "<pre>" + html_text(key.text("pem")) + "</pre>\n";
   }
   return out + "</html>\n";
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "command/automatic_incident.h"
 #include "command/key_files.h"
 #include "command/padded.h"
 #include "gate/verdict.h"
@@ -93,6 +94,7 @@ bool json_was_read(std::span<const Flag> flags, Positionals positionals, std::sp
 }
 
 int fail(Call& call, Shape shape, std::string_view words, const Error& error) {
+  call.failure = error;
   if (call.json) {
     if (shape == Shape::Gait) {
       answer_as_gait(call, gait_error(error));
@@ -162,14 +164,16 @@ int dispatch(std::vector<std::string> argv, Console& console) {
   }
   call.json = arguments->is_on("json");
 
-  const Result<int> exit_code = command->act(call, *arguments);
-  if (!exit_code) return fail(call, command->shape, command->words, exit_code.error());
+  const Result<int> acted = command->act(call, *arguments);
+  const int exit_code = acted ? *acted : fail(call, command->shape, command->words, acted.error());
+  open_incident_of(*command, call, *arguments, exit_code);
+  if (!acted) return exit_code;
   if (!console.complete()) {
     // What was asked for is done (a token may be minted), but nobody has the answer.
     console.tell(std::string(command->words) + " error: the answer could not be written to stdout");
     return 1;
   }
-  return *exit_code;
+  return exit_code;
 }
 
 }  // namespace countersign::command

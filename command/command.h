@@ -2,6 +2,7 @@
 // file and a row there.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@ struct Call {
   std::vector<std::string> argv;  // with argv[0]
   Console& console;
   bool json = false;
+  std::optional<Error> failure{};  // why it ends as it does, where the command knows more than the exit code
 };
 
 // How errors and answers look: gait's where gait has the command, ours elsewhere (interfaces of the command line).

@@ -1,10 +1,14 @@
 // guard verify: whether an evidence pack is what its signed manifest says, and nothing more.
 #include "command/command.h"
 #include "command/commands.h"
+#include "command/input_file.h"
+#include "command/opened_log.h"
+#include "command/packed_trust.h"
 #include "command/runpack_file.h"
 #include "command/verifying_keys.h"
 #include "common/text.h"
 #include "gate/optional_members.h"
+#include "packs/evidence_check.h"
 #include "packs/evidence_pack.h"
 #include "signer/statement/statement.h"
 
@@ -15,10 +19,14 @@ constexpr Flag kFlags[] = {
     {"profile", Flag::Kind::Text, "NAME", "standard (default), or strict: a key must be named"},
     {"require-signature", Flag::Kind::Switch, "", "as strict asks of the signature"},
     {"no-signature-check", Flag::Kind::Switch, "", "files and digests only, as gait does where it has no key"},
+    {"root", Flag::Kind::Text, "FILE", "the pinned root: the pack's own published keys, as they were when it was made"},
     kVerifyingFlags[0],
     kVerifyingFlags[1],
     kVerifyingFlags[2],
     kVerifyingFlags[3],
+    kLogKeyFlag,
+    kWitnessFlag,
+    kWitnessesRequiredFlag,
 };
 
 // gait's words for the signature of a pack.
@@ -43,6 +51,50 @@ SignatureFinding judge(const packs::EvidencePack& pack, const Result<keymgmt::Ke
   return {"verified", "", 1};
 }
 
+// Where a set of keys is known, the signed documents in the pack are verified as well; a single key is one role's.
+bool is_key_set(const Arguments& arguments) {
+  for (const std::string_view flag : {"public-key", "public-key-env", "private-key", "private-key-env"}) {
+    if (!trimmed(arguments.text(flag)).empty()) return false;
+  }
+  return true;
+}
+
+Result<std::optional<packs::EvidenceCheck>> check_documents(const Arguments& arguments, const packs::EvidencePack& pack,
+                                                            const Result<keymgmt::KeySet>& keys) {
+  std::optional<packs::EvidenceCheck> out;
+  if (!keys || !is_key_set(arguments)) return out;
+  std::optional<log::CheckpointTrust> trust;
+  if (arguments.given("log-key") || arguments.given("witness")) {
+    ASSIGN_OR_RETURN(const auto proofs, pack.documents("log_proof"));
+    const std::string note(proofs.empty() ? "" : proofs.front().json.text("checkpoint"));
+    ASSIGN_OR_RETURN(trust, checkpoint_trust(arguments, note, *keys));
+  }
+  out = packs::check_evidence(pack, *keys, trust);
+  return out;
+}
+
+void add_to(Json& answer, const packs::EvidenceCheck& check) {
+  answer.set("documents_verified", check.documents);
+  answer.set("documents_logged", check.logged);
+  gate::put(answer, "unverified", check.unverified);
+  if (check.passed()) return;
+  Json::Array failures;
+  for (const packs::EvidenceFailure& each : check.failures) {
+    failures.push_back(Json::object({{"path", each.path}, {"code", each.code}, {"message", each.message}}));
+  }
+  answer.set("evidence_failures", std::move(failures));
+}
+
+std::string told(const packs::EvidenceCheck& check) {
+  std::string text = "documents     " + std::to_string(check.documents) + " verified, " + std::to_string(check.logged) +
+                     " of them in the log\n";
+  if (check.unverified > 0) text += "unverified    " + std::to_string(check.unverified) + " kept as such: report.txt\n";
+  for (const packs::EvidenceFailure& each : check.failures) {
+    text += "FAILED        " + displayed(each.path) + ": " + displayed(each.message) + "\n";
+  }
+  return text;
+}
+
 Json answer_of(const std::string& path, const packs::EvidencePack& pack, const SignatureFinding& signature, bool good) {
   Json answer = Json::object({{"ok", good}, {"path", path}, {"pack_id", pack.pack_id()}, {"run_id", pack.run_id()}});
   pack.contents().add_to(answer);
@@ -57,10 +109,21 @@ Json answer_of(const std::string& path, const packs::EvidencePack& pack, const S
 // Whether some key was named; what is found otherwise is the default signer, where there is one.
 bool names_a_key(const Arguments& arguments) {
   for (const std::string_view flag :
-       {"public-key", "public-key-env", "private-key", "private-key-env", "trust", "signer"}) {
+       {"public-key", "public-key-env", "private-key", "private-key-env", "trust", "signer", "root"}) {
     if (!trimmed(arguments.text(flag)).empty()) return true;
   }
   return false;
+}
+
+Result<keymgmt::KeySet> keys_for(const Arguments& arguments, const packs::EvidencePack& pack) {
+  const std::string root(trimmed(arguments.text("root")));
+  if (root.empty()) return verifying_keys(arguments, keymgmt::Role::Trace);
+  if (!is_key_set(arguments) || arguments.given("trust")) {
+    return Error{ErrorCode::Invalid, "set either --root, or --trust, or a public key"};
+  }
+  ASSIGN_OR_RETURN(const std::string pinned, read_input("root metadata", root));
+  ASSIGN_OR_RETURN(const UtcTime made, UtcTime::parse(pack.manifest().text("generated_at")));
+  return packed_keys(pack, pinned, made);
 }
 
 Result<int> verify(Call& call, const Arguments& arguments) {
@@ -74,24 +137,28 @@ Result<int> verify(Call& call, const Arguments& arguments) {
   const bool unchecked = arguments.is_on("no-signature-check");
   const bool strict = profile == "strict" || arguments.is_on("require-signature");
   if (strict && unchecked) return Error{ErrorCode::Invalid, "a strict verification checks the signature"};
-  const Result<keymgmt::KeySet> keys = unchecked ? Result<keymgmt::KeySet>(Error{ErrorCode::Invalid, "not asked for"})
-                                                 : verifying_keys(arguments, keymgmt::Role::Trace);
+  ASSIGN_OR_RETURN(const std::string bytes, read_archive("evidence pack", path));
+  ASSIGN_OR_RETURN(const packs::EvidencePack pack, packs::EvidencePack::parse(bytes));
+  const Result<keymgmt::KeySet> keys =
+      unchecked ? Result<keymgmt::KeySet>(Error{ErrorCode::Invalid, "not asked for"}) : keys_for(arguments, pack);
   // A key that was named and cannot be had is an error; none at all leaves the signature unchecked, which is not ok.
   if (!keys && !unchecked && (keys.error().code != ErrorCode::Invalid || names_a_key(arguments))) return keys.error();
   if (!keys && strict) {
     return Error{ErrorCode::Invalid,
                  "strict verify profile requires --public-key/--public-key-env or private key source"};
   }
-  ASSIGN_OR_RETURN(const std::string bytes, read_archive("evidence pack", path));
-  ASSIGN_OR_RETURN(const packs::EvidencePack pack, packs::EvidencePack::parse(bytes));
   const SignatureFinding signature = judge(pack, keys);
-  const bool good = pack.contents().passed() && pack.pack_id_is_right() && (signature.valid > 0 || unchecked);
+  ASSIGN_OR_RETURN(const std::optional<packs::EvidenceCheck> documents, check_documents(arguments, pack, keys));
+  const bool good = pack.contents().passed() && pack.pack_id_is_right() && (signature.valid > 0 || unchecked) &&
+                    (!documents || documents->passed());
   if (call.json) {
-    answer_as_gait(call, answer_of(path, pack, signature, good));
+    Json answer = answer_of(path, pack, signature, good);
+    if (documents) add_to(answer, *documents);
+    answer_as_gait(call, std::move(answer));
   } else {
     call.console.answer((good ? "verified      " : "NOT verified  ") + path + "\npack          " +
                         std::string(pack.pack_id()) + "\nrun           " + std::string(pack.run_id()) +
-                        "\nsignature     " + signature.status + "\n");
+                        "\nsignature     " + signature.status + "\n" + (documents ? told(*documents) : ""));
   }
   if (signature.status == "skipped" && !unchecked) {
     call.console.tell("guard verify: no key is configured, so nobody is known to have signed this pack");
@@ -103,16 +170,20 @@ Result<int> verify(Call& call, const Arguments& arguments) {
 }  // namespace
 
 Command guard_verify_command() {
-  return {"guard verify",
-          "PATH [--profile strict] [--public-key FILE | --trust DIR | --signer SOCKET]",
-          "Checks an evidence pack: files, digests, id and signature",
-          "Exits 0 verified, 2 where a file is missing, changed or not listed, the id is another, or the signature\n"
-          "does not verify, cannot be checked or is missing; 6 unreadable. Without a key flag the signer is asked.",
-          "countersign guard verify evidence_pack.zip --json",
-          kFlags,
-          Positionals::Anywhere,
-          Shape::Gait,
-          verify};
+  return {
+      "guard verify",
+      "PATH [--profile strict] [--root FILE | --public-key FILE | --trust DIR | --signer SOCKET]",
+      "Checks an evidence pack: files, digests, id, signatures and log proofs",
+      "Exits 0 verified, 2 where a file is missing, changed or not listed, the id is another, or the signature\n"
+      "does not verify, cannot be checked or is missing; 6 unreadable. Without a key flag the signer is asked.\n"
+      "With a set of keys (--root, --trust, the signer) each signed document in the pack is verified, and with its\n"
+      "proof that it stands in the log. --root needs the pack alone: its published keys must follow from that root\n"
+      "and have been fresh when the pack was made; what was revoked since is not known offline.",
+      "countersign guard verify evidence_pack.zip --root root.json --json",
+      kFlags,
+      Positionals::Anywhere,
+      Shape::Gait,
+      verify};
 }
 
 }  // namespace countersign::command

@@ -4,6 +4,7 @@
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/input_file.h"
+#include "command/log_prover.h"
 #include "command/opened_log.h"
 #include "command/padded.h"
 #include "signer/log/merkle_tree.h"
@@ -58,28 +59,11 @@ Result<std::uint64_t> index_word(const std::string& word) {
   return index;
 }
 
-// Made from the tiles, so from any copy of the log, and verified before it is given.
 Result<log::RecordProof> proof_of(const Arguments& arguments, const log::TileSource& source, std::uint64_t index) {
-  ASSIGN_OR_RETURN(const log::TrustedCheckpoint trusted, trusted_checkpoint(arguments, source));
-  const std::uint64_t size = trusted.checkpoint().size;
-  if (index >= size) {
-    return Error{
-        ErrorCode::NotFound,
-        "the log's checkpoint covers " + std::to_string(size) + " records, not record " + std::to_string(index),
-        "log_behind", "A record is covered at most a second after it was signed."};
-  }
-  const log::TileId bundle = log::tile_holding(log::TileId::Kind::Entries, 0, index, size);
-  ASSIGN_OR_RETURN(const std::vector<std::string> entries, log::read_bundle(source, bundle));
-  const log::TileNodes nodes(source, size);
-  log::RecordProof proof;
-  proof.index = index;
-  proof.size = size;
-  proof.leaf = entries[index % log::kTileWidth];
-  ASSIGN_OR_RETURN(proof.hashes, log::inclusion_proof(index, size, nodes));
-  proof.checkpoint = trusted.note().note();
-  ASSIGN_OR_RETURN(const log::CheckpointTrust trust, checkpoint_trust(arguments, proof.checkpoint));
-  ASSIGN_OR_RETURN(const log::LoggedRecord checked, log::LoggedRecord::verify(proof, trust));
-  return proof;
+  ASSIGN_OR_RETURN(const std::string note, source.read("checkpoint"));
+  ASSIGN_OR_RETURN(const log::CheckpointTrust trust, checkpoint_trust(arguments, note));
+  ASSIGN_OR_RETURN(LogProver prover, LogProver::open(source, note, trust));
+  return prover.prove(index);
 }
 
 Result<int> show(Call& call, const Arguments& arguments) {

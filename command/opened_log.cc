@@ -60,18 +60,20 @@ std::unique_ptr<log::TileSource> log_source(const Arguments& arguments) {
 }
 
 Result<log::CheckpointTrust> checkpoint_trust(const Arguments& arguments, const std::string& note) {
+  if (arguments.given("log-key")) {
+    return checkpoint_trust(arguments, note, Error{ErrorCode::Invalid, "no key set is needed"});
+  }
+  return checkpoint_trust(arguments, note, verifying_keys(arguments, keymgmt::Role::Log));
+}
+
+Result<log::CheckpointTrust> checkpoint_trust(const Arguments& arguments, const std::string& note,
+                                              const Result<keymgmt::KeySet>& keys) {
   log::CheckpointTrust trust;
   if (arguments.given("log-key")) {
     ASSIGN_OR_RETURN(trust.log_keys, note_keys(arguments.text("log-key")));
   } else {
-    ASSIGN_OR_RETURN(const log::SignedNote parsed, log::SignedNote::parse(note));
-    ASSIGN_OR_RETURN(const log::Checkpoint claimed, log::Checkpoint::parse(parsed.text()));
-    ASSIGN_OR_RETURN(const keymgmt::KeySet keys, verifying_keys(arguments, keymgmt::Role::Log));
-    for (const keymgmt::PublishedKey& key : keys.keys()) {
-      if (key.role != keymgmt::Role::Log || key.compromised_since) continue;
-      Result<log::NoteKey> named = log::NoteKey::of(claimed.origin, log::NoteSignatureType::Ed25519, key.key);
-      if (named) trust.log_keys.push_back(*std::move(named));
-    }
+    if (!keys) return keys.error();
+    ASSIGN_OR_RETURN(trust, log::trust_in(*keys, note));
   }
   ASSIGN_OR_RETURN(trust.witnesses, note_keys(arguments.text("witness")));
   const std::int64_t required =

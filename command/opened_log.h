@@ -26,6 +26,9 @@ std::unique_ptr<log::TileSource> log_source(const Arguments& arguments);
 // --log-key, else the log keys of --trust DIR or of the signer under the origin of `note`: pinned where --log-key or
 // --trust is given, believed on the signer's word otherwise. Fails with Invalid, and as verifying_keys.
 Result<log::CheckpointTrust> checkpoint_trust(const Arguments& arguments, const std::string& note);
+// The same, with the log keys of `keys` where --log-key is not given.
+Result<log::CheckpointTrust> checkpoint_trust(const Arguments& arguments, const std::string& note,
+                                              const Result<keymgmt::KeySet>& keys);
 
 // The checkpoint of `source`, trusted. Fails as TrustedCheckpoint::open.
 Result<log::TrustedCheckpoint> trusted_checkpoint(const Arguments& arguments, const log::TileSource& source);

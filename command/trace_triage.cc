@@ -4,10 +4,9 @@
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/input_file.h"
+#include "command/triage_item.h"
 #include "command/verifying_keys.h"
-#include "common/joined.h"
 #include "common/text.h"
-#include "gate/optional_members.h"
 #include "signer/process/child_program.h"
 #include "signer/statement/statement.h"
 
@@ -25,39 +24,6 @@ constexpr Flag kFlags[] = {
     kTrustFlag,
     kSignerFlag,
 };
-
-std::string listed(const std::vector<std::string>& words) {
-  return words.empty() ? "none" : joined(words, ", ");
-}
-
-// What the workflow's bridge writes, member by member.
-Json item_of(const Json& trace, const std::string& path, std::string_view mode) {
-  const Json* ours = trace.find("countersign");
-  const std::vector<std::string> reasons = gate::texts_of(ours == nullptr ? nullptr : ours->find("reason_codes"));
-  const std::vector<std::string> violations = gate::texts_of(trace.find("violations"));
-  const std::string verdict(trace.text("verdict"));
-  const std::string tool(trace.text("tool_name"));
-  const std::string id(trace.text("trace_id"));
-  const std::string description = "Gait trace bridge report\n\nTrace Path: " + path + "\nTrace ID: " + id +
-                                  "\nVerdict: " + verdict + "\nTool Name: " + tool +
-                                  "\nPolicy Digest: " + std::string(trace.text("policy_digest")) +
-                                  "\nIntent Digest: " + std::string(trace.text("intent_digest")) +
-                                  "\nViolations: " + listed(violations) + "\nReason Codes: " + listed(reasons) +
-                                  "\n\nFollow-up:\n- if blocked unexpectedly, validate policy match and reason codes\n"
-                                  "- if expected block, convert incident to regression fixture\n";
-  return Json::object({{"ok", true},
-                       {"mode", mode},
-                       {"trace_path", path},
-                       {"trace_id", id},
-                       {"verdict", verdict},
-                       {"tool_name", tool},
-                       {"policy_digest", trace.text("policy_digest")},
-                       {"intent_digest", trace.text("intent_digest")},
-                       {"violations", Json::array(violations)},
-                       {"reason_codes", Json::array(reasons)},
-                       {"title", "Gait " + verdict + ": " + tool + " (" + id + ")"},
-                       {"description", description}});
-}
 
 Status file(const Arguments& arguments, const Json& item) {
   const std::string program(arguments.text("bd-bin", "bd"));
@@ -84,7 +50,7 @@ Result<int> triage(Call& call, const Arguments& arguments) {
   std::error_code error;
   const std::string path = std::filesystem::canonical(given, error).string();
   const bool live = arguments.is_on("live");
-  const Json item = item_of(trace, error ? given : path, live ? "live" : "dry_run");
+  const Json item = triage_item(trace, error ? given : path, live ? "live" : "dry_run");
   if (live) RETURN_IF_ERROR(file(arguments, item));
   call.console.answer(call.json ? item.compact() + "\n"
                                 : std::string(item.text("title")) + "\n\n" + std::string(item.text("description")));

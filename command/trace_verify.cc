@@ -69,6 +69,7 @@ Result<int> verify(Call& call, const Arguments& arguments) {
   if (!check.verified) {
     const Error& failure = check.verified.error();
     if (call.json) answer_as_gait(call, check.members);
+    call.failure = failure;
     call.console.tell("trace verify error: " + failure.detail);
     return row_of(failure.code).exit_code;
   }
@@ -81,6 +82,7 @@ Result<int> verify(Call& call, const Arguments& arguments) {
         members.set("log_status", "failed");
         answer_as_gait(call, std::move(members));
       }
+      call.failure = logged.error();
       call.console.tell("trace verify error: " + logged.error().detail);
       return row_of(logged.error().code).exit_code;
     }

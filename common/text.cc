@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -34,6 +35,21 @@ std::string composed(std::string_view text) {
   std::string result(reinterpret_cast<const char*>(out), static_cast<std::size_t>(length));
   std::free(out);
   return result;
+}
+
+bool is_shown_as_number(utf8proc_category_t category) {
+  switch (static_cast<int>(category)) {
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_CS:
+    case UTF8PROC_CATEGORY_CO:
+    case UTF8PROC_CATEGORY_CN:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace
@@ -89,6 +105,29 @@ std::vector<std::string> text_set(const std::vector<std::string>& texts, bool lo
   }
   std::sort(out.begin(), out.end());
   out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+std::string displayed(std::string_view text) {
+  std::string out;
+  char shown[16];
+  while (!text.empty()) {
+    utf8proc_int32_t c = 0;
+    const std::size_t length = first_code_point(text, c);
+    if (length == 0) {
+      std::snprintf(shown, sizeof shown, "<0x%02X>", static_cast<unsigned>(static_cast<unsigned char>(text.front())));
+      out += shown;
+      text.remove_prefix(1);
+      continue;
+    }
+    if (is_shown_as_number(utf8proc_category(c))) {
+      std::snprintf(shown, sizeof shown, "<U+%04X>", static_cast<unsigned>(c));
+      out += shown;
+    } else {
+      out += text.substr(0, length);
+    }
+    text.remove_prefix(length);
+  }
   return out;
 }
 

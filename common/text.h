@@ -16,6 +16,11 @@ std::string lowered(std::string_view text);
 // Trim each, drop empties and repetitions, sort by bytes; `lower` lower-cases each as well.
 std::vector<std::string> text_set(const std::vector<std::string>& texts, bool lower);
 
+// On one line for people, with nothing that a terminal obeys or that hides or reorders what stands beside it: control
+// and format characters, line and paragraph separators (Unicode Cc, Cf, Zl, Zp), private and unassigned ones are shown
+// as <U+202E>, bytes that are no UTF-8 as <0xFF>.
+std::string displayed(std::string_view text);
+
 bool is_utf8(std::string_view text);
 
 // The form under which two spellings name one person: trimmed, NFC, lower-cased, NFC again. Two identities are the same

@@ -170,7 +170,12 @@ runbook() {
   jq --arg now "$(date -u +%Y-%m-%dT%H:%M:%SZ)" '.created_at = $now | .records[].retrieved_at = $now' \
     deploy/examples/production-change.context.json >"$demo/context.json"
 
-  local evaluate=("$bin/countersign" gate eval --policy "$policy" --intent "$intent" --trace-out "$out/trace.json"
+  # A run of its own, so that its evidence is told apart from earlier ones'.
+  local run_id
+  run_id="run_$(date -u +%Y%m%dT%H%M%S)_$$"
+  jq --arg run "$run_id" '.context.run_id = $run' deploy/examples/production-change.intent.json >"$demo/intent.json"
+
+  local evaluate=("$bin/countersign" gate eval --policy "$policy" --intent "$demo/intent.json" --trace-out "$out/trace.json"
     --approval-audit-out "$out/approval_audit.json" --json)
   local with_context=("${evaluate[@]}" --context-envelope "$demo/context.json")
 
@@ -198,9 +203,9 @@ runbook() {
   step 0 "Both approvals: allowed, and both are redeemed with the decision" "$decision" "${with_context[@]}" "${both[@]}"
   cp "$out/trace.json" "$demo/allow.json"
 
-  local run=("$bin/countersign" run --trace "$demo/allow.json" --intent "$intent" --policy-digest "$policy_digest" -- deploy/examples/retire-tenant.sh tenant-4711)
+  local run=("$bin/countersign" run --trace "$demo/allow.json" --intent "$demo/intent.json" --policy-digest "$policy_digest" -- deploy/examples/retire-tenant.sh tenant-4711)
   step 3 "Another command line than the approved one: nothing runs" "" \
-    "$bin/countersign" run --trace "$demo/allow.json" --intent "$intent" -- deploy/examples/retire-tenant.sh tenant-4712
+    "$bin/countersign" run --trace "$demo/allow.json" --intent "$demo/intent.json" -- deploy/examples/retire-tenant.sh tenant-4712
   step 0 "The approved command runs" "" "${run[@]}"
   must "the tenant is still there" test ! -e "$demo/tenants/tenant-4711"
   step 3 "The same permit again: nothing runs" "" "${run[@]}"
@@ -214,7 +219,24 @@ runbook() {
   step 0 "The same by jq and openssl alone, with the published key" "" by_hand "$demo/allow.json" "$var/published/trace/$kid.pem"
 
   rotation "$demo/allow.json"
+  evidence_pack "$run_id"
   notified
+}
+
+# Everything about the run in one archive that a stranger verifies with the pinned root alone.
+evidence_pack() {
+  local run_id="$1" pack="$demo/evidence_pack.zip"
+  grep -q "^log:" "$var/countersign.yaml" || {
+    printf '\nThis appliance was made by an earlier version; after "deploy/quickstart.sh clean" the run is packed, too.\n'
+    return
+  }
+  step 0 "An incident: everything about this run from the ledger, with proofs from the log" \
+    '"pack \(.pack_id), \(.log_proofs) log proofs"' "$bin/countersign" guard pack --run "$run_id" --case-id INC-1 \
+    --template incident_response --policy "$policy" --published "$var/published" --out "$pack" --json
+  step 0 "A stranger verifies it, with the pack and the root alone" \
+    '"\(.signature_status): \(.documents_verified) documents, \(.documents_logged) of them proven in the log"' \
+    env -i PATH="$PATH" "$bin/countersign" guard verify "$pack" --root "$var/published/1.root.json" --profile strict --json
+  printf '\nTo read: unzip -p %s report.txt   (report.html, too)\n' "${pack#"$root"/}"
 }
 
 # A rotation of the trace key with overlap: its one verifier acknowledges the new key, so nothing waits. Once.

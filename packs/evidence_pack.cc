@@ -8,6 +8,7 @@
 #include "gate/optional_members.h"
 #include "packs/controls.h"
 #include "packs/pack_documents.h"
+#include "packs/report.h"
 #include "packs/summary_page.h"
 #include "signer/statement/evidence_pack_fields.h"
 #include "signer/statement/statement.h"
@@ -17,6 +18,10 @@ namespace {
 
 Error invalid(std::string detail) {
   return Error{ErrorCode::Invalid, "evidence pack: " + std::move(detail), "bad_pack"};
+}
+
+std::string policy_path(std::string_view digest) {
+  return "policy_" + std::string(digest) + ".yaml";
 }
 
 // A file of the pack and what it counts as.
@@ -29,10 +34,37 @@ void add(std::vector<Part>& parts, std::string name, const Json& content, std::s
   parts.push_back({{std::move(name), content.canonical()}, type});
 }
 
-// "approval_audit_", 0 → "approval_audit_01.json"
+// Two digits, so that names sort as they count.
+constexpr std::size_t kMostFiles = 99;
+
+// "approval_audit", 0 → "approval_audit_01.json"
 std::string numbered(std::string_view stem, std::size_t index) {
   const std::string number = std::to_string(index + 1);
-  return std::string(stem) + (number.size() < 2 ? "0" : "") + number + ".json";
+  return std::string(stem) + (number.size() < 2 ? "_0" : "_") + number + ".json";
+}
+
+std::string lines_name(std::string_view stem) {
+  return std::string(stem) + ".jsonl";
+}
+
+using Converted = Result<Json> (*)(const Json& document);
+Result<Json> as_it_is(const Json& document) {
+  return document;
+}
+
+Status add_all(std::vector<Part>& parts, std::string_view stem, const std::vector<Json>& documents,
+               std::string_view type, Converted converted = as_it_is) {
+  std::string lines;
+  for (std::size_t i = 0; i < documents.size(); ++i) {
+    ASSIGN_OR_RETURN(const Json document, converted(documents[i]));
+    if (documents.size() <= kMostFiles) {
+      add(parts, numbered(stem, i), document, type);
+    } else {
+      lines += document.canonical() + "\n";
+    }
+  }
+  if (!lines.empty()) parts.push_back({{lines_name(stem), std::move(lines)}, type});
+  return ok();
 }
 
 Json runpack_summary(const Runpack& run) {
@@ -94,29 +126,89 @@ Json pointers_to(const Json& contents) {
   return Json(std::move(pointers));
 }
 
+// Which policies decided, how often, and where their text is.
+Json policy_digests(const std::vector<Json>& traces, const std::vector<PolicyFile>& policies) {
+  std::map<std::string, std::int64_t> decisions;
+  for (const Json& trace : traces) ++decisions[std::string(trace.text("policy_digest"))];
+  Json::Array rows;
+  for (const auto& [digest, count] : decisions) {
+    Json row = Json::object({{"policy_digest", digest}, {"decisions", count}});
+    const bool given =
+        std::ranges::any_of(policies, [&digest](const PolicyFile& policy) { return policy.digest.hex() == digest; });
+    if (given) row.set("path", policy_path(digest));
+    rows.push_back(std::move(row));
+  }
+  const auto total = static_cast<std::int64_t>(rows.size());
+  return Json::object({{"policies", std::move(rows)}, {"total", total}});
+}
+
+Status add_proofs(std::vector<Part>& parts, const PackInputs& inputs) {
+  const Proofs& proofs = *inputs.proofs;
+  RETURN_IF_ERROR(add_all(parts, "trace", inputs.traces, "trace"));
+  RETURN_IF_ERROR(add_all(parts, "delegation_audit", proofs.delegation_audits, "evidence"));
+  RETURN_IF_ERROR(add_all(parts, "approval_token", proofs.approval_tokens, "evidence"));
+  RETURN_IF_ERROR(add_all(parts, "delegation_token", proofs.delegation_tokens, "evidence"));
+  RETURN_IF_ERROR(add_all(parts, "execution", proofs.executions, "evidence"));
+  RETURN_IF_ERROR(add_all(parts, "log_proof", proofs.log_proofs, "evidence"));
+  RETURN_IF_ERROR(add_all(parts, "unverified", proofs.unverified, "evidence"));
+  for (const ZipFile& file : proofs.published) parts.push_back({file, "evidence"});
+  if (proofs.keys) add(parts, std::string(kKeySetName), proofs.keys->document(), "evidence");
+  for (const PolicyFile& policy : proofs.policies) {
+    parts.push_back({{policy_path(policy.digest.hex()), policy.text}, "evidence"});
+  }
+  if (!inputs.traces.empty()) {
+    add(parts, "policy_digests.json", policy_digests(inputs.traces, proofs.policies), "report");
+  }
+  const Report report = report_of(inputs);
+  parts.push_back({{"report.txt", text_of(report)}, "report"});
+  parts.push_back({{"report.html", html_of(report)}, "report"});
+  return ok();
+}
+
 Result<std::vector<Part>> evidence_of(const PackInputs& inputs) {
   std::vector<Part> parts;
   add(parts, "runpack_summary.json", runpack_summary(inputs.run), "runpack");
   add(parts, "referenced_runpacks.json", referenced_runpacks(inputs.run), "evidence");
-  for (std::size_t i = 0; i < inputs.inventories.size(); ++i) {
-    add(parts, numbered("inventory_snapshot_", i), inputs.inventories[i], "evidence");
-  }
+  RETURN_IF_ERROR(add_all(parts, "inventory_snapshot", inputs.inventories, "evidence"));
   if (!inputs.traces.empty()) add(parts, "trace_summary.json", trace_summary(inputs.traces), "trace");
-  for (std::size_t i = 0; inputs.whole_traces && i < inputs.traces.size(); ++i) {
-    add(parts, numbered("trace_", i), inputs.traces[i], "trace");
-  }
   if (!inputs.regress_results.empty()) {
     add(parts, "regress_summary.json", regress_summary(inputs.regress_results), "report");
   }
-  for (std::size_t i = 0; i < inputs.approval_audits.size(); ++i) {
-    ASSIGN_OR_RETURN(const Json audit, approval_audit_record(inputs.approval_audits[i]));
-    add(parts, numbered("approval_audit_", i), audit, "evidence");
-  }
-  for (std::size_t i = 0; i < inputs.credential_evidence.size(); ++i) {
-    ASSIGN_OR_RETURN(const Json record, credential_evidence_record(inputs.credential_evidence[i]));
-    add(parts, numbered("credential_evidence_", i), record, "evidence");
-  }
+  RETURN_IF_ERROR(add_all(parts, "approval_audit", inputs.approval_audits, "evidence", approval_audit_record));
+  RETURN_IF_ERROR(
+      add_all(parts, "credential_evidence", inputs.credential_evidence, "evidence", credential_evidence_record));
+  if (inputs.proofs) RETURN_IF_ERROR(add_proofs(parts, inputs));
   return parts;
+}
+
+// A pack that our own reader refuses helps nobody.
+Status check_size(const std::vector<Part>& parts) {
+  const ZipLimits limits;
+  std::size_t bytes = 0;
+  for (const Part& part : parts) bytes += part.file.content.size();
+  if (parts.size() < limits.files && bytes <= limits.content) return ok();
+  return Error{ErrorCode::TooLarge,
+               "the evidence is " + std::to_string(parts.size()) + " files of " + std::to_string(bytes) +
+                   " bytes; a pack holds " + std::to_string(limits.files - 1) + " of " + std::to_string(limits.content),
+               "pack_too_large", "Name fewer inventories and regress results, or pack a part of the run: --trace."};
+}
+
+// From the first decision to the last.
+std::optional<Json> window_of(const PackInputs& inputs) {
+  std::optional<UtcTime> from;
+  std::optional<UtcTime> to;
+  for (const Json& trace : inputs.traces) {
+    const Result<UtcTime> at = UtcTime::parse(trace.text("observed_at"));
+    if (!at) continue;
+    if (!from || *at < *from) from = *at;
+    if (!to || *at > *to) to = *at;
+  }
+  if (!from) return std::nullopt;
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(*to - *from).count();
+  return Json::object({{"from", from->rfc3339()},
+                       {"to", to->rfc3339()},
+                       {"window_seconds", std::int64_t{seconds}},
+                       {"selection_anchor", "run_id"}});
 }
 
 }  // namespace
@@ -143,6 +235,9 @@ Result<PackDraft> draft_pack(const PackInputs& inputs) {
   draft.statement.set("template_id", chosen.id);
   draft.statement.set("control_index", index);
   draft.statement.set("evidence_pointers", pointers);
+  if (inputs.proofs) {
+    if (std::optional<Json> window = window_of(inputs)) draft.statement.set("incident_window", *std::move(window));
+  }
   if (page_digest) {
     draft.rendered = 1;
     draft.statement.set(
@@ -150,6 +245,7 @@ Result<PackDraft> draft_pack(const PackInputs& inputs) {
         Json::Array{Json::object({{"format", "pdf"}, {"path", kSummaryPage}, {"sha256", *std::move(page_digest)}})});
   }
   draft.statement.set("contents", contents_of(parts));
+  RETURN_IF_ERROR(check_size(parts));
   for (Part& part : parts) draft.files.push_back(std::move(part.file));
   return draft;
 }
@@ -182,6 +278,29 @@ Result<EvidencePack> EvidencePack::parse(std::string_view archive) {
   out.signatures_ = signatures != nullptr && signatures->is_array() ? signatures->as_array().size() : 0;
   out.contents_ = check_contents(out.files_, *contents, statement::kPackManifestName);
   out.pack_id_is_right_ = out.pack_id() == statement::evidence_pack_id(out.run_id(), *contents);
+  return out;
+}
+
+Result<std::vector<EvidencePack::Document>> EvidencePack::documents(std::string_view stem) const {
+  std::vector<Document> out;
+  const auto take = [&out](const std::string& path, std::string_view text) -> Status {
+    Result<Json> json = Json::parse(text, {.gait = true});
+    if (!json) return invalid(path + ": " + json.error().detail);
+    out.push_back({path, *std::move(json)});
+    return ok();
+  };
+  for (std::size_t i = 0; i < kMostFiles; ++i) {
+    const std::string path = numbered(stem, i);
+    const std::string* text = content_named(files_, path);
+    if (text == nullptr) break;
+    RETURN_IF_ERROR(take(path, *text));
+  }
+  const std::string* lines = content_named(files_, lines_name(stem));
+  for (std::string_view rest = lines == nullptr ? std::string_view() : std::string_view(*lines); !rest.empty();) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    RETURN_IF_ERROR(take(lines_name(stem) + ":" + std::to_string(out.size() + 1), rest.substr(0, end)));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
   return out;
 }
 

@@ -3,17 +3,39 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/digest.h"
 #include "common/json.h"
 #include "common/result.h"
+#include "keymgmt/key_set.h"
 #include "packs/content_check.h"
 #include "packs/runpack.h"
 #include "packs/zip_archive.h"
 
 namespace countersign::packs {
+
+// A policy by which the run was decided.
+struct PolicyFile {
+  Digest digest;
+  std::string text;
+};
+
+// What our own packs hold beside what gait's do: enough to check everything offline.
+struct Proofs {
+  std::vector<Json> delegation_audits;
+  std::vector<Json> approval_tokens;
+  std::vector<Json> delegation_tokens;
+  std::vector<Json> executions;  // {"at","index","peer_uid","trace"}: when a permit was used
+  std::vector<Json> log_proofs;  // log/record_proof.h
+  std::vector<Json> unverified;  // {"source","type","code","message","document"}: no evidence, kept as such
+  std::vector<PolicyFile> policies;
+  std::vector<ZipFile> published;       // trust/…: what a TUF client needs from a pinned root to the key set
+  std::optional<keymgmt::KeySet> keys;  // by which all was verified
+};
 
 struct PackInputs {
   const Runpack& run;
@@ -25,11 +47,16 @@ struct PackInputs {
   std::vector<Json> credential_evidence;
   std::vector<Json> inventories;
   std::vector<Json> regress_results;
-  // Whether the traces themselves go in. gait keeps a line of each only, which nobody can verify.
-  bool whole_traces = false;
+  // Given: the traces themselves, proofs, keys and a report go in. gait keeps a line of each trace only, which nobody
+  // can verify.
+  std::optional<Proofs> proofs;
   // Whether a page for people goes in: summary.pdf.
   bool rendered = false;
 };
+
+inline constexpr std::string_view kKeySetName = "keyset.json";
+// Where `published` lies in the pack.
+inline constexpr std::string_view kTrustFolder = "trust/";
 
 // Everything but the signature.
 struct PackDraft {
@@ -39,7 +66,9 @@ struct PackDraft {
   std::int64_t rendered = 0;  // pages for people
 };
 
-// Fails with Invalid where a document is not of its kind.
+// Documents of one kind are files of their own up to 99, STEM_01.json to STEM_99.json; more are the lines of
+// STEM.jsonl. Fails with Invalid where a document is not of its kind, and with TooLarge where nobody could read the
+// pack.
 Result<PackDraft> draft_pack(const PackInputs& inputs);
 
 // The manifest as gait makes it, without its signatures: generated when the run was created.
@@ -58,6 +87,12 @@ class EvidencePack {
   std::string_view run_id() const { return manifest_.text("run_id"); }
   std::size_t signatures() const { return signatures_; }
   const std::vector<ZipFile>& files() const { return files_; }
+  // The documents of one kind, in order, with the file that holds each. Fails with Invalid on what is no JSON.
+  struct Document {
+    std::string path;
+    Json json;
+  };
+  Result<std::vector<Document>> documents(std::string_view stem) const;
 
   const ContentCheck& contents() const { return contents_; }
   // gait does not recompute it.

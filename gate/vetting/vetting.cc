@@ -11,6 +11,7 @@
 #include "common/durable_file.h"
 #include "common/joined.h"
 #include "common/program_path.h"
+#include "common/temporary_folder.h"
 #include "gate/vetting/archive.h"
 #include "gate/vetting/built_in.h"
 #include "gate/vetting/clamd.h"
@@ -27,33 +28,6 @@ constexpr std::size_t kLargestAnswer = std::size_t{256} << 20;
 constexpr const char* kUnpacked = "/out/tree";
 constexpr const char* kPolicyCopy = "/out/policy.json";
 constexpr const char* kAnswer = "/out/answer.json";
-
-// A folder of our own, gone with everything in it at the end.
-class Scratch {
- public:
-  static Result<Scratch> make(const std::string& parent) {
-    std::string path = parent + "/.scratch-XXXXXX";
-    if (::mkdtemp(path.data()) == nullptr) {
-      return Error{ErrorCode::Unavailable, "cannot make a folder in \"" + parent + "\"", "store_unwritable"};
-    }
-    return Scratch(std::move(path));
-  }
-  Scratch(Scratch&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  Scratch& operator=(Scratch&&) = delete;
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() {
-    std::error_code ignored;
-    if (!path_.empty()) files::remove_all(path_, ignored);
-  }
-
-  std::string operator/(const char* name) const { return path_ + "/" + name; }
-  const std::string& path() const { return path_; }
-
- private:
-  explicit Scratch(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
 
 Result<std::string> made_folder(const std::string& path) {
   std::error_code error;
@@ -105,7 +79,7 @@ class Vetting {
   // A folder is copied; everything else is first unpacked by the worker, for an archive's reader is where attacks
   // begin.
   Result<Snapshot> take_snapshot() {
-    ASSIGN_OR_RETURN(const Scratch scratch, Scratch::make(request_.store));
+    ASSIGN_OR_RETURN(const TemporaryFolder scratch, TemporaryFolder::make(request_.store));
     std::string from = request_.source;
     std::error_code ignored;
     if (!files::exists(from, ignored)) {
@@ -167,7 +141,7 @@ class Vetting {
   }
 
   Status look_with_built_ins(const Tree& tree, VettingReport& report) {
-    ASSIGN_OR_RETURN(const Scratch scratch, Scratch::make(request_.store));
+    ASSIGN_OR_RETURN(const TemporaryFolder scratch, TemporaryFolder::make(request_.store));
     std::vector<std::string> read_only = request_.policy.signatures;
     if (!request_.policy.advisories.empty() && files::exists(request_.policy.advisories))
       read_only.push_back(request_.policy.advisories);
@@ -241,7 +215,7 @@ class Vetting {
     const auto program = program_path(settings.command.empty() ? std::string(row.program) : settings.command);
     if (!program) return unavailable("it is not installed");
     if (row.wants_data && !files::exists(settings.data)) return unavailable("there is nothing at " + settings.data);
-    const auto scratch = Scratch::make(request_.store);
+    const auto scratch = TemporaryFolder::make(request_.store);
     if (!scratch) return unavailable(scratch.error().detail);
     SandboxedProgram sandboxed;
     sandboxed.argv = {*program};

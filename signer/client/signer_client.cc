@@ -118,6 +118,23 @@ Result<Json> SignerClient::change(std::string_view target, const Json& body) {
   return json_of(connection_->http.post(target, body.compact(), HttpClient::Repeat::Unsafe));
 }
 
+Result<Json::Array> SignerClient::evidence(const Json& match) {
+  Json::Array found;
+  std::int64_t from = 0;
+  while (true) {
+    Json body = Json::object({{"from", from}, {"match", match}});
+    ASSIGN_OR_RETURN(const Json answer,
+                     json_of(connection_->http.post("/v1/evidence", body.compact(), HttpClient::Repeat::Safe)));
+    const Json* records = answer.find("records");
+    if (records == nullptr || !records->is_array()) return nonsense("it has no records");
+    found.insert(found.end(), records->as_array().begin(), records->as_array().end());
+    const Json* next = answer.find("next");
+    if (next == nullptr) return found;
+    if (!next->is_integer() || next->as_integer() <= from) return nonsense("next goes not on");
+    from = next->as_integer();
+  }
+}
+
 Status SignerClient::executed(const Json& trace) {
   RETURN_IF_ERROR(json_of(
       connection_->http.post("/v1/executed", Json::object({{"trace", trace}}).compact(), HttpClient::Repeat::Unsafe)));

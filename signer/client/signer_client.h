@@ -68,7 +68,10 @@ class SignerClient {
   Result<std::optional<Json>> decision(const Digest& intent, const Digest& policy);
   Result<Json> request_document(const Digest& intent);  // the whole intent; NotFound
   Result<Json> requests();                              // {"requests":[decision…]}, pending approval
-  Status executed(const Json& trace);                   // Conflict "already_executed" the second time
+  // POST /v1/evidence until its end: every record {"index","at","kind","type","role","kid","peer_uid","document"} in
+  // which one of the members of `match` ({"run_id": [text…]…}) has one of the values, in the order of the ledger.
+  Result<Json::Array> evidence(const Json& match);
+  Status executed(const Json& trace);  // Conflict "already_executed" the second time
   Result<Json> verify(statement::StatementType type, const Json& statement);
   // A change of keys on the custodians' socket; never sent twice.
   Result<Json> change(std::string_view target, const Json& body);

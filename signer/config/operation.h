@@ -14,11 +14,13 @@ enum class Operation {
   SignApproval,  // a statement type of the approval role
   SignTrace,     // … of the trace role, with its redemptions
   SignRelease,
+  SignPack,  // evidence packs only, of the trace role
   Verify,
   Nonce,
   Decisions,
   Requests,
   Executed,
+  Evidence,  // documents that were signed, from the ledger
   Keys,
   Log,
   Metrics,

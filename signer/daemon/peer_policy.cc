@@ -42,7 +42,9 @@ Result<AuthorizedRequest> PeerPolicy::authorize(SignRequest request, const trans
                                                 std::string_view request_id) const {
   const auto operation = config::sign_operation(statement::row_of(request.type).role);
   if (!operation) return Error{ErrorCode::Refused, "nobody may ask for this type of statement", "peer_not_permitted"};
-  if (!may(peer, *operation)) return not_permitted(peer, *operation);
+  const bool pack_only =
+      request.type == statement::StatementType::EvidencePack && may(peer, config::Operation::SignPack);
+  if (!pack_only && !may(peer, *operation)) return not_permitted(peer, *operation);
   return AuthorizedRequest(std::move(request), Caller{peer.uid, std::string(request_id)});
 }
 

@@ -126,6 +126,7 @@ void Router::serve(Socket socket, const HttpRequest& request, transport::Respond
       {Method::Post, "/v1/sign-batch", false, Operation::SignTrace, true, &Router::sign_batch},
       {Method::Post, "/v1/verify", false, Operation::Verify, false, &Router::verify},
       {Method::Post, "/v1/executed", false, Operation::Executed, false, &Router::executed},
+      {Method::Post, "/v1/evidence", false, Operation::Evidence, false, &Router::evidence},
       {Method::Get, "/v1/nonce", false, Operation::Nonce, false, &Router::nonce},
       {Method::Get, "/v1/decisions", false, Operation::Decisions, false, &Router::decisions},
       {Method::Get, "/v1/requests", false, Operation::Requests, false, &Router::requests},
@@ -298,6 +299,12 @@ void Router::executed(const HttpRequest& request, const Shared& exchange) {
   if (!body) return answer(exchange, HttpResponse::error(body.error()));
   services_.execution.mark(*body, exchange->caller,
                            [this, exchange](const Result<Json>& result) { answer(exchange, result); });
+}
+
+void Router::evidence(const HttpRequest& request, const Shared& exchange) {
+  const Result<Json> body = object_of(request.body);
+  if (!body) return answer(exchange, HttpResponse::error(body.error()));
+  services_.evidence.find(*body, [this, exchange](const Result<Json>& result) { answer(exchange, result); });
 }
 
 void Router::nonce(const HttpRequest&, const Shared& exchange) {

@@ -32,6 +32,7 @@ class Router {
   void decisions(const transport::HttpRequest& request, const Shared& exchange);
   void requests(const transport::HttpRequest& request, const Shared& exchange);
   void request(const transport::HttpRequest& request, const Shared& exchange);
+  void evidence(const transport::HttpRequest& request, const Shared& exchange);
   void executed(const transport::HttpRequest& request, const Shared& exchange);
   void keys(const transport::HttpRequest& request, const Shared& exchange);
   void key(const transport::HttpRequest& request, const Shared& exchange);

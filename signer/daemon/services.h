@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "signer/daemon/anchor_keeper.h"
 #include "signer/daemon/ceremony_desk.h"
+#include "signer/daemon/evidence_search.h"
 #include "signer/daemon/execution.h"
 #include "signer/daemon/holder_pool.h"
 #include "signer/daemon/holder_troubles.h"
@@ -50,7 +51,8 @@ struct Services {
         sign(configuration, time, ledger, ledger.time_guard(), ring, pool, recorder, refusals, nonces),
         queries(configuration, time, ledger, ring, nonces),
         execution(configuration, time, ledger, ledger.time_guard(), ring, recorder, refusals),
-        ceremonies(configuration, ledger, ring, key_custody, recorder) {}
+        ceremonies(configuration, ledger, ring, key_custody, recorder),
+        evidence(loop, ledger) {}
 
   const config::Config& config;
   const Clock& clock;
@@ -74,6 +76,7 @@ struct Services {
   Queries queries;
   Execution execution;
   CeremonyDesk ceremonies;
+  EvidenceSearch evidence;
   Metrics metrics;
 };
 

@@ -1,6 +1,7 @@
-// The leaves of the tree, many at a time, and its nodes: what the transparency log publishes.
+// Records and leaves of the tree, many at a time, and its nodes: what is published and searched.
 #include <algorithm>
 
+#include "signer/ledger/findings.h"
 #include "signer/ledger/leaf.h"
 #include "signer/ledger/record_row.h"
 #include "signer/ledger/sqlite_state.h"
@@ -35,6 +36,24 @@ Result<std::vector<std::string>> SqliteStore::leaves(std::uint64_t first, std::s
     if (index != to) break;  // the caller counts
   }
   return leaves;
+}
+
+Result<std::vector<Record>> SqliteStore::records(std::uint64_t first, std::size_t limit) const {
+  std::vector<Record> records;
+  const std::uint64_t end = std::min<std::uint64_t>(head().size, first + limit);
+  while (first + records.size() < end) {
+    const std::uint64_t from = first + records.size();
+    const std::lock_guard lock(state_->reading);
+    Query rows(state_->reader, kRecords, from, std::min<std::uint64_t>(end, from + kAtOnce));
+    while (rows.next()) {
+      if (rows.number(0) != first + records.size()) return truncated("a record is missing");
+      records.push_back(record_in(rows));
+      records.back().body = rows.text(kBodyColumn);
+    }
+    if (!rows.good()) return rows.failure("read the records");
+    if (first + records.size() == from) break;  // the caller counts
+  }
+  return records;
 }
 
 Result<Digest> SqliteStore::node(unsigned level, std::uint64_t index) const {

@@ -52,6 +52,7 @@ class SqliteStore : public Store {
   TreeHead head() const override;
   Result<Digest> root_at(std::uint64_t size) const override;
   Result<StoredRecord> record(std::uint64_t index) const override;
+  Result<std::vector<Record>> records(std::uint64_t first, std::size_t limit) const override;
   Result<std::vector<Digest>> leaf_hashes(std::uint64_t first, std::size_t limit) const override;
   Result<std::vector<std::string>> leaves(std::uint64_t first, std::size_t limit) const override;
   Result<Digest> node(unsigned level, std::uint64_t index) const override;

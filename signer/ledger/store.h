@@ -170,6 +170,9 @@ class Store {
   // The root of the first `size` leaves. Fails with NotFound beyond the head.
   virtual Result<Digest> root_at(std::uint64_t size) const = 0;
   virtual Result<StoredRecord> record(std::uint64_t index) const = 0;  // NotFound beyond the head
+  // At most `limit` records from record `first` on, as they are stored; whether they are what the tree says is for
+  // record(), verify() and whoever asks for a proof.
+  virtual Result<std::vector<Record>> records(std::uint64_t first, std::size_t limit) const = 0;
   // At most `limit` leaf hashes from leaf `first` on: what tiles are made of.
   virtual Result<std::vector<Digest>> leaf_hashes(std::uint64_t first, std::size_t limit) const = 0;
   // At most `limit` leaves from leaf `first` on: the bytes whose hashes leaf_hashes gives, made again from the records.

@@ -81,6 +81,18 @@ Result<Checkpoint> Checkpoint::parse(std::string_view text) {
   return checkpoint;
 }
 
+Result<CheckpointTrust> trust_in(const keymgmt::KeySet& keys, std::string_view note) {
+  ASSIGN_OR_RETURN(const SignedNote parsed, SignedNote::parse(note));
+  ASSIGN_OR_RETURN(const Checkpoint claimed, Checkpoint::parse(parsed.text()));
+  CheckpointTrust trust;
+  for (const keymgmt::PublishedKey& key : keys.keys()) {
+    if (key.role != keymgmt::Role::Log || key.compromised_since) continue;
+    Result<NoteKey> named = NoteKey::of(claimed.origin, NoteSignatureType::Ed25519, key.key);
+    if (named) trust.log_keys.push_back(*std::move(named));
+  }
+  return trust;
+}
+
 Result<TrustedCheckpoint> TrustedCheckpoint::open(std::string_view text, const CheckpointTrust& trust) {
   ASSIGN_OR_RETURN(SignedNote note, SignedNote::parse(text));
   ASSIGN_OR_RETURN(Checkpoint checkpoint, Checkpoint::parse(note.text()));

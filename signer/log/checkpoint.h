@@ -9,6 +9,7 @@
 
 #include "common/digest.h"
 #include "common/result.h"
+#include "keymgmt/key_set.h"
 #include "signer/log/signed_note.h"
 
 namespace countersign::log {
@@ -32,6 +33,10 @@ struct CheckpointTrust {
   std::vector<NoteKey> witnesses;  // cosigners by name; two entries of one key count once
   std::size_t required = 0;        // of the witnesses
 };
+
+// The keys of role `log` in `keys`, less those that were compromised, under the origin that `note` claims; no
+// witnesses. Fails with Invalid where `note` is no checkpoint.
+Result<CheckpointTrust> trust_in(const keymgmt::KeySet& keys, std::string_view note);
 
 // A checkpoint whose signatures were checked: only open makes one.
 class TrustedCheckpoint {

@@ -36,7 +36,7 @@ keymgmt::KeySet release_key() {
 }
 
 PackInputs recorded_inputs(const Runpack& run) {
-  PackInputs inputs{run, "INC-7", "incident_response", {}, {}, {}, {}, {}};
+  PackInputs inputs{run, "INC-7", "incident_response", {}, {}, {}, {}, {}, std::nullopt};
   inputs.traces = {document("trace_pre_approval.json"), document("trace_post_approval.json")};
   inputs.approval_audits = {document("approval_audit_pre.json"), document("approval_audit_x.json")};
   inputs.credential_evidence = {document("credential_evidence_x.json")};
@@ -220,13 +220,67 @@ TEST(EvidencePack, TakesNoDocumentOfAnotherKind) {
   EXPECT_FALSE(draft_pack(others));
 }
 
-TEST(EvidencePack, CarriesWholeTracesWhereAsked) {
+TEST(EvidencePack, CarriesWholeTracesAndAReportWhereAsked) {
   const auto run = Runpack::parse(demo_runpack());
   PackInputs inputs = recorded_inputs(*run);
-  inputs.whole_traces = true;
+  inputs.proofs = Proofs();
   const auto draft = draft_pack(inputs);
   ASSERT_TRUE(draft);
   EXPECT_EQ(*content_named(draft->files, "trace_02.json"), document("trace_post_approval.json").canonical());
+  EXPECT_NE(content_named(draft->files, "report.txt")->find("credential"), std::string::npos);
+  EXPECT_NE(draft->statement.find("incident_window"), nullptr);
+  inputs.proofs.reset();
+  const auto gaits = draft_pack(inputs);
+  ASSERT_TRUE(gaits);
+  EXPECT_EQ(content_named(gaits->files, "trace_02.json"), nullptr);
+  EXPECT_EQ(content_named(gaits->files, "report.txt"), nullptr);
+}
+
+TEST(EvidencePack, HoldsMoreThan99DocumentsOfAKindAsLines) {
+  const auto run = Runpack::parse(demo_runpack());
+  PackInputs inputs = recorded_inputs(*run);
+  inputs.proofs = Proofs();
+  for (const std::size_t count : {std::size_t{99}, std::size_t{100}}) {
+    inputs.traces.assign(count, document("trace_pre_approval.json"));
+    const auto draft = draft_pack(inputs);
+    ASSERT_TRUE(draft);
+    EXPECT_EQ(content_named(draft->files, "trace_99.json") != nullptr, count == 99);
+    EXPECT_EQ(content_named(draft->files, "trace.jsonl") != nullptr, count == 100);
+    const auto pack = EvidencePack::parse(sealed_pack(*draft, gait_manifest(*draft)));
+    ASSERT_TRUE(pack) << pack.error().detail;
+    const auto traces = pack->documents("trace");
+    ASSERT_TRUE(traces);
+    ASSERT_EQ(traces->size(), count);
+    EXPECT_EQ(traces->back().json.text("trace_id"), inputs.traces.back().text("trace_id"));
+  }
+}
+
+TEST(EvidencePack, ThatNobodyCouldReadIsNotMade) {
+  const auto run = Runpack::parse(demo_runpack());
+  PackInputs inputs = recorded_inputs(*run);
+  inputs.proofs = Proofs();
+  inputs.proofs->policies.push_back({Digest(), std::string((std::size_t{64} << 20) + 1, 'x')});
+  const auto draft = draft_pack(inputs);
+  ASSERT_FALSE(draft);
+  EXPECT_EQ(draft.error().reason, "pack_too_large");
+}
+
+TEST(EvidencePack, ReportObeysNoHostileText) {
+  const auto run = Runpack::parse(demo_runpack());
+  PackInputs inputs = recorded_inputs(*run);
+  inputs.case_id = "<script>alert(1)</script>\x1b[2J\u202egnp.exe";
+  inputs.proofs = Proofs();
+  const auto draft = draft_pack(inputs);
+  ASSERT_TRUE(draft);
+  const std::string& page = *content_named(draft->files, "report.html");
+  const std::string& text = *content_named(draft->files, "report.txt");
+  EXPECT_EQ(page.find("<script"), std::string::npos);
+  EXPECT_NE(page.find("&lt;script&gt;"), std::string::npos);
+  for (const std::string& each : {page, text}) {
+    EXPECT_EQ(each.find('\x1b'), std::string::npos);
+    EXPECT_EQ(each.find("\u202e"), std::string::npos);
+  }
+  EXPECT_NE(text.find("<U+001B>[2J<U+202E>gnp.exe"), std::string::npos);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 A transcript is lines. Each command is followed by what must be true of it; without an `exit` line it must exit with 0.
 
     # a comment
+    roles ROLE…               that the appliance has beside approval, trace and release (before the first command)
     config LINE               added to the appliance's configuration (before the first command)
     gate eval --policy p …    countersign with these words; quotes and $NAME as in a shell
     $ COMMAND                 bash; countersign and gait (a link to it) are on its PATH
@@ -31,7 +32,7 @@ import time
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCE / "tests" / "support"))
-from appliance import Appliance  # noqa: E402
+from appliance import ROLES, Appliance  # noqa: E402
 
 EXPECTATIONS = ("exit", "stdout", "stderr", "json", "keep", "told", "file")
 SCOPES = ("tool:tenant.retire", "tool:tool.write", "phase:apply", "destructive:apply", "delegate:write", "script:a.read", "script:b.read")
@@ -66,7 +67,8 @@ class Player:
         for name in ("countersign", "gait"):
             (links / name).symlink_to(pathlib.Path(programs).resolve() / "countersign")
         more = "\n".join(line.split(" ", 1)[1] for line in lines if line.startswith("config "))
-        self.appliance = Appliance(programs, self.folder / "appliance", approvers=["alice", "bob"], scopes=SCOPES, more=more)
+        self.appliance = Appliance(programs, self.folder / "appliance", approvers=["alice", "bob"], scopes=SCOPES, more=more,
+                                   roles=ROLES + tuple(role for line in lines if line.startswith("roles ") for role in line.split()[1:]))
         self.appliance.make_key("mallory")  # who is nobody's approver
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("COUNTERSIGN_", "SSH_AUTH", "GAIT_"))},
@@ -101,7 +103,7 @@ class Player:
 
     def line(self, line):
         word, _, rest = line.partition(" ")
-        if not line or line.startswith("#") or word == "config":
+        if not line or line.startswith("#") or word in ("config", "roles"):
             return
         if word in EXPECTATIONS:
             getattr(self, "expect_" + word)(rest)

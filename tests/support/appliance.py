@@ -25,7 +25,7 @@ roles:
 {roles}
 peers:
   - uid: {uid}
-    may: [sign:approval, sign:trace, sign:release, verify, nonce, decisions, requests, executed, log, metrics, admin:status, admin:halt, admin:ceremonies, admin:publish, admin:acks]
+    may: [sign:approval, sign:trace, sign:release, verify, nonce, decisions, requests, executed, evidence, log, metrics, admin:status, admin:halt, admin:ceremonies, admin:publish, admin:acks]
 {approvers}
 security_owner: {{notify: [{{file: security.jsonl}}]}}
 publication: {{directory: published{publication}}}
