@@ -1,12 +1,8 @@
 // broker pending, approve, reject, revoke, quarantine, lists, audit, propose: what people ask.
-#include <cstdlib>
-
-#include "command/approval_mint.h"
 #include "command/broker_connection.h"
+#include "command/broker_desk.h"
 #include "command/command.h"
 #include "command/commands.h"
-#include "command/recorded_intent.h"
-#include "command/recorded_request.h"
 #include "command/signer_address.h"
 #include "command/token_proof.h"
 #include "common/clock.h"
@@ -64,7 +60,6 @@ Error missing(std::string_view flag) {
   return Error{ErrorCode::Invalid, "--" + std::string(flag) + " is required", "missing_flag"};
 }
 
-// An id is 16 hex digits: nothing that leads to another path of the socket.
 Result<std::string> id_of(const Arguments& arguments) {
   if (!arguments.positionals().empty()) return Error{ErrorCode::Invalid, "unexpected positional arguments"};
   std::string id(arguments.text("request-id"));
@@ -72,9 +67,8 @@ Result<std::string> id_of(const Arguments& arguments) {
     if (id.empty()) id = arguments.text(alias);
   }
   if (id.empty()) return missing("request-id");
-  const bool plain = id.size() == 16 && id.find_first_not_of("0123456789abcdef") == std::string::npos;
-  if (plain) return id;
-  return Error{ErrorCode::Invalid, "an id is 16 hex digits", "bad_request_id", "countersign broker pending lists them"};
+  RETURN_IF_ERROR(check_request_id(id));
+  return id;
 }
 
 int answered(Call& call, const Json& answer, int exit_code = 0) {
@@ -88,58 +82,21 @@ Result<int> pending(Call& call, const Arguments& arguments) {
   return answered(call, answer);
 }
 
-// Which intent it is, is the broker's word; what that intent says, the signer's. It must be of this tool, these
-// arguments and this kind of approval.
-Status check_intent(client::SignerClient& signer, const Json& prepared, const Digest& digest) {
-  ASSIGN_OR_RETURN(const RecordedIntent intent, RecordedIntent::fetch(signer, digest));
-  const Json* args = intent.digest_form().find("args");
-  const Json* request = prepared.find("request");
-  if (args == nullptr || request == nullptr) return Error{ErrorCode::Unavailable, "the broker's answer has no request"};
-  const Json* grant = args->find("grant");
-  const std::string_view mode = grant == nullptr ? std::string_view("once") : grant->text("mode");
-  const std::string_view arguments = args->text("arguments_json");
-  const bool same = args->text("tool") == request->text("tool_id") && mode == prepared.text("mode") &&
-                    (mode == "allowlist" || sha256(arguments).hex() == request->text("args_digest"));
-  if (same) return ok();
-  return Error{ErrorCode::VerificationFailed, "the intent at the signer is not what the broker shows",
-               "intent_mismatch", "approve nothing, and look at the broker"};
-}
-
-Result<Json> minted(const Arguments& arguments, const Json& request) {
-  client::SignerClient signer(signer_address(arguments).path);
-  statement::ApprovalTokenFields fields;
-  ASSIGN_OR_RETURN(fields.intent_digest, Digest::parse(request.text("intent_digest")));
-  ASSIGN_OR_RETURN(fields.policy_digest, Digest::parse(request.text("policy_digest")));
-  RETURN_IF_ERROR(check_intent(signer, request, fields.intent_digest));
-  ASSIGN_OR_RETURN(const RecordedRequest recorded,
-                   RecordedRequest::fetch(signer, fields.intent_digest, fields.policy_digest));
-  fields.scope = recorded.required_scopes();
-  fields.ttl = recorded.default_ttl();
-  const char* from_environment = std::getenv("COUNTERSIGN_APPROVER");
-  fields.approver_identity =
-      trimmed(arguments.text("approver", from_environment == nullptr ? std::string_view() : from_environment));
-  if (fields.approver_identity.empty()) return missing("approver");
-  fields.reason_code = trimmed(arguments.text("reason"));
-  if (fields.reason_code.empty())
-    fields.reason_code = "broker_request_" + std::string(request.find("request")->text("id"));
-  return mint_approval(arguments, signer, fields);
-}
-
-Status add_mode(const Arguments& arguments, Json& body) {
+Result<ApprovalChoice> choice_of(const Arguments& arguments) {
   const int given = int{arguments.is_on("once")} + int{arguments.is_on("allowlist")} + int{arguments.given("uses")} +
                     int{arguments.given("until")};
   if (given > 1) return Error{ErrorCode::Invalid, "only one of --once, --allowlist, --uses and --until"};
-  if (arguments.is_on("once")) body.set("mode", "once");
-  if (arguments.is_on("allowlist")) body.set("mode", "allowlist");
-  if (arguments.given("uses")) {
-    body.set("mode", "uses");
-    body.set("uses", *arguments.integer("uses"));
+  ApprovalChoice choice;
+  for (const char* mode : {"once", "allowlist"}) {
+    if (arguments.is_on(mode)) choice.mode = mode;
   }
-  if (arguments.given("until")) {
-    body.set("mode", "until");
-    body.set("until", arguments.text("until"));
+  for (const char* mode : {"uses", "until"}) {
+    if (arguments.given(mode)) choice.mode = mode;
   }
-  return ok();
+  choice.uses = arguments.integer("uses").value_or(0);
+  choice.until = arguments.text("until");
+  choice.reason = arguments.text("reason");
+  return choice;
 }
 
 // What a person agrees to, whole, before they do.
@@ -152,32 +109,23 @@ void show(Call& call, const Json& request) {
   }
 }
 
-Result<int> decide_proposal(Call& call, const Arguments& arguments, BrokerConnection& broker, const std::string& id,
+Result<int> decide_proposal(Call& call, const Arguments& arguments, BrokerDesk& desk, const std::string& id,
                             bool approved) {
-  Json body = Json::object({});
-  if (arguments.given("reason")) body.set("reason", arguments.text("reason"));
-  if (approved && arguments.is_on("override-vetting")) body.set("override", true);
-  ASSIGN_OR_RETURN(const Json answer, broker.post("/v1/proposals/" + id + (approved ? "/approve" : "/reject"), body));
+  ASSIGN_OR_RETURN(const Json answer, desk.decide_proposal(id, approved, arguments.is_on("override-vetting"),
+                                                           std::string(arguments.text("reason"))));
   const bool settled = answer.find("ok") != nullptr && *answer.find("ok") == Json(true);
   return answered(call, answer, settled ? 0 : row_of(ErrorCode::ApprovalRequired).exit_code);
 }
 
 Result<int> approve(Call& call, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const std::string id, id_of(arguments));
-  BrokerConnection broker(arguments);
-  const Result<Json> request = broker.get("/v1/requests/" + id);
-  if (!request && request.error().code == ErrorCode::NotFound) {
-    return decide_proposal(call, arguments, broker, id, true);
-  }
+  BrokerDesk desk(arguments);
+  const Result<Json> request = desk.request(id);
+  if (!request && request.error().code == ErrorCode::NotFound) return decide_proposal(call, arguments, desk, id, true);
   if (!request) return request.error();
-  Json body = Json::object({});
-  RETURN_IF_ERROR(add_mode(arguments, body));
+  ASSIGN_OR_RETURN(const ApprovalChoice choice, choice_of(arguments));
   show(call, *request);
-  ASSIGN_OR_RETURN(const Json prepared, broker.post("/v1/requests/" + id + "/prepare", body));
-  body.set("mode", prepared.text("mode"));  // the broker's default, where none was chosen
-  ASSIGN_OR_RETURN(Json token, minted(arguments, prepared));
-  body.set("token", std::move(token));
-  ASSIGN_OR_RETURN(const Json answer, broker.post("/v1/requests/" + id + "/approve", body));
+  ASSIGN_OR_RETURN(const Json answer, desk.approve(id, choice));
   if (answer.text("mode") == "allowlist" && !call.json) {
     call.console.tell("the agent may call the tool with any arguments from now on; --once grants this call alone");
   }
@@ -187,12 +135,9 @@ Result<int> approve(Call& call, const Arguments& arguments) {
 
 Result<int> reject(Call& call, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const std::string id, id_of(arguments));
-  BrokerConnection broker(arguments);
-  const Result<Json> answer =
-      broker.post("/v1/requests/" + id + "/reject", Json::object({{"reason", arguments.text("reason")}}));
-  if (!answer && answer.error().code == ErrorCode::NotFound) {
-    return decide_proposal(call, arguments, broker, id, false);
-  }
+  BrokerDesk desk(arguments);
+  const Result<Json> answer = desk.reject(id, std::string(arguments.text("reason")));
+  if (!answer && answer.error().code == ErrorCode::NotFound) return decide_proposal(call, arguments, desk, id, false);
   if (!answer) return answer.error();
   return answered(call, *answer);
 }

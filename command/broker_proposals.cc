@@ -19,6 +19,7 @@ constexpr std::string_view kSources[] = {"docker_image", "github_repo", "npm_pac
 // What vetting says of a server whose program is not here, where its definitions are good.
 constexpr std::string_view kDefinitionsAlone = "definitions";
 constexpr std::size_t kLongestDefinitions = std::size_t{512} << 10;
+constexpr std::size_t kLargestReport = std::size_t{256} << 10;
 
 Status require_judge(const BrokerCaller& caller) {
   if (caller.person) return ok();
@@ -154,8 +155,17 @@ Result<Json> BrokerService::propose(const BrokerCaller& caller, const Json& body
 
 Result<Json> BrokerService::proposal(const BrokerCaller& caller, const std::string& id) {
   RETURN_IF_ERROR(require_known(caller));
-  const std::optional<Json> found = store_.proposal(id);
-  if (found) return *found;
+  ASSIGN_OR_RETURN(Json found, stored_proposal(id));
+  const std::string report(found.text("vetting_report_path"));
+  // Who decides need not be able to read the broker's files.
+  if (!report.empty() && caller.person) {
+    if (Result<std::string> text = read_file(report, kLargestReport)) found.set("vetting_report", *std::move(text));
+  }
+  return found;
+}
+
+Result<Json> BrokerService::stored_proposal(const std::string& id) const {
+  if (const std::optional<Json> found = store_.proposal(id)) return *found;
   return Error{ErrorCode::NotFound, "there is no proposal \"" + id + "\"", "unknown_proposal",
                "countersign broker propose makes one"};
 }
@@ -172,7 +182,7 @@ Result<Json> BrokerService::proposals(const BrokerCaller& caller) {
 Result<Json> BrokerService::decide_proposal(const BrokerCaller& caller, const std::string& id, const Json& body,
                                             bool approved) {
   RETURN_IF_ERROR(require_judge(caller));
-  ASSIGN_OR_RETURN(Json proposal, this->proposal(caller, id));
+  ASSIGN_OR_RETURN(Json proposal, stored_proposal(id));
   JsonFields fields(body, "");
   const Json* overrides = fields.take("override");
   const bool override_asked = overrides != nullptr && *overrides == Json(true);

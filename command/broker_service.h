@@ -126,6 +126,7 @@ class BrokerService {
   void stop() { catalogue_.stop(); }
 
  private:
+  Result<Json> stored_proposal(const std::string& id) const;
   struct Case;        // a request that waits, and what is to be approved of it
   struct Permission;  // why it may go to the gate as something to allow
   Result<CalledTool> look_at(const BrokerCaller& caller, const std::string& tool, const Json& args);

@@ -1,0 +1,16 @@
+# Files of text as constants of a component: embed_texts(COMPONENT FOLDER/HEADER.h NAME FILE [NAME FILE]…) makes the
+# header with `inline constexpr std::string_view NAME`.
+function(embed_texts component header)
+  set(text "// Made by cmake/embed.cmake.\n#pragma once\n\n#include <string_view>\n\nnamespace countersign::command {\n")
+  while(ARGN)
+    list(POP_FRONT ARGN name file)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+    file(READ ${file} content)
+    string(APPEND text "\ninline constexpr std::string_view ${name} = R\"embedded(${content})embedded\";\n")
+  endwhile()
+  string(APPEND text "\n}  // namespace countersign::command\n")
+  set(made ${CMAKE_BINARY_DIR}/include/${component}/${header})
+  file(WRITE ${made}.new "${text}")
+  file(COPY_FILE ${made}.new ${made} ONLY_IF_DIFFERENT)
+  file(REMOVE ${made}.new)
+endfunction()

@@ -1,0 +1,29 @@
+#include "command/stop_signals.h"
+
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <csignal>
+
+namespace countersign::command {
+
+Result<StopSignals> StopSignals::block() {
+  std::signal(SIGPIPE, SIG_IGN);
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGINT}) sigaddset(&set, number);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  const int descriptor = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (descriptor < 0) return Error{ErrorCode::Internal, "cannot watch for signals"};
+  return StopSignals(descriptor);
+}
+
+void StopSignals::watch(transport::EventLoop& loop, std::function<void()> stop) {
+  watch_ =
+      std::make_unique<transport::ReadWatch>(loop, descriptor_, [descriptor = descriptor_, stop = std::move(stop)] {
+        signalfd_siginfo info{};
+        while (::read(descriptor, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) stop();
+      });
+}
+
+}  // namespace countersign::command
