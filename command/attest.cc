@@ -5,6 +5,7 @@
 #include "command/commands.h"
 #include "command/input_file.h"
 #include "command/signer_address.h"
+#include "command/verifying_keys.h"
 #include "common/clock.h"
 #include "common/text.h"
 #include "gate/context_envelope.h"
@@ -15,7 +16,13 @@
 namespace countersign::command {
 namespace {
 
-constexpr Flag kFlags[] = {kSignerFlag};
+constexpr Flag kFlags[] = {
+    {"check", Flag::Kind::Switch, "", "verify the attestation that is there instead"},
+    kVerifyingFlags[0],
+    kVerifyingFlags[1],
+    kTrustFlag,
+    kSignerFlag,
+};
 constexpr std::string_view kEnvelopeSchema = "gait.context.envelope";
 
 // Nothing is vouched for that its own reader would refuse.
@@ -36,6 +43,25 @@ Status readable(const std::string& schema, const std::string& text) {
                "attest context envelopes, kill-switch states and rate-limit states"};
 }
 
+Result<int> check_file(Call& call, const Arguments& arguments, const std::string& path, const Json& document) {
+  const Json* attestation = document.find(gate::kAttestationMember);
+  Json beside;
+  if (document.text("schema_id") == kEnvelopeSchema) {
+    ASSIGN_OR_RETURN(beside, read_document("attestation", attestation_path(path)));
+    attestation = &beside;
+  }
+  ASSIGN_OR_RETURN(const keymgmt::KeySet keys, verifying_keys(arguments, keymgmt::Role::Trace));
+  RETURN_IF_ERROR(gate::check_attestation(document, attestation, keys, {std::string(gate::kAnyAttester)}));
+  const std::string key(attestation->find("signature")->text("key_id"));
+  call.console.answer(
+      call.json
+          ? Json::object({{"ok", true}, {"path", path}, {"schema_id", document.text("schema_id")}, {"key_id", key}})
+                    .compact() +
+                "\n"
+          : "verified      " + path + "\nkey           " + key + "\n");
+  return 0;
+}
+
 Result<int> attest_file(Call& call, const Arguments& arguments) {
   if (arguments.positionals().size() != 1) return Error{ErrorCode::Invalid, "name one file to attest"};
   const std::string path(arguments.positionals().front());
@@ -44,6 +70,7 @@ Result<int> attest_file(Call& call, const Arguments& arguments) {
   if (!read || !read->is_object()) return Error{ErrorCode::Invalid, path + " holds no JSON object"};
   Json document = *read;
   const std::string schema(document.text("schema_id"));
+  if (arguments.is_on("check")) return check_file(call, arguments, path, document);
   RETURN_IF_ERROR(readable(schema, text));
   client::SignerClient signer(signer_address(arguments).path);
   RETURN_IF_ERROR(attest(signer, document, SystemClock().now()));
@@ -71,10 +98,11 @@ Result<int> attest_file(Call& call, const Arguments& arguments) {
 Command attest_command() {
   return {
       "attest",
-      "FILE [flags]",
-      "Vouches for a context envelope, a kill-switch state or a rate-limit state",
+      "FILE [--check [--trust DIR]]",
+      "Vouches for a context envelope, a kill-switch state or a rate-limit state, or checks that somebody did",
       "The signer's trace key signs the file's digest. A state carries it as its member countersign, an envelope has\n"
-      "it beside it, in FILE.countersign.json. gate eval --attested-by KID demands it.",
+      "it beside it, in FILE.countersign.json. gate eval --attested-by KID demands it. --check verifies one that is\n"
+      "there, a vetting verdict's as well: exit 2 where it is missing or of another file.",
       "countersign attest context.json",
       kFlags,
       Positionals::Anywhere,

@@ -135,7 +135,7 @@ constexpr Route kRoutes[] = {
        return a.service.deliveries(a.caller, status ? *status : "");
      }},
     {Method::Get, "/v1/proposals", "-", [](Asked& a) { return a.service.proposals(a.caller); }},
-    {Method::Post, "/v1/proposals", "-", [](Asked& a) { return a.service.propose(a.caller, a.body); }},
+    {Method::Post, "/v1/proposals", "-", [](Asked& a) { return a.service.propose(a.caller, a.body, a.signer); }},
     {Method::Get, "/healthz", "-",
      [](Asked&) -> Result<Json> {
        return Json::object({{"live", true}});
@@ -147,9 +147,9 @@ constexpr Route kRoutes[] = {
     {Method::Post, "/v1/requests/", "/reject", [](Asked& a) { return a.service.reject(a.caller, a.id, a.body); }},
     {Method::Get, "/v1/requests/", "", [](Asked& a) { return a.service.request(a.caller, a.id); }},
     {Method::Post, "/v1/proposals/", "/approve",
-     [](Asked& a) { return a.service.decide_proposal(a.caller, a.id, a.body, true); }},
+     [](Asked& a) { return a.service.decide_proposal(a.caller, a.id, a.body, true, a.signer); }},
     {Method::Post, "/v1/proposals/", "/reject",
-     [](Asked& a) { return a.service.decide_proposal(a.caller, a.id, a.body, false); }},
+     [](Asked& a) { return a.service.decide_proposal(a.caller, a.id, a.body, false, a.signer); }},
     {Method::Get, "/v1/proposals/", "", [](Asked& a) { return a.service.proposal(a.caller, a.id); }},
 };
 

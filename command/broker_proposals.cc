@@ -2,11 +2,13 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "command/attestation.h"
 #include "command/broker_service.h"
 #include "common/durable_file.h"
 #include "common/json_fields.h"
 #include "common/text.h"
 #include "gate/broker/pattern.h"
+#include "gate/state_attestation.h"
 #include "gate/vetting/vetting.h"
 
 namespace countersign::command {
@@ -19,6 +21,7 @@ constexpr std::string_view kSources[] = {"docker_image", "github_repo", "npm_pac
 // What vetting says of a server whose program is not here, where its definitions are good.
 constexpr std::string_view kDefinitionsAlone = "definitions";
 constexpr std::size_t kLongestDefinitions = std::size_t{512} << 10;
+constexpr std::string_view kVerdictSchema = "countersign.vetting.verdict";
 constexpr std::size_t kLargestReport = std::size_t{256} << 10;
 
 Status require_judge(const BrokerCaller& caller) {
@@ -61,13 +64,62 @@ AuditEvent proposal_event(std::string name, const Json& proposal, const BrokerCa
            {"by", proposer(caller)}}};
 }
 
+// What was found of which bytes: the trace key vouches for it in its member `countersign` (gate/state_attestation.h).
+Json verdict_of(const Json& proposal, std::string_view verdict, const std::vector<std::string>& reasons,
+                std::string_view findings_digest, UtcTime now) {
+  return Json::object({{"schema_id", kVerdictSchema},
+                       {"schema_version", "1.0.0"},
+                       {"proposal_id", proposal.text("id")},
+                       {"version", version_of(proposal)},
+                       {"server_name", proposal.text("server_name")},
+                       {"digest", proposal.text("digest")},
+                       {"verdict", verdict},
+                       {"reasons", Json::array(reasons)},
+                       {"findings_digest", findings_digest},
+                       {"vetted_at", now.rfc3339()}});
+}
+
+bool is_sealed(const Json& proposal) {
+  const Json* verdict = proposal.find("vetting_verdict");
+  return verdict != nullptr && verdict->find(gate::kAttestationMember) != nullptr;
+}
+
+// Has the signer vouch for the verdict, where it has not yet. What keeps it from doing so now (it is down) stands in
+// the proposal, and is tried again before anybody's approval counts.
+Status seal(Json& proposal, client::SignerClient& signer, UtcTime now) {
+  Json* verdict = proposal.find("vetting_verdict");
+  if (verdict == nullptr || !verdict->is_object() || is_sealed(proposal)) return ok();
+  const Status sealed = attest(signer, *verdict, now);
+  if (sealed) {
+    proposal.erase("vetting_unsigned");
+  } else {
+    proposal.set("vetting_unsigned", sealed.error().detail);
+  }
+  return sealed;
+}
+
+// That the verdict on record is the one that was signed, of this proposal and these bytes.
+Status check_sealed(const Json& proposal, client::SignerClient& signer) {
+  const Json& verdict = *proposal.find("vetting_verdict");
+  ASSIGN_OR_RETURN(const keymgmt::KeySet keys, signer.keys());
+  RETURN_IF_ERROR(gate::check_attestation(verdict, verdict.find(gate::kAttestationMember), keys,
+                                          {std::string(gate::kAnyAttester)}));
+  const bool same = verdict.text("proposal_id") == proposal.text("id") &&
+                    verdict.text("digest") == proposal.text("digest") &&
+                    verdict.text("verdict") == proposal.text("vetting_status") &&
+                    *verdict.find("version") == Json(version_of(proposal));
+  if (same) return ok();
+  return Error{ErrorCode::VerificationFailed, "the signed verdict is another proposal's", "verdict_mismatch",
+               "propose again"};
+}
+
 bool has_passed(const Json& proposal) {
   const std::string_view status = proposal.text("vetting_status");
   return status == "pass" || status == "warn" || status == kDefinitionsAlone;
 }
 
 // There are no bytes to vet: the definitions are read, which bind what people approve, and people are told so.
-Status describe_url_server(Json& proposal, std::vector<Json> definitions) {
+Status describe_url_server(Json& proposal, std::vector<Json> definitions, UtcTime now) {
   std::ranges::sort(definitions, {}, [](const Json& tool) { return std::string(tool.text("name")); });
   std::vector<std::string> reasons = {"its program is not here: " + std::to_string(definitions.size()) +
                                       " definitions of tools were read, and nothing else"};
@@ -82,14 +134,14 @@ Status describe_url_server(Json& proposal, std::vector<Json> definitions) {
   const std::string_view verdict = reasons.size() == 1 ? kDefinitionsAlone : "fail";
   proposal.set("digest", bound.digest().hex());
   proposal.set("vetting_status", verdict);
-  proposal.set("vetting_verdict", Json::object({{"verdict", verdict}, {"reasons", Json::array(reasons)}}));
+  proposal.set("vetting_verdict", verdict_of(proposal, verdict, reasons, "", now));
   proposal.set("definitions", *std::move(bound.find("definitions")));
   return ok();
 }
 
 }  // namespace
 
-Result<Json> BrokerService::propose(const BrokerCaller& caller, const Json& body) {
+Result<Json> BrokerService::propose(const BrokerCaller& caller, const Json& body, client::SignerClient& signer) {
   RETURN_IF_ERROR(require_known(caller));
   JsonFields fields(body, "");
   ASSIGN_OR_RETURN(const std::string name, fields.text("server_name"));
@@ -122,9 +174,10 @@ Result<Json> BrokerService::propose(const BrokerCaller& caller, const Json& body
                                 {"decisions", Json::Array{}}});
   if (source == broker::kUrlSource) {
     ASSIGN_OR_RETURN(std::vector<Json> definitions, catalogue_.look_at(name, source_id));
-    RETURN_IF_ERROR(describe_url_server(proposal, std::move(definitions)));
+    RETURN_IF_ERROR(describe_url_server(proposal, std::move(definitions), clock_.now()));
   }
   if (source_path.empty()) {
+    (void)seal(proposal, signer, clock_.now());  // else in the proposal, and tried again
     RETURN_IF_ERROR(
         store_.put_proposal(id, version_of(proposal), proposal, proposal_event("proposed", proposal, caller)));
     return proposal;
@@ -142,12 +195,14 @@ Result<Json> BrokerService::propose(const BrokerCaller& caller, const Json& body
   const std::string_view verdict = vetting::name_of(report.judgement.verdict);
   proposal.set("digest", report.digest.hex());
   proposal.set("vetting_status", verdict);
+  const std::string findings = vetting::findings_document(report).gait_file();
   proposal.set("vetting_verdict",
-               Json::object({{"verdict", verdict}, {"reasons", Json::array(report.judgement.reasons)}}));
+               verdict_of(proposal, verdict, report.judgement.reasons, sha256(findings).hex(), clock_.now()));
   const std::string base = config_.state + "/reports/" + id + "_v" + std::to_string(version_of(proposal));
-  RETURN_IF_ERROR(write_durable(base + "_FINDINGS.json", vetting::findings_document(report).gait_file(), 0640));
+  RETURN_IF_ERROR(write_durable(base + "_FINDINGS.json", findings, 0640));
   RETURN_IF_ERROR(write_durable(base + "_VETTING.md", vetting::markdown_page(report), 0640));
   proposal.set("vetting_report_path", base + "_VETTING.md");
+  (void)seal(proposal, signer, clock_.now());  // else in the proposal, and tried again
   RETURN_IF_ERROR(
       store_.put_proposal(id, version_of(proposal), proposal, proposal_event("proposed", proposal, caller)));
   return proposal;
@@ -180,7 +235,7 @@ Result<Json> BrokerService::proposals(const BrokerCaller& caller) {
 // Passed: one person, not who proposed it, who says why where there were no bytes to vet. Failed, incomplete or not
 // vetted: two people who say why they override it.
 Result<Json> BrokerService::decide_proposal(const BrokerCaller& caller, const std::string& id, const Json& body,
-                                            bool approved) {
+                                            bool approved, client::SignerClient& signer) {
   RETURN_IF_ERROR(require_judge(caller));
   ASSIGN_OR_RETURN(Json proposal, stored_proposal(id));
   JsonFields fields(body, "");
@@ -207,6 +262,10 @@ Result<Json> BrokerService::decide_proposal(const BrokerCaller& caller, const st
   const Json* by = proposal.find("proposed_by_uid");
   if (approved && !config_.trial && by != nullptr && *by == Json(std::int64_t{caller.uid})) {
     return Error{ErrorCode::Refused, "who proposed a server does not approve it", "proposer_is_approver"};
+  }
+  if (approved && proposal.find("vetting_verdict") != nullptr) {
+    RETURN_IF_ERROR(seal(proposal, signer, clock_.now()));
+    RETURN_IF_ERROR(check_sealed(proposal, signer));
   }
   Json decisions = *proposal.find("decisions");
   const Json decision = Json::object({{"uid", std::int64_t{caller.uid}},

@@ -115,11 +115,12 @@ class BrokerService {
   Result<Json> reply(const BrokerCaller& caller, const Json& body);
 
   // Proposals of servers.
-  Result<Json> propose(const BrokerCaller& caller, const Json& body);
+  Result<Json> propose(const BrokerCaller& caller, const Json& body, client::SignerClient& signer);
   Result<Json> proposal(const BrokerCaller& caller, const std::string& id);
   Result<Json> proposals(const BrokerCaller& caller);
   // {"reason"?, "override"?: true}
-  Result<Json> decide_proposal(const BrokerCaller& caller, const std::string& id, const Json& body, bool approved);
+  Result<Json> decide_proposal(const BrokerCaller& caller, const std::string& id, const Json& body, bool approved,
+                               client::SignerClient& signer);
 
   // Requests whose time is over. Once in a while.
   void expire();

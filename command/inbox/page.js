@@ -243,7 +243,7 @@ function showProposal(row) {
     ['Vetting', row.vetting_status || 'not vetted'], ['Status', row.status]]));
   if (row.decisions && row.decisions.length) details.append(block('Decisions so far', row.decisions));
   if (row.vetting_report) details.append(block('Vetting report', row.vetting_report));
-  if (row.status === 'pending') details.append(proposalForm(row.id, ['pass', 'warn'].includes(row.vetting_status)));
+  if (row.status === 'pending') details.append(proposalForm(row.id, ['pass', 'warn', 'definitions'].includes(row.vetting_status)));
 }
 
 async function open(id) {

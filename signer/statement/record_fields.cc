@@ -123,7 +123,7 @@ const Structure& state_attestation_structure() {
 
 // What an attestation may be of: a closed set, so that it never vouches for another format's document.
 constexpr std::string_view kAttestable[] = {"gait.context.envelope", "gait.gate.kill_switch_state",
-                                            "gait.gate.rate_limit_state"};
+                                            "gait.gate.rate_limit_state", "countersign.vetting.verdict"};
 
 constexpr std::string_view kCounts[] = {"required_approvals", "valid_approvals", "valid_delegations", "ttl_seconds"};
 

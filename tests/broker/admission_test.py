@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
 """A tool server is vetted, approved by a person, and starts only from the bytes that were: admission_test.py PROGRAMS"""
+import contextlib
+import hashlib
+import json
 import pathlib
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -77,6 +81,49 @@ class Admission(unittest.TestCase):
         self.assertEqual(twice["error"]["code"], "second_person_needed")
         code, rejected = self.broker.run("proposals", "--proposal-id", proposal["id"])
         self.assertEqual([each["override"] for each in rejected["decisions"]], [True])
+
+    def countersign(self, *words):
+        done = subprocess.run([str(self.appliance.bin / "countersign"), *map(str, words), "--json"], capture_output=True, text=True, timeout=60)
+        return done.returncode, json.loads(done.stdout)
+
+    def test_the_verdict_is_signed_and_no_other_counts(self):
+        source = self.room / "trees" / "clean-server"
+        proposal = self.propose(source, "signed")[1]
+        verdict = proposal["vetting_verdict"]
+        self.assertEqual((verdict["verdict"], verdict["digest"], verdict["proposal_id"]), ("pass", proposal["digest"], proposal["id"]))
+        findings = pathlib.Path(proposal["vetting_report_path"].replace("_VETTING.md", "_FINDINGS.json"))
+        self.assertEqual(verdict["findings_digest"], hashlib.sha256(findings.read_bytes()).hexdigest())
+        path = self.room / "verdict.json"
+        path.write_text(json.dumps(verdict))
+        check = ("attest", path, "--check", "--trust", self.appliance.folder / "published")
+        self.assertEqual(self.countersign(*check)[0], 0)
+        path.write_text(json.dumps({**verdict, "verdict": "warn"}))
+        code, refused = self.countersign(*check)
+        self.assertEqual((code, refused["error"]["code"]), (2, "state_changed"))
+        path.write_text(json.dumps({name: value for name, value in verdict.items() if name != "countersign"}))
+        self.assertEqual(self.countersign(*check)[1]["error"]["code"], "state_unattested")
+        # Somebody who can write the broker's database makes a fail a pass: nobody's approval admits it.
+        bad = self.propose(self.room / "trees" / "evil-server", "changed")[1]
+        self.broker.stop()
+        with contextlib.closing(sqlite3.connect(self.appliance.folder / "broker-state" / "broker.db")) as database, database:
+            changed = database.execute("UPDATE proposals SET document = replace(replace(document, '\"vetting_status\":\"fail\"', "
+                                       "'\"vetting_status\":\"pass\"'), '\"verdict\":\"fail\"', '\"verdict\":\"pass\"') WHERE id = ?", (bad["id"],))
+            self.assertEqual(changed.rowcount, 1)
+        self.broker.start()
+        self.assertEqual(self.broker.run("proposals", "--proposal-id", bad["id"])[1]["vetting_status"], "pass")
+        code, refused = self.broker.run("approve", "--request-id", bad["id"])
+        self.assertEqual((code, refused["error"]["code"]), (2, "state_changed"), refused)
+
+    def test_without_the_signer_the_verdict_waits_for_its_signature(self):
+        self.appliance.stop()
+        proposal = self.propose(self.room / "trees" / "clean-server", "later")[1]
+        self.assertNotIn("countersign", proposal["vetting_verdict"])
+        self.assertTrue(proposal["vetting_unsigned"])
+        code, refused = self.broker.run("approve", "--request-id", proposal["id"])
+        self.assertEqual(code, 7, refused)
+        self.appliance.start()
+        self.assertEqual(self.broker.run("approve", "--request-id", proposal["id"])[0], 0)
+        self.assertIn("countersign", self.broker.run("proposals", "--proposal-id", proposal["id"])[1]["vetting_verdict"])
 
     def test_rejected_stays_rejected(self):
         proposal = self.propose(self.room / "trees" / "clean-server", "clean")[1]
