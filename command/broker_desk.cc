@@ -25,8 +25,9 @@ Status check_intent(client::SignerClient& signer, const Json& prepared, const Di
   const Json* grant = args->find("grant");
   const std::string_view mode = grant == nullptr ? std::string_view("once") : grant->text("mode");
   const std::string_view arguments = args->text("arguments_json");
-  const bool same = args->text("tool") == request->text("tool_id") && mode == prepared.text("mode") &&
-                    (mode == "allowlist" || sha256(arguments).hex() == request->text("args_digest"));
+  const bool same =
+      args->text("tool") == request->text("tool_id") && mode == prepared.text("mode") &&
+      (mode == "allowlist" || mode == "break_glass" || sha256(arguments).hex() == request->text("args_digest"));
   if (same) return ok();
   return Error{ErrorCode::VerificationFailed, "the intent at the signer is not what the broker shows",
                "intent_mismatch", "approve nothing, and look at the broker"};
@@ -37,6 +38,7 @@ Json body_of(const ApprovalChoice& choice) {
   if (!choice.mode.empty()) body.set("mode", choice.mode);
   if (choice.mode == "uses") body.set("uses", choice.uses);
   if (choice.mode == "until") body.set("until", choice.until);
+  if (choice.mode == "break_glass") body.set("reason", choice.reason);
   return body;
 }
 
@@ -74,8 +76,11 @@ Result<Json> BrokerDesk::inbox() {
   ASSIGN_OR_RETURN(Json::Array requests, rows_of(broker_.get("/v1/pending"), all));
   ASSIGN_OR_RETURN(Json::Array proposals, rows_of(broker_.get("/v1/proposals"), waits));
   ASSIGN_OR_RETURN(Json::Array quarantine, rows_of(broker_.get("/v1/quarantine"), all));
-  return Json::object(
-      {{"requests", std::move(requests)}, {"proposals", std::move(proposals)}, {"quarantine", std::move(quarantine)}});
+  ASSIGN_OR_RETURN(Json::Array reviews, rows_of(broker_.get("/v1/break-glass"), all));
+  return Json::object({{"requests", std::move(requests)},
+                       {"proposals", std::move(proposals)},
+                       {"quarantine", std::move(quarantine)},
+                       {"break_glass", std::move(reviews)}});
 }
 
 Result<Json> BrokerDesk::history() {
@@ -133,6 +138,11 @@ Result<Json> BrokerDesk::approve(const std::string& id, const ApprovalChoice& ch
 Result<Json> BrokerDesk::reject(const std::string& id, const std::string& reason) {
   RETURN_IF_ERROR(check_request_id(id));
   return broker_.post("/v1/requests/" + id + "/reject", Json::object({{"reason", reason}}));
+}
+
+Result<Json> BrokerDesk::review(const std::string& id, const std::string& reason) {
+  RETURN_IF_ERROR(check_request_id(id));
+  return broker_.post("/v1/requests/" + id + "/review", Json::object({{"reason", reason}}));
 }
 
 Result<Json> BrokerDesk::decide_proposal(const std::string& id, bool approved, bool override_vetting,

@@ -14,7 +14,7 @@ namespace countersign::command {
 
 // How long an approval is to last; an empty mode leaves it to the broker's approvals.default.
 struct ApprovalChoice {
-  std::string mode;       // "", "once", "allowlist", "uses", "until"
+  std::string mode;       // "", "once", "allowlist", "uses", "until", "break_glass"
   std::int64_t uses = 0;  // of "uses"
   std::string until;      // of "until"; RFC 3339
   std::string reason;     // the token's reason_code; the request's id where it is empty
@@ -26,7 +26,8 @@ class BrokerDesk {
   // --ssh-key, --proof).
   explicit BrokerDesk(Arguments arguments) : arguments_(std::move(arguments)), broker_(arguments_) {}
 
-  // {"requests","proposals","quarantine"}: what waits for people.
+  // {"requests","proposals","quarantine","break_glass"}: what waits for people, emergencies that nobody reviewed yet
+  // among it.
   Result<Json> inbox();
   // The requests that wait no more, the newest first, and the proposals that were decided.
   Result<Json> history();
@@ -41,6 +42,8 @@ class BrokerDesk {
   // "intent_mismatch".
   Result<Json> approve(const std::string& id, const ApprovalChoice& choice);
   Result<Json> reject(const std::string& id, const std::string& reason);
+  // Of a break-glass that somebody looked at afterwards.
+  Result<Json> review(const std::string& id, const std::string& reason);
   // "ok" in the answer is false where a second person is needed.
   Result<Json> decide_proposal(const std::string& id, bool approved, bool override_vetting, const std::string& reason);
 

@@ -25,6 +25,7 @@ constexpr Flag kApproveFlags[] = {
     {"allowlist", Flag::Kind::Switch, "", "the tool, with any arguments, for this agent from now on"},
     {"uses", Flag::Kind::Integer, "N", "so many calls of exactly these arguments"},
     {"until", Flag::Kind::Text, "TIME", "calls of exactly these arguments until then (RFC 3339)"},
+    {"break-glass", Flag::Kind::Switch, "", "an emergency: two people, with a reason, for a short time"},
     {"approver", Flag::Kind::Text, "IDENTITY",
      "who approves, as the signer's roster spells it ($COUNTERSIGN_APPROVER)"},
     {"agent-id", Flag::Kind::Text, "LABEL", "the written workflow's label of the approver; who it is, is proven"},
@@ -36,6 +37,8 @@ constexpr Flag kApproveFlags[] = {
     kBrokerFlag,
 };
 constexpr Flag kRejectFlags[] = {kRequestFlag, kToolFlag, kProposalFlag, kReasonFlag, kBrokerFlag};
+constexpr Flag kBreakGlassFlags[] = {
+    {"review", Flag::Kind::Text, "ID", "say what you found when you looked at it"}, kReasonFlag, kBrokerFlag};
 constexpr Flag kRevokeFlags[] = {kAgentFlag, {"tool-id", Flag::Kind::Text, "ID", "the tool"}, kReasonFlag, kBrokerFlag};
 constexpr Flag kQuarantineFlags[] = {
     {"accept", Flag::Kind::Text, "TOOL", "take the new definition of the tool"}, kReasonFlag, kBrokerFlag};
@@ -84,8 +87,8 @@ Result<int> pending(Call& call, const Arguments& arguments) {
 
 Result<ApprovalChoice> choice_of(const Arguments& arguments) {
   const int given = int{arguments.is_on("once")} + int{arguments.is_on("allowlist")} + int{arguments.given("uses")} +
-                    int{arguments.given("until")};
-  if (given > 1) return Error{ErrorCode::Invalid, "only one of --once, --allowlist, --uses and --until"};
+                    int{arguments.given("until")} + int{arguments.is_on("break-glass")};
+  if (given > 1) return Error{ErrorCode::Invalid, "only one of --once, --allowlist, --uses, --until and --break-glass"};
   ApprovalChoice choice;
   for (const char* mode : {"once", "allowlist"}) {
     if (arguments.is_on(mode)) choice.mode = mode;
@@ -93,6 +96,7 @@ Result<ApprovalChoice> choice_of(const Arguments& arguments) {
   for (const char* mode : {"uses", "until"}) {
     if (arguments.given(mode)) choice.mode = mode;
   }
+  if (arguments.is_on("break-glass")) choice.mode = "break_glass";
   choice.uses = arguments.integer("uses").value_or(0);
   choice.until = arguments.text("until");
   choice.reason = arguments.text("reason");
@@ -140,6 +144,15 @@ Result<int> reject(Call& call, const Arguments& arguments) {
   if (!answer && answer.error().code == ErrorCode::NotFound) return decide_proposal(call, arguments, desk, id, false);
   if (!answer) return answer.error();
   return answered(call, *answer);
+}
+
+Result<int> break_glass(Call& call, const Arguments& arguments) {
+  if (!arguments.positionals().empty()) return Error{ErrorCode::Invalid, "broker break-glass takes flags only"};
+  BrokerDesk desk(arguments);
+  ASSIGN_OR_RETURN(const Json answer, arguments.given("review") ? desk.review(std::string(arguments.text("review")),
+                                                                              std::string(arguments.text("reason")))
+                                                                : desk.broker().get("/v1/break-glass"));
+  return answered(call, answer);
 }
 
 Result<int> revoke(Call& call, const Arguments& arguments) {
@@ -251,7 +264,7 @@ Command broker_pending_command() {
 
 Command broker_approve_command() {
   return {"broker approve",
-          "--request-id ID --approver IDENTITY [--once|--uses N|--until TIME|--allowlist] [flags]",
+          "--request-id ID --approver IDENTITY [--once|--uses N|--until TIME|--allowlist|--break-glass] [flags]",
           "Approves a call, as yourself, or admits a proposed server",
           "Mints an approval token of the signer with your own key and hands it to the broker. Without a choice the "
           "broker's\n"
@@ -263,6 +276,19 @@ Command broker_approve_command() {
           Positionals::Anywhere,
           Shape::Ours,
           approve};
+}
+
+Command broker_break_glass_command() {
+  return {"broker break-glass",
+          "[--review ID --reason TEXT]",
+          "Lists emergencies that nobody has reviewed yet, or reviews one",
+          "Two people open one with `broker approve --break-glass --reason TEXT`, where approvals.break_glass of\n"
+          "broker.yaml offers it. What the agent did in that time is in `broker audit`, by the grant's id.",
+          "countersign broker break-glass --review 221cd761fb9455b2 --reason 'only the restart, as agreed'",
+          kBreakGlassFlags,
+          Positionals::Anywhere,
+          Shape::Ours,
+          break_glass};
 }
 
 Command broker_reject_command() {

@@ -5,6 +5,7 @@
 #include "common/json_fields.h"
 #include "common/text.h"
 #include "gate/broker/action_class.h"
+#include "gate/broker/decision_policy.h"
 #include "gate/broker/masking.h"
 
 namespace countersign::command {
@@ -62,6 +63,7 @@ Json difference(const Json& before, const Json& now) {
 // "--once", "--uses N", "--until T" as the body has them, within the configured bounds.
 struct Wanted {
   GrantMode mode = GrantMode::Once;
+  std::string reason;  // of break-glass
   std::int64_t uses = 0;
   std::optional<UtcTime> until;
 };
@@ -76,6 +78,13 @@ Result<Wanted> wanted_in(JsonFields& fields, const broker::BrokerConfig& config,
   }
   if (wanted.mode == GrantMode::Uses) {
     ASSIGN_OR_RETURN(wanted.uses, fields.integer("uses", 1, 10'000));
+  }
+  if (wanted.mode == GrantMode::BreakGlass) {
+    if (config.break_glass == std::chrono::nanoseconds(0)) {
+      return Error{ErrorCode::Refused, "there is no break-glass at this broker", "break_glass_off",
+                   "approvals.break_glass of broker.yaml offers it"};
+    }
+    ASSIGN_OR_RETURN(wanted.reason, reason_in(fields, true));
   }
   if (wanted.mode == GrantMode::Until) {
     ASSIGN_OR_RETURN(const std::string text, fields.text("until"));
@@ -156,6 +165,13 @@ struct BrokerService::Case {
   ToolRequest request;
   Wanted wanted;
   CalledTool approved;  // what the approval is of: the call, or a grant
+
+  bool is_emergency() const { return wanted.mode == GrantMode::BreakGlass; }
+  // Under which people are asked. In an emergency two suffice, and it takes two.
+  std::string policy() const {
+    return is_emergency() ? broker::asking_policy(request.tool, broker::kBreakGlassPeople) : request.policy;
+  }
+  int required() const { return is_emergency() ? broker::kBreakGlassPeople : request.required; }
 };
 
 Result<BrokerService::Case> BrokerService::open_case(const BrokerCaller& caller, const std::string& id,
@@ -186,6 +202,7 @@ Result<BrokerService::Case> BrokerService::open_case(const BrokerCaller& caller,
     approved.grant = Json::object({{"mode", name_of(wanted.mode)}, {"request_id", id}});
     if (wanted.mode == GrantMode::Uses) approved.grant.set("uses", wanted.uses);
     if (wanted.until) approved.grant.set("until", wanted.until->rfc3339());
+    if (wanted.mode == GrantMode::BreakGlass) approved.grant.set("for", duration_text(config_.break_glass));
   }
   return Case{std::move(request), wanted, std::move(approved)};
 }
@@ -194,7 +211,7 @@ Result<Json> BrokerService::prepare(const BrokerCaller& caller, const std::strin
                                     client::SignerClient& signer) {
   ASSIGN_OR_RETURN(const Case open, open_case(caller, id, body));
   // Signed and recorded: the signer mints approvals only of what it knows to wait for one.
-  ASSIGN_OR_RETURN(const Json said, judged(open.approved, open.request.policy, {}, false, signer));
+  ASSIGN_OR_RETURN(const Json said, judged(open.approved, open.policy(), {}, false, signer));
   if (said.text("verdict") != "require_approval") {
     return Error{ErrorCode::Refused, "the gate's verdict is " + std::string(said.text("verdict")), "nothing_to_approve",
                  "countersign broker explain --tool-id " + open.request.tool};
@@ -207,10 +224,11 @@ Result<Json> BrokerService::prepare(const BrokerCaller& caller, const std::strin
 }
 
 // Enough people agreed: what they agreed to becomes an entry, a grant, or waits for the call.
-Result<Json> BrokerService::settle(ToolRequest request, const CalledTool& approved, client::SignerClient& signer) {
+Result<Json> BrokerService::settle(const Case& open, client::SignerClient& signer) {
+  ToolRequest request = open.request;
   const CalledTool called = called_of(request);
   Json answer = Json::object({{"status", "approved"}, {"request_id", request.id}, {"mode", name_of(*request.mode)}});
-  AuditEvent event = event_of("approved", called);
+  AuditEvent event = event_of(open.is_emergency() ? "break_glass_opened" : "approved", called);
   event.members.emplace_back("request_id", request.id);
   event.members.emplace_back("mode", name_of(*request.mode));
   event.members.emplace_back("approvers", Json::array(request.approvers()));
@@ -220,7 +238,7 @@ Result<Json> BrokerService::settle(ToolRequest request, const CalledTool& approv
     return answer;
   }
   // Redeemed here: the entry or grant stands in for the approvals from now on.
-  ASSIGN_OR_RETURN(const Json decision, judged(approved, request.policy, request.tokens, false, signer));
+  ASSIGN_OR_RETURN(const Json decision, judged(open.approved, open.policy(), request.tokens, false, signer));
   if (decision.text("verdict") != "allow") {
     return Error{ErrorCode::Refused, "the signer does not count the approvals any more", "approval_not_counted",
                  "approve again: countersign broker approve --request-id " + request.id};
@@ -237,11 +255,16 @@ Result<Json> BrokerService::settle(ToolRequest request, const CalledTool& approv
   grant.request = request.id;
   grant.agent = request.agent;
   grant.tool = request.tool;
-  grant.args_digest = request.args_digest;
+  if (!open.is_emergency()) grant.args_digest = request.args_digest;
   grant.definition_digest = request.definition_digest;
   grant.policy_digest = operators_policy();
   if (*request.mode == GrantMode::Uses) grant.uses_left = request.uses;
-  grant.expires_at = request.until.value_or(clock_.now() + config_.grant_ttl);
+  grant.expires_at =
+      request.until.value_or(clock_.now() + (open.is_emergency() ? config_.break_glass : config_.grant_ttl));
+  if (open.is_emergency()) {
+    event.members.emplace_back("reason", request.reason);
+    event.members.emplace_back("expires_at", grant.expires_at.rfc3339());
+  }
   event.members.emplace_back("grant_id", grant.id);
   RETURN_IF_ERROR(store_.add(grant, request, std::move(event)));
   answer.set("grant_id", grant.id);
@@ -273,7 +296,7 @@ Result<Json> BrokerService::approve_as_read(const BrokerCaller& caller, const st
   }
   const auto before = static_cast<std::int64_t>(request.tokens.size());
   request.tokens.push_back(*token);
-  ASSIGN_OR_RETURN(const Json said, judged(called, request.policy, request.tokens, true, signer));
+  ASSIGN_OR_RETURN(const Json said, judged(called, open.policy(), request.tokens, true, signer));
   const bool enough = said.text("verdict") == "allow";
   if (!enough && number(said, "valid_approvals") <= before) {
     const Json* reasons = said.find("reason_codes");
@@ -283,7 +306,8 @@ Result<Json> BrokerService::approve_as_read(const BrokerCaller& caller, const st
   request.mode = wanted.mode;
   request.uses = wanted.uses;
   request.until = wanted.until;
-  if (enough) return settle(std::move(request), called, signer);
+  if (open.is_emergency()) request.reason += (request.reason.empty() ? "" : "; ") + wanted.reason;
+  if (enough) return settle(open, signer);
   AuditEvent event = event_of("approval_added", called);
   event.members.emplace_back("request_id", id);
   event.members.emplace_back("approvers", Json::array(request.approvers()));
@@ -291,7 +315,7 @@ Result<Json> BrokerService::approve_as_read(const BrokerCaller& caller, const st
   return Json::object({{"status", "pending"},
                        {"request_id", id},
                        {"approvals", number(said, "valid_approvals")},
-                       {"required_approvals", request.required}});
+                       {"required_approvals", open.required()}});
 }
 
 Result<Json> BrokerService::reject(const BrokerCaller& caller, const std::string& id, const Json& body) {
@@ -320,6 +344,34 @@ Result<Json> BrokerService::turn_down(const std::string& id, const std::string& 
   if (!by.empty()) event.members.emplace_back("by", by);
   RETURN_IF_ERROR(store_.update(request, std::move(event)));
   return Json::object({{"status", "rejected"}, {"request_id", id}, {"reason", reason}});
+}
+
+Result<Json> BrokerService::break_glass(const BrokerCaller& caller) {
+  RETURN_IF_ERROR(require_person(caller));
+  Json::Array rows;
+  for (const ToolRequest& request : store_.requests(RequestStatus::Used)) {
+    if (request.mode == GrantMode::BreakGlass && request.review.is_null()) rows.push_back(shown(request, std::nullopt));
+  }
+  return Json(std::move(rows));
+}
+
+Result<Json> BrokerService::review(const BrokerCaller& caller, const std::string& id, const Json& body) {
+  RETURN_IF_ERROR(require_person(caller));
+  JsonFields fields(body, "");
+  ASSIGN_OR_RETURN(const std::string reason, reason_in(fields, true));
+  RETURN_IF_ERROR(fields.finish());
+  ASSIGN_OR_RETURN(ToolRequest request, store_.request(id));
+  if (request.mode != GrantMode::BreakGlass || request.status != RequestStatus::Used || !request.review.is_null()) {
+    return Error{ErrorCode::Conflict, "request " + id + " waits for no review", "nothing_to_review",
+                 "countersign broker break-glass lists what does"};
+  }
+  request.review = Json::object({{"at", clock_.now().rfc3339()}, {"uid", person(caller)}, {"reason", reason}});
+  AuditEvent event = event_of("break_glass_reviewed", called_of(request));
+  event.members.emplace_back("request_id", id);
+  event.members.emplace_back("reason", reason);
+  event.members.emplace_back("uid", person(caller));
+  RETURN_IF_ERROR(store_.update(request, std::move(event)));
+  return Json::object({{"status", "reviewed"}, {"request_id", id}});
 }
 
 Result<Json> BrokerService::revoke(const BrokerCaller& caller, const Json& body) {

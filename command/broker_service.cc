@@ -54,13 +54,15 @@ struct BrokerService::Permission {
   std::string rule;
   std::string policy_name;             // of the generated policy's rule
   std::optional<ToolRequest> request;  // its approvals are redeemed by this call
+  bool break_glass = false;            // counts also where the operator's policy asks for approvals
 };
 
 Json CalledTool::intent() const {
   Json what = Json::object({{"tool", tool}});
   if (!grant.is_null()) what.set("grant", grant);
   // Of an entry of the allow list any arguments are granted.
-  if (grant.is_null() || grant.text("mode") != broker::name_of(GrantMode::Allowlist)) {
+  const auto mode = grant.is_null() ? std::nullopt : broker::grant_mode_named(grant.text("mode"));
+  if (!mode || !broker::is_of_any_arguments(*mode)) {
     what.set("arguments_json", args.canonical());
   }
   return Json::object(
@@ -172,9 +174,12 @@ Result<std::optional<BrokerService::Permission>> BrokerService::permission(const
     return std::optional(Permission{"request " + newest->id, "", newest});
   }
   ASSIGN_OR_RETURN(
-      const std::optional<std::string> grant,
+      const std::optional<broker::BrokerStore::UsedGrant> grant,
       store_.use_grant(called.agent, called.tool, called.args_digest, called.definition_digest, operators_policy()));
-  if (grant) return std::optional(Permission{"grant " + *grant, "broker-grant", std::nullopt});
+  if (grant && grant->break_glass) {
+    return std::optional(Permission{"break-glass grant " + grant->id, "broker-break-glass", std::nullopt, true});
+  }
+  if (grant) return std::optional(Permission{"grant " + grant->id, "broker-grant", std::nullopt});
   for (const broker::AutoApproval& automatic : config_.security.auto_approve) {
     if (!broker::matches(automatic.pattern, called.tool)) continue;
     ASSIGN_OR_RETURN(const bool used, store_.use_automatic(automatic));
@@ -335,8 +340,12 @@ Result<Json> BrokerService::call(const BrokerCaller& caller, const std::string& 
     policy = operators_policy();
   }
   ASSIGN_OR_RETURN(
-      const Json decision,
+      Json decision,
       judged(called, policy, permitted->request ? permitted->request->tokens : std::vector<Json>(), false, signer));
+  if (permitted->break_glass && decision.text("verdict") == "require_approval") {
+    ASSIGN_OR_RETURN(decision,
+                     judged(called, broker::allowing_policy(called.tool, permitted->policy_name), {}, false, signer));
+  }
   const std::string_view verdict = decision.text("verdict");
   if (verdict == "allow") return run(called, *permitted, decision, signer);
   if (permitted->request) {

@@ -98,6 +98,9 @@ class BrokerService {
   Result<Json> approve(const BrokerCaller& caller, const std::string& id, const Json& body,
                        client::SignerClient& signer);
   Result<Json> reject(const BrokerCaller& caller, const std::string& id, const Json& body);
+  // Requests whose break-glass nobody has reviewed yet; and {"reason"} of a person who did.
+  Result<Json> break_glass(const BrokerCaller& caller);
+  Result<Json> review(const BrokerCaller& caller, const std::string& id, const Json& body);
   Result<Json> revoke(const BrokerCaller& caller, const Json& body);  // {"agent_id","tool_id","reason"}
   Result<Json> quarantine(const BrokerCaller& caller);
   Result<Json> accept_definition(const BrokerCaller& caller, const Json& body);  // {"tool_id","reason"}
@@ -143,7 +146,7 @@ class BrokerService {
   Result<Case> open_case(const BrokerCaller& caller, const std::string& id, const Json& body) const;
   Result<Json> approve_as_read(const BrokerCaller& caller, const std::string& id, const Json& body,
                                client::SignerClient& signer);
-  Result<Json> settle(broker::ToolRequest request, const CalledTool& approved, client::SignerClient& signer);
+  Result<Json> settle(const Case& open, client::SignerClient& signer);
   // Its digest; empty where the lists alone decide.
   std::string operators_policy() const;
   Status use_request(broker::ToolRequest used, broker::AuditEvent event);

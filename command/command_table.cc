@@ -43,6 +43,7 @@ std::span<const Command> all_commands() {
       broker_load_command(),
       broker_explain_command(),
       broker_inbox_command(),
+      broker_break_glass_command(),
       broker_pending_command(),
       broker_approve_command(),
       broker_reject_command(),

@@ -56,6 +56,7 @@ Command guard_pack_command();
 Command guard_verify_command();
 Command incident_open_command();
 Command broker_inbox_command();
+Command broker_break_glass_command();
 Command ceremony_plan_command();
 Command ceremony_rehearse_command();
 Command ceremony_run_command();

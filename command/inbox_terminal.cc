@@ -110,11 +110,12 @@ Status InboxTerminal::run() {
 void InboxTerminal::act(const std::string& line) {
   static constexpr Word kWords[] = {
       {"show", "show N", "everything about it; N alone does the same", &InboxTerminal::do_show},
-      {"approve", "approve N [once | uses K | until TIME | allowlist] [REASON]",
+      {"approve", "approve N [once | uses K | until TIME | allowlist | break-glass] [REASON]",
        "sign an approval with your own key (the broker's default where nothing is said)", &InboxTerminal::do_approve},
       {"override", "override N REASON", "admit a server that vetting did not pass; takes two people",
        &InboxTerminal::do_override},
       {"reject", "reject N REASON", "turn it down; the agent is told the reason", &InboxTerminal::do_reject},
+      {"review", "review N WHAT YOU FOUND", "of a break-glass that somebody opened", &InboxTerminal::do_review},
       {"history", "history", "what was decided", &InboxTerminal::do_history},
       {"list", "list", "ask again what waits; so does an empty line", &InboxTerminal::do_list},
   };
@@ -158,6 +159,12 @@ Status InboxTerminal::list() {
     text += "    " + displayed(tool.text("tool_id")) +
             " changed its definition and is withheld: countersign broker quarantine\n";
   }
+  for (const Json& request : inbox.find("break_glass")->as_array()) {
+    items_.push_back({std::string(request.text("id")), false});
+    text += padded(std::to_string(items_.size()), 4) + "BREAK-GLASS of " + displayed(request.text("tool_id")) +
+            " for " + displayed(request.text("agent_id")) + ", not reviewed: " + displayed(request.text("reason")) +
+            "\n";
+  }
   console_.answer(text.empty() ? "nothing waits\n" : text);
   return ok();
 }
@@ -198,8 +205,8 @@ Status InboxTerminal::do_approve(std::string_view rest) {
   }
   ApprovalChoice choice;
   auto [mode, after] = split(more);
-  if (mode == "once" || mode == "allowlist") {
-    choice.mode = mode;
+  if (mode == "once" || mode == "allowlist" || mode == "break-glass") {
+    choice.mode = mode == "break-glass" ? std::string_view("break_glass") : mode;
     choice.reason = after;
   } else if (mode == "uses" || mode == "until") {
     choice.mode = mode;
@@ -242,6 +249,14 @@ Status InboxTerminal::do_reject(std::string_view rest) {
   ASSIGN_OR_RETURN(const Item item, item_named(which));
   ASSIGN_OR_RETURN(const Json answer, item.proposal ? desk_.decide_proposal(item.id, false, false, std::string(reason))
                                                     : desk_.reject(item.id, std::string(reason)));
+  console_.answer(std::string(answer.text("status")) + "\n");
+  return ok();
+}
+
+Status InboxTerminal::do_review(std::string_view rest) {
+  const auto [which, found] = split(rest);
+  ASSIGN_OR_RETURN(const Item item, item_named(which));
+  ASSIGN_OR_RETURN(const Json answer, desk_.review(item.id, std::string(found)));
   console_.answer(std::string(answer.text("status")) + "\n");
   return ok();
 }

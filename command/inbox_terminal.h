@@ -38,6 +38,7 @@ class InboxTerminal {
   Status do_approve(std::string_view rest);
   Status do_override(std::string_view rest);
   Status do_reject(std::string_view rest);
+  Status do_review(std::string_view rest);
   Status do_history(std::string_view rest);
   Status do_list(std::string_view rest);
 

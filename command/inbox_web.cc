@@ -116,6 +116,11 @@ Result<Json> reject(BrokerDesk& desk, const std::string& id, const Json& body) {
   return desk.reject(id, reason);
 }
 
+Result<Json> review(BrokerDesk& desk, const std::string& id, const Json& body) {
+  ASSIGN_OR_RETURN(const std::string reason, reason_in(body));
+  return desk.review(id, reason);
+}
+
 Result<Json> decide(BrokerDesk& desk, const std::string& id, const Json& body, bool approved, bool override_vetting) {
   ASSIGN_OR_RETURN(const std::string reason, reason_in(body));
   return desk.decide_proposal(id, approved, override_vetting, reason);
@@ -201,6 +206,7 @@ void InboxWeb::handle(const HttpRequest& request, transport::Responder responder
        [](BrokerDesk& desk, const std::string&, const Json&) { return desk.history(); }},
       {Method::Post, "/api/requests/", "/approve", approve},
       {Method::Post, "/api/requests/", "/reject", reject},
+      {Method::Post, "/api/requests/", "/review", review},
       {Method::Get, "/api/requests/", "",
        [](BrokerDesk& desk, const std::string& id, const Json&) { return desk.request(id); }},
       {Method::Post, "/api/proposals/", "/approve",

@@ -78,7 +78,7 @@ function line(item) {
   const row = item.row;
   if (item.kind === 'requests') {
     button.append(element('strong', row.tool_id));
-    const state = view === 'history' ? row.status : (row.approvers || []).length + ' of ' + row.required_approvals + ' approvals, until ' + row.expires_at;
+    const state = item.review ? 'BREAK-GLASS, not reviewed' : view === 'history' ? row.status : (row.approvers || []).length + ' of ' + row.required_approvals + ' approvals, until ' + row.expires_at;
     button.append(element('small', row.agent_id + ' · ' + row.action_class + ' · ' + state));
   } else if (item.kind === 'proposals') {
     button.append(element('strong', 'Server ' + row.server_name));
@@ -106,6 +106,7 @@ async function refresh() {
     items = [
       ...answer.requests.map((row) => ({id: row.id, kind: 'requests', row})),
       ...answer.proposals.map((row) => ({id: row.id, kind: 'proposals', row})),
+      ...(answer.break_glass || []).map((row) => ({id: row.id, kind: 'requests', row, review: true})),
       ...(answer.quarantine || []).map((row) => ({id: 'tool:' + row.tool_id, kind: 'tool', row})),
     ];
     const focused = list.contains(document.activeElement) ? document.activeElement.dataset.id : '';
@@ -157,7 +158,8 @@ function answerForm(id) {
   const mode = element('select');
   mode.id = 'mode';
   mode.append(option('once', 'this call, once'), option('uses', 'exactly this call, several times'),
-    option('until', 'exactly this call, until a time'), option('allowlist', 'this tool with any arguments, from now on'));
+    option('until', 'exactly this call, until a time'), option('allowlist', 'this tool with any arguments, from now on'),
+    option('break_glass', 'BREAK-GLASS: any arguments, for a short time; two people, with a reason'));
   const uses = element('input');
   uses.type = 'number';
   uses.min = '1';
@@ -177,6 +179,10 @@ function answerForm(id) {
   choose();
   const approve = button('Approve', 'approve', () => {
     const body = {mode: mode.value, reason: reason.value};
+    if (mode.value === 'break_glass' && !reason.value.trim()) {
+      reason.focus();
+      return tell('Say why: it is told to everybody at once.', true);
+    }
     if (mode.value === 'uses') body.uses = Number(uses.value);
     if (mode.value === 'until') {
       const time = new Date(until.value);
@@ -235,6 +241,19 @@ function showRequest(row) {
   if (row.since_last_approved) details.append(difference(row.since_last_approved));
   if (row.definition) details.append(block('The tool, as its server defined it', row.definition));
   if (row.status === 'pending') details.append(answerForm(row.id));
+  if (row.mode === 'break_glass' && row.status === 'used' && !row.review) details.append(reviewForm(row.id));
+}
+
+function reviewForm(id) {
+  const form = element('form');
+  form.addEventListener('submit', (event) => event.preventDefault());
+  const reason = element('input');
+  reason.id = 'reason';
+  reason.maxLength = 1000;
+  const actions = element('div', undefined, 'actions');
+  actions.append(button('Reviewed', 'approve', () => act('/api/requests/' + id + '/review', {reason: reason.value}, () => 'Reviewed.')));
+  form.append(labelled('What you found', reason), actions);
+  return form;
 }
 
 function showProposal(row) {

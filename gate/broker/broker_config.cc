@@ -13,6 +13,8 @@
 namespace countersign::broker {
 namespace {
 
+constexpr std::chrono::hours kLongestBreakGlass{1};
+
 struct ModeRow {
   GrantMode mode;
   std::string_view name;
@@ -20,7 +22,8 @@ struct ModeRow {
 constexpr ModeRow kModes[] = {{GrantMode::Allowlist, "allowlist"},
                               {GrantMode::Once, "once"},
                               {GrantMode::Uses, "uses"},
-                              {GrantMode::Until, "until"}};
+                              {GrantMode::Until, "until"},
+                              {GrantMode::BreakGlass, "break_glass"}};
 constexpr std::size_t kShortestSecret = 16;
 constexpr std::string_view kDefaultAgent = "default";
 constexpr std::size_t kLongestUrl = 2048;
@@ -220,6 +223,8 @@ Status read_approvals(BrokerConfig& config, YamlFields& document) {
   ASSIGN_OR_RETURN(config.request_ttl, fields.duration("request_ttl", config.request_ttl));
   ASSIGN_OR_RETURN(config.grant_ttl, fields.duration("grant_ttl", config.grant_ttl));
   ASSIGN_OR_RETURN(config.cooldown, fields.duration("cooldown", config.cooldown));
+  ASSIGN_OR_RETURN(config.break_glass, fields.duration("break_glass", config.break_glass));
+  if (config.break_glass > kLongestBreakGlass) return wrong("approvals.break_glass", "may be 1h at most");
   return fields.finish();
 }
 

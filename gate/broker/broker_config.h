@@ -56,8 +56,15 @@ struct BrokerLimits {
   std::int64_t result_bytes = std::int64_t{1} << 20;  // of a tool's answer; a longer one is cut and says so
 };
 
-enum class GrantMode { Allowlist, Once, Uses, Until };
-std::string_view name_of(GrantMode mode);  // "allowlist", "once", "uses", "until"
+// BreakGlass: in an emergency two people let an agent use a tool with any arguments for a short time, whatever the
+// rules ask for; it is told at once and listed until somebody has reviewed it.
+enum class GrantMode { Allowlist, Once, Uses, Until, BreakGlass };
+inline constexpr int kBreakGlassPeople = 2;
+std::string_view name_of(GrantMode mode);  // "allowlist", "once", "uses", "until", "break_glass"
+// Whether it is of the tool with any arguments, and not of one call.
+inline bool is_of_any_arguments(GrantMode mode) {
+  return mode == GrantMode::Allowlist || mode == GrantMode::BreakGlass;
+}
 std::optional<GrantMode> grant_mode_named(std::string_view name);
 
 struct BrokerConfig {
@@ -75,6 +82,7 @@ struct BrokerConfig {
   std::vector<ApprovalRule> rules;
   std::chrono::nanoseconds request_ttl = std::chrono::hours(1);
   std::chrono::nanoseconds grant_ttl = std::chrono::hours(24);   // the longest of `--until` and of `--uses`
+  std::chrono::nanoseconds break_glass{0};                       // how long it lasts; 0: there is none
   std::chrono::nanoseconds cooldown = std::chrono::minutes(10);  // after a rejection
   BrokerLimits limits;
   NotifyConfig notify;

@@ -347,33 +347,37 @@ Status BrokerStore::add(const Grant& grant, const ToolRequest& request, AuditEve
   });
 }
 
-Result<std::optional<std::string>> BrokerStore::use_grant(std::string_view agent, std::string_view tool,
-                                                          std::string_view args_digest,
-                                                          std::string_view definition_digest,
-                                                          std::string_view policy_digest) {
-  std::string id;
+Result<std::optional<BrokerStore::UsedGrant>> BrokerStore::use_grant(std::string_view agent, std::string_view tool,
+                                                                     std::string_view args_digest,
+                                                                     std::string_view definition_digest,
+                                                                     std::string_view policy_digest) {
+  UsedGrant grant;
   {
     const std::lock_guard lock(state_->mutex);
     Query row(state_->connection,
-              "SELECT id FROM grants WHERE agent = ? AND tool = ? AND args_digest = ? AND definition_digest = ? AND "
-              "policy_digest = ? AND expires > ? AND (uses_left IS NULL OR uses_left > 0) ORDER BY expires LIMIT 1",
+              "SELECT id, args_digest = '' FROM grants WHERE agent = ? AND tool = ? AND args_digest IN (?, '') AND "
+              "definition_digest = ? AND "
+              "policy_digest = ? AND expires > ? AND (uses_left IS NULL OR uses_left > 0) ORDER BY args_digest = '', "
+              "expires LIMIT 1",
               agent, tool, args_digest, definition_digest, policy_digest, state_->clock.now());
-    if (!row.next()) return std::optional<std::string>();
-    id = row.text(0);
+    if (!row.next()) return std::optional<UsedGrant>();
+    grant = {row.text(0), row.integer(1) != 0};
   }
   bool used = false;
-  AuditEvent event{"grant_used", {{"grant_id", id}, {"agent_id", std::string(agent)}, {"tool_id", std::string(tool)}}};
+  AuditEvent event{"grant_used",
+                   {{"grant_id", grant.id}, {"agent_id", std::string(agent)}, {"tool_id", std::string(tool)}}};
   const Status done = change(std::move(event), [&](Connection&) -> Status {
     // Another call may have been quicker.
     Query take(state_->connection,
-               "UPDATE grants SET uses_left = uses_left - 1 WHERE id = ? AND (uses_left IS NULL OR uses_left > 0)", id);
+               "UPDATE grants SET uses_left = uses_left - 1 WHERE id = ? AND (uses_left IS NULL OR uses_left > 0)",
+               grant.id);
     RETURN_IF_ERROR(take.run());
     used = state_->connection.changes() == 1;
     if (used) return ok();
     return Error{ErrorCode::Conflict, "the grant has no use left", "grant_spent"};
   });
-  if (used) return done ? Result<std::optional<std::string>>(std::optional(id)) : done.error();
-  return std::optional<std::string>();
+  if (used) return done ? Result<std::optional<UsedGrant>>(std::optional(grant)) : done.error();
+  return std::optional<UsedGrant>();
 }
 
 Json BrokerStore::grants() const {

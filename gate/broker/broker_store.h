@@ -87,10 +87,14 @@ class BrokerStore {
   Json allowed() const;  // [{"agent_id","tool_id","request_id","at"}]
 
   Status add(const Grant& grant, const ToolRequest& request, AuditEvent event);
-  // Takes one use; the grant's id. Nothing where none fits any more.
-  Result<std::optional<std::string>> use_grant(std::string_view agent, std::string_view tool,
-                                               std::string_view args_digest, std::string_view definition_digest,
-                                               std::string_view policy_digest);
+  // Takes one use. Nothing where none fits any more.
+  struct UsedGrant {
+    std::string id;
+    bool break_glass = false;
+  };
+  Result<std::optional<UsedGrant>> use_grant(std::string_view agent, std::string_view tool,
+                                             std::string_view args_digest, std::string_view definition_digest,
+                                             std::string_view policy_digest);
   Json grants() const;
 
   // Counts one more use of an automatic approval, unless it is over. Gives whether it was counted.

@@ -15,9 +15,9 @@ struct KindRow {
   std::string_view name;
 };
 constexpr KindRow kKinds[] = {
-    {NoticeKind::Request, "request"},   {NoticeKind::Reminder, "reminder"}, {NoticeKind::Decided, "decided"},
-    {NoticeKind::Expired, "expired"},   {NoticeKind::Proposal, "proposal"}, {NoticeKind::Quarantine, "quarantine"},
-    {NoticeKind::Override, "override"},
+    {NoticeKind::Request, "request"},   {NoticeKind::Reminder, "reminder"},      {NoticeKind::Decided, "decided"},
+    {NoticeKind::Expired, "expired"},   {NoticeKind::Proposal, "proposal"},      {NoticeKind::Quarantine, "quarantine"},
+    {NoticeKind::Override, "override"}, {NoticeKind::BreakGlass, "break_glass"},
 };
 constexpr std::size_t kMostChannels = 32;
 constexpr std::size_t kMostRecipients = 32;

@@ -25,6 +25,7 @@ enum class NoticeKind {
   Proposal,    // a server is proposed and waits for people
   Quarantine,  // a tool is defined otherwise than it was pinned
   Override,    // vetting is to be overridden, or was
+  BreakGlass,  // two people opened a tool to an agent in an emergency
 };
 std::span<const NoticeKind> notice_kinds();
 std::string_view name_of(NoticeKind kind);  // "request", …

@@ -77,7 +77,8 @@ Json ToolRequest::to_json() const {
                        {"tokens", Json::Array(tokens)},
                        {"mode", mode ? Json(name_of(*mode)) : Json()},
                        {"uses", uses},
-                       {"until", moment(until)}});
+                       {"until", moment(until)},
+                       {"review", review}});
 }
 
 Result<ToolRequest> ToolRequest::from_json(const Json& json) {
@@ -122,6 +123,7 @@ Result<ToolRequest> ToolRequest::from_json(const Json& json) {
   if (mode->is_string()) out.mode = grant_mode_named(mode->as_string());
   ASSIGN_OR_RETURN(out.uses, fields.integer("uses", 0, kMost));
   ASSIGN_OR_RETURN(out.until, moment_of(fields, "until"));
+  if (const Json* review = fields.take("review")) out.review = *review;
   RETURN_IF_ERROR(fields.finish());
   return out;
 }

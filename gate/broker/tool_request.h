@@ -46,6 +46,7 @@ struct ToolRequest {
   std::optional<GrantMode> mode;
   std::int64_t uses = 0;         // of mode Uses
   std::optional<UtcTime> until;  // of mode Until
+  Json review;                   // of mode BreakGlass: {"at","uid","reason"} once somebody looked at it; else null
   // The row as it was read, empty for a new request: a change is of what was read, or it is none.
   std::string stored;
 
@@ -66,7 +67,7 @@ struct Grant {
   std::string request;  // that it came from
   std::string agent;
   std::string tool;
-  std::string args_digest;
+  std::string args_digest;  // empty: with any arguments (break-glass)
   std::string definition_digest;
   std::string policy_digest;  // of the operator's policy; empty where the lists alone decide
   std::optional<std::int64_t> uses_left;

@@ -101,6 +101,10 @@ std::optional<Notice> of_end(NoticeKind kind, const std::string& what, const Jso
 std::optional<Notice> of_approval(const Json& record, const BrokerStore& store) {
   return of_end(NoticeKind::Decided, "approved", record, store);
 }
+std::optional<Notice> of_break_glass(const Json& record, const BrokerStore& store) {
+  return of_end(NoticeKind::BreakGlass,
+                "BREAK-GLASS, with any arguments until " + std::string(record.text("expires_at")), record, store);
+}
 std::optional<Notice> of_rejection(const Json& record, const BrokerStore& store) {
   return of_end(NoticeKind::Decided, "rejected", record, store);
 }
@@ -187,6 +191,7 @@ struct EventRow {
 constexpr EventRow kEvents[] = {
     {"request_opened", of_request},
     {"approved", of_approval},
+    {"break_glass_opened", of_break_glass},
     {"rejected", of_rejection},
     {"request_expired", of_expiry},
     {"proposed", of_proposal},

@@ -109,6 +109,42 @@ class Calls(BrokerCase):
         self.assertEqual(broker.approve(asked["request_id"], "bob")[0], 0)
         self.assertEqual(broker.call("fs:write", call)[0], 0)
 
+    def test_break_glass(self):
+        emergency = ("--break-glass", "--reason", "the site is down")
+        broker = self.start(more='approvals: {default: once, rules: [{tools: ["fs:*"], min: 3}], break_glass: 15m}')
+        call = {"path": "a.txt", "text": "x"}
+        asked = broker.call("fs:write", call)[1]["request_id"]
+        self.assertEqual(broker.approve(asked, "alice", "--break-glass")[1]["error"]["code"], "reason_missing")
+        code, first = broker.approve(asked, "alice", *emergency)
+        self.assertEqual((code, first["status"], first["required_approvals"]), (4, "pending", 2), first)
+        self.assertEqual(broker.call("fs:write", call)[0], 4)
+        self.assertEqual(broker.approve(asked, "alice", *emergency)[1]["error"]["code"], "approval_not_counted")
+        self.assertEqual(broker.approve(asked, "bob")[1]["error"]["code"], "mode_differs")
+        code, opened = broker.approve(asked, "bob", *emergency)
+        self.assertEqual((code, opened["status"], opened["mode"]), (0, "approved", "break_glass"), opened)
+        # The tool with any arguments, and no other tool; each call on record under the grant.
+        self.assertEqual([broker.call("fs:write", {"path": "b.txt", "text": str(n)})[0] for n in range(2)], [0, 0])
+        self.assertEqual(broker.call("fs:read", {"path": "a.txt"})[0], 4)
+        records = broker.audit()
+        loud = [each for each in records if each["event"] == "break_glass_opened"]
+        self.assertEqual([(each["grant_id"], sorted(each["approvers"]), each["reason"]) for each in loud],
+                         [(opened["grant_id"], ["alice@company.example", "bob@company.example"], "the site is down; the site is down")])
+        self.assertEqual(len([each for each in records if each["event"] == "grant_used" and each["grant_id"] == opened["grant_id"]]), 2)
+        # Listed until somebody says what they found.
+        self.assertEqual([each["id"] for each in broker.run("break-glass")[1]], [asked])
+        self.assertEqual(broker.run("break-glass", "--review", asked)[1]["error"]["code"], "reason_missing")
+        self.assertEqual(broker.run("break-glass", "--review", asked, "--reason", "two files, as agreed")[1]["status"], "reviewed")
+        self.assertEqual(broker.run("break-glass")[1], [])
+        self.assertEqual(broker.run("break-glass", "--review", asked, "--reason", "again")[1]["error"]["code"], "nothing_to_review")
+        self.assertEqual(broker.run("audit", "--verify")[0], 0)
+
+    def test_break_glass_opens_nothing_that_is_shut(self):
+        broker = self.start(lists='deny: ["fs:read"]')
+        asked = broker.call("fs:write", {"path": "a.txt", "text": "x"})[1]["request_id"]
+        code, refused = broker.approve(asked, "alice", "--break-glass", "--reason", "now")
+        self.assertEqual((code, refused["error"]["code"]), (3, "break_glass_off"), refused)
+        self.assertEqual(broker.call("fs:read", {"path": "a.txt"})[1]["error"], "denied")
+
     def test_rejected_and_told_so(self):
         broker = self.start()
         asked = broker.call("fs:write", {"path": "a.txt", "text": "x"})[1]
