@@ -18,12 +18,11 @@ Result<StopSignals> StopSignals::block() {
   return StopSignals(descriptor);
 }
 
-void StopSignals::watch(transport::EventLoop& loop, std::function<void()> stop) {
-  watch_ =
-      std::make_unique<transport::ReadWatch>(loop, descriptor_, [descriptor = descriptor_, stop = std::move(stop)] {
-        signalfd_siginfo info{};
-        while (::read(descriptor, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) stop();
-      });
+std::unique_ptr<transport::ReadWatch> StopSignals::watch(transport::EventLoop& loop, std::function<void()> stop) {
+  return std::make_unique<transport::ReadWatch>(loop, descriptor_, [descriptor = descriptor_, stop = std::move(stop)] {
+    signalfd_siginfo info{};
+    while (::read(descriptor, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) stop();
+  });
 }
 
 }  // namespace countersign::command

@@ -361,7 +361,8 @@ Result<std::optional<BrokerStore::UsedGrant>> BrokerStore::use_grant(std::string
               "expires LIMIT 1",
               agent, tool, args_digest, definition_digest, policy_digest, state_->clock.now());
     if (!row.next()) return std::optional<UsedGrant>();
-    grant = {row.text(0), row.integer(1) != 0};
+    grant.id = row.text(0);
+    grant.break_glass = row.integer(1) != 0;
   }
   bool used = false;
   AuditEvent event{"grant_used",
