@@ -42,6 +42,11 @@ function visible(text) {
     '<U+' + c.codePointAt(0).toString(16).toUpperCase().padStart(4, '0') + '>');
 }
 
+// Whole seconds suffice for people.
+function moment(text) {
+  return (text || '').replace(/\.\d+Z$/, 'Z');
+}
+
 function facts(pairs) {
   const dl = element('dl');
   for (const [name, value] of pairs) {
@@ -78,7 +83,7 @@ function line(item) {
   const row = item.row;
   if (item.kind === 'requests') {
     button.append(element('strong', row.tool_id));
-    const state = item.review ? 'BREAK-GLASS, not reviewed' : view === 'history' ? row.status : (row.approvers || []).length + ' of ' + row.required_approvals + ' approvals, until ' + row.expires_at;
+    const state = item.review ? 'BREAK-GLASS, not reviewed' : view === 'history' ? row.status : (row.approvers || []).length + ' of ' + row.required_approvals + ' approvals, until ' + moment(row.expires_at);
     button.append(element('small', row.agent_id + ' · ' + row.action_class + ' · ' + state));
   } else if (item.kind === 'proposals') {
     button.append(element('strong', 'Server ' + row.server_name));
@@ -232,13 +237,13 @@ function proposalForm(id, passed) {
 }
 
 function showRequest(row) {
-  details.append(element('h2', row.summary), facts([
+  details.append(element('h2', row.summary), block('Arguments (secrets masked)', row.args));
+  if (row.since_last_approved) details.append(difference(row.since_last_approved));
+  details.append(facts([
     ['Tool', row.tool_id], ['Agent', row.agent_id], ['Class', row.action_class], ['Rule', row.rule],
-    ['Asked', row.requested_at], ['Until', row.expires_at], ['Status', row.status],
+    ['Asked', moment(row.requested_at)], ['Until', moment(row.expires_at)], ['Status', row.status],
     ['Approvals', (row.approvers || []).length + ' of ' + row.required_approvals + (row.approvers && row.approvers.length ? ': ' + row.approvers.join(', ') : '')],
     ['Reason', row.reason], ['Arguments’ digest', row.args_digest]]));
-  details.append(block('Arguments (secrets masked)', row.args));
-  if (row.since_last_approved) details.append(difference(row.since_last_approved));
   if (row.definition) details.append(block('The tool, as its server defined it', row.definition));
   if (row.status === 'pending') details.append(answerForm(row.id));
   if (row.mode === 'break_glass' && row.status === 'used' && !row.review) details.append(reviewForm(row.id));

@@ -112,7 +112,7 @@ class Admission(unittest.TestCase):
         self.broker.start()
         self.assertEqual(self.broker.run("proposals", "--proposal-id", bad["id"])[1]["vetting_status"], "pass")
         code, refused = self.broker.run("approve", "--request-id", bad["id"])
-        self.assertEqual((code, refused["error"]["code"]), (2, "state_changed"), refused)
+        self.assertEqual((code, refused["error"]["code"]), (3, "state_changed"), refused)
 
     def test_without_the_signer_the_verdict_waits_for_its_signature(self):
         self.appliance.stop()
