@@ -92,6 +92,13 @@ Result<Json> load(Asked& asked) {
   return asked.service.load(asked.caller, tools);
 }
 
+Result<Json> waiting(Asked& asked) {
+  JsonFields fields(asked.body, "");
+  ASSIGN_OR_RETURN(const std::string request, fields.text("request_id"));
+  RETURN_IF_ERROR(fields.finish());
+  return asked.service.waiting(asked.caller, request);
+}
+
 Result<Json> audit(Asked& asked) {
   std::uint64_t first = 0;
   if (const Result<std::string> given = transport::query_value(asked.query, "first")) {
@@ -118,6 +125,7 @@ constexpr Route kRoutes[] = {
     {Method::Post, "/v1/describe", "-", describe},
     {Method::Post, "/v1/load", "-", load},
     {Method::Post, "/v1/tools", "-", [](Asked& a) { return a.service.tools(a.caller); }},
+    {Method::Post, "/v1/waiting", "-", waiting},
     {Method::Post, "/v1/agent", "-", [](Asked& a) { return agent(a.caller); }},
     {Method::Get, "/v1/pending", "-", [](Asked& a) { return a.service.pending(a.caller); }},
     {Method::Post, "/v1/revoke", "-", [](Asked& a) { return a.service.revoke(a.caller, a.body); }},

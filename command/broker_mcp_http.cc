@@ -49,10 +49,12 @@ int status_of(const Json& reply, bool stateless) {
   return number == broker::kMethodNotFound ? 404 : 400;
 }
 
-bool waits_for_people(const Json& reply) {
+// The request that a reply is about, where the call waits for people; empty otherwise.
+std::string request_of(const Json& reply) {
   const Json* result = reply.find("result");
   const Json* structured = result == nullptr ? nullptr : result->find("structuredContent");
-  return structured != nullptr && structured->text("error") == "approval_required";
+  const bool waits = structured != nullptr && structured->text("error") == "approval_required";
+  return waits ? std::string(structured->text("request_id")) : "";
 }
 
 const Json* progress_token(const Json& message) {
@@ -86,7 +88,7 @@ struct McpHttp::Exchange {
   Json reply;                       // the latest
 };
 
-// What a worker brings: a refusal, or a reply.
+// What a worker brings: a refusal, a reply, or nothing new.
 struct McpHttp::Said {
   std::optional<McpRefusal> refusal;
   std::optional<Json> reply;
@@ -252,6 +254,12 @@ std::shared_ptr<broker::ToolNames> McpHttp::names_of(const std::string& agent) {
 }
 
 McpHttp::Said McpHttp::converse(const Exchange& exchange, BrokerConnection& broker) {
+  if (exchange.told != 0) {
+    Json question = exchange.identity;
+    question.set("request_id", request_of(exchange.reply));
+    const Result<Json> state = broker.post("/v1/waiting", question);
+    if (state ? broker::still_waits(*state) : state.error().code == ErrorCode::Unavailable) return {};
+  }
   Said said;
   said.names = exchange.names;
   if (!said.names) {  // without a session: the broker says who this is before anything else
@@ -303,7 +311,7 @@ void McpHttp::finish(const Shared& exchange, Said said) {
 // Whether people may still be waited for. A call whose client left is not made any more, since nobody would learn of
 // it.
 bool McpHttp::may_wait(const Exchange& exchange) {
-  if (stopping_ || !exchange.takes_events || !waits_for_people(exchange.reply)) return false;
+  if (stopping_ || !exchange.takes_events || request_of(exchange.reply).empty()) return false;
   if (SteadyClock::now() >= exchange.wait_until || !exchange.responder.listens()) return false;
   if (exchange.cancelled && *exchange.cancelled) return false;
   return exchange.session.empty() || sessions_.find(exchange.session, exchange.caller, SteadyClock::now()) != nullptr;

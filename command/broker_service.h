@@ -81,6 +81,10 @@ class BrokerService {
   // Every tool that the agent may ask for: {"tools":[{"tool_id","definition"}],"unavailable":[SERVER…]}.
   Result<Json> tools(const BrokerCaller& caller);
   Result<Json> load(const BrokerCaller& caller, const std::vector<std::string>& tools);
+  // {"request_id","waiting"}: false once there is a reason to make the call again. For who keeps a call open, so that
+  // it is not made, and counted, over and over. Fails with NotFound, reason "unknown_request", also for another
+  // agent's.
+  Result<Json> waiting(const BrokerCaller& caller, const std::string& request);
   // What would be decided now, why, and what would change it. Nothing is signed or recorded.
   Result<Json> explain(const BrokerCaller& caller, const std::string& tool, const Json& args,
                        client::SignerClient& signer);

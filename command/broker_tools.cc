@@ -72,6 +72,17 @@ Result<Json> BrokerService::describe(const BrokerCaller& caller, const std::stri
   return out;
 }
 
+Result<Json> BrokerService::waiting(const BrokerCaller& caller, const std::string& request) {
+  RETURN_IF_ERROR(require_agent(caller));
+  const Result<broker::ToolRequest> found = store_.request(request);
+  if (!found || found->agent != caller.agent) {
+    return Error{ErrorCode::NotFound, "the agent " + caller.agent + " has no such request", "unknown_request"};
+  }
+  const bool waits = found->status == broker::RequestStatus::Pending && !is_expired(*found) &&
+                     !store_.allowed_by(caller.agent, found->tool);
+  return Json::object({{"request_id", request}, {"waiting", waits}});
+}
+
 Result<Json> BrokerService::load(const BrokerCaller& caller, const std::vector<std::string>& tools) {
   Json::Array rows;
   Json::Array missing;

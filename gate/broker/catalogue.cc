@@ -1,6 +1,7 @@
 #include "gate/broker/catalogue.h"
 
 #include <algorithm>
+#include <future>
 
 #include "gate/broker/pattern.h"
 #include "gate/vetting/injection.h"
@@ -108,9 +109,17 @@ Result<std::optional<Tool>> Catalogue::find(std::string_view id) {
 }
 
 std::vector<Tool> Catalogue::all(std::vector<std::string>& unavailable) {
+  // Those of others at the same time. A program is started by the thread that asks, which lives on: a child ends with
+  // the thread that made it.
+  std::map<std::string_view, std::future<Status>> refreshed;
+  for (const auto& [name, server] : servers_) {
+    const bool far = !config_.servers.find(name)->second.url.empty();
+    refreshed.emplace(name, std::async(far ? std::launch::async : std::launch::deferred,
+                                       [this, &each = *server] { return refresh(each); }));
+  }
   std::vector<Tool> tools;
   for (const auto& [name, server] : servers_) {
-    if (!refresh(*server)) {
+    if (!refreshed.find(name)->second.get()) {
       unavailable.push_back(name);
       continue;
     }

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kLongestHead = std::size_t{64} << 10;
 constexpr std::size_t kLongestSession = 1024;
+constexpr long kConnectTime = 5000;  // milliseconds
 
 // What comes in.
 struct Incoming {
@@ -76,6 +77,7 @@ Status HttpPost::State::prepare(const curl::Library& library) {
   library.easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L);
   library.easy_setopt(handle, CURLOPT_PROXY, "");
   library.easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+  library.easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, kConnectTime);
   library.easy_setopt(handle, CURLOPT_POST, 1L);
   library.easy_setopt(handle, CURLOPT_WRITEFUNCTION, take_body);
   library.easy_setopt(handle, CURLOPT_HEADERFUNCTION, take_head);

@@ -150,7 +150,10 @@ Result<std::vector<Json>> HttpUpstream::list() {
 
 Result<Upstream::Tools> HttpUpstream::tools() {
   RETURN_IF_ERROR(admitted_());
+  const std::uint64_t before = lists_begun_;
   const std::lock_guard lock(mutex_);
+  if (lists_begun_ > before && tools_) return tools_;
+  ++lists_begun_;
   const bool had_session = agreed_.has_value();
   Result<std::vector<Json>> found = list();
   if (!found && had_session && found.error().reason == "server_refused") {  // it ended the session

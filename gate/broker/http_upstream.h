@@ -1,8 +1,9 @@
 // A tool server that others run, reached by Streamable HTTP (Model Context Protocol 2025-03-26 to 2025-11-25 with a
-// session, 2026-07-28 without). Its list is read anew for every judgement, since nothing tells of a change; calls may
-// run beside each other.
+// session, 2026-07-28 without). Its list is read anew for every judgement, since nothing tells of a change; those who
+// ask at the same time share one that began after they asked.
 #pragma once
 
+#include <atomic>
 #include <mutex>
 #include <optional>
 
@@ -51,6 +52,7 @@ class HttpUpstream : public Upstream {
   std::mutex mutex_;
   HttpPost lists_;  // guarded by mutex_, as all that follows
   std::optional<Agreed> agreed_;
+  std::atomic<std::uint64_t> lists_begun_ = 0;
   Tools tools_;
 };
 

@@ -71,6 +71,11 @@ Json rpc_error(const Json& id, int code, const std::string& message) {
   return Json::object({{"jsonrpc", "2.0"}, {"id", id}, {"error", std::move(body)}});
 }
 
+bool still_waits(const Json& state) {
+  const Json* waiting = state.find("waiting");
+  return waiting != nullptr && *waiting == Json(true);
+}
+
 Json waiting_for_approval(const Json& progress_token, std::int64_t n) {
   return Json::object(
       {{"jsonrpc", "2.0"},
@@ -217,6 +222,16 @@ McpSession::Reply McpSession::list_tools() {
   return result;
 }
 
+// True once the call is worth making again.
+bool McpSession::wait_for_people(const std::string& request, const std::optional<Json>& progress_token) {
+  while (wait_(progress_token)) {
+    const Result<Json> state = ask_("/v1/waiting", Json::object({{"request_id", request}}));
+    // A broker that is being started again is waited for as well.
+    if (state ? !still_waits(*state) : state.error().code != ErrorCode::Unavailable) return true;
+  }
+  return false;
+}
+
 McpSession::Reply McpSession::call_tool(const Json& params) {
   const std::string name(params.text("name"));
   if (name.empty()) return fault(kInvalidParams, "name is missing");
@@ -237,11 +252,19 @@ McpSession::Reply McpSession::call_tool(const Json& params) {
   const std::optional<Json> progress = token == nullptr ? std::nullopt : std::optional(*token);
   for (;;) {
     const Result<Json> answer = ask_("/v1/call", body);
+    if (!answer && answer.error().reason == "no_answer") {
+      // The broker was asked and ended: the tool may have been reached.
+      const Json unknown = Json::object({{"error", "outcome_unknown"}, {"tool_id", *tool}});
+      return told(sentence(unknown), unknown);
+    }
     if (!answer) {
       return told(answer.error().detail + (answer.error().hint.empty() ? "" : " (" + answer.error().hint + ")"),
                   Json::object({{"error", answer.error().wire_code()}, {"tool_id", *tool}}));
     }
-    if (answer->text("error") == "approval_required" && wait_(progress)) continue;
+    if (answer->text("error") == "approval_required" &&
+        wait_for_people(std::string(answer->text("request_id")), progress)) {
+      continue;
+    }
     if (answer->find("error") != nullptr) return told(sentence(*answer), *answer);
     const Json* result = answer->find("result");
     if (result == nullptr || !result->is_object()) return fault(kInternal, "the broker's answer has no result");

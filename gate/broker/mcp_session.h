@@ -35,6 +35,9 @@ Json rpc_error(const Json& id, int code, const std::string& message);
 // notifications/progress: the n-th of a call that waits for people.
 Json waiting_for_approval(const Json& progress_token, std::int64_t n);
 
+// Of the broker's answer to /v1/waiting.
+bool still_waits(const Json& state);
+
 // What clients call the tools of one agent. From any thread.
 class ToolNames {
  public:
@@ -52,7 +55,8 @@ class McpSession {
  public:
   // POST of `body` to the broker's path.
   using Ask = std::function<Result<Json>(const std::string& target, const Json& body)>;
-  // Called while a call waits for people, with the client's progress token; false where it shall wait no longer.
+  // Called while a call waits for people, each time before the broker is asked whether it still does, with the client's
+  // progress token; false where it shall wait no longer.
   using Wait = std::function<bool(const std::optional<Json>& progress_token)>;
 
   McpSession(Ask ask, Wait wait) : McpSession(std::move(ask), std::move(wait), std::make_shared<ToolNames>(), false) {}
@@ -74,6 +78,7 @@ class McpSession {
   Reply call_tool(const Json& params);
   Status check_era(const std::string& method, const Json& params) const;
   Result<Json::Array> learn_tools();
+  bool wait_for_people(const std::string& request, const std::optional<Json>& progress_token);
 
   Ask ask_;
   Wait wait_;

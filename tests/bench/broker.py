@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """What the broker adds to an allowed call of a tool: tests/bench/broker.py PROGRAMS [CALLS]
 
-The same tool is called directly (its server started as the broker starts it, without sandbox) and through broker.sock, in turn; prints
-the medians in microseconds and how the broker's part divides: the same call's signature and permit asked of the signer alone."""
+The same tool is called directly (its server started as the broker starts it, without sandbox), through broker.sock, and as an MCP client
+calls it over HTTP (`broker mcp --listen`, one session, one connection), in turn; prints the medians in microseconds and how the broker's part divides: the same call's signature and permit asked of the signer alone."""
+import http.client
 import json
 import os
 import pathlib
@@ -28,6 +29,21 @@ class Direct:
         return json.loads(self.process.stdout.readline())
 
 
+class OverHttp:
+    def __init__(self, broker, secret):
+        self.process = subprocess.Popen([str(broker.appliance.bin / "countersign"), "broker", "mcp", "--listen", "127.0.0.1:0", "--json", "--broker", str(broker.socket)],
+                                        stdout=subprocess.PIPE, text=True)
+        host, port = json.loads(self.process.stdout.readline())["listening"].rsplit(":", 1)
+        self.connection = http.client.HTTPConnection(host, int(port))
+        self.headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+        self.headers["Mcp-Session-Id"] = self.ask("initialize", {"protocolVersion": "2025-11-25"})[0]["Mcp-Session-Id"]
+
+    def ask(self, method, params):
+        self.connection.request("POST", "/mcp", json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}), self.headers)
+        answer = self.connection.getresponse()
+        return answer.headers, json.loads(answer.read())
+
+
 def timed(act):
     begin = time.perf_counter()
     act()
@@ -39,31 +55,43 @@ def main():
     with tempfile.TemporaryDirectory(prefix="countersign-bench-broker-") as folder:
         appliance = Appliance(sys.argv[1], pathlib.Path(folder) / "appliance").init()
         appliance.start()
-        broker = Broker(appliance, lists='allow: ["fs:list"]', more="limits: {calls_per_minute: 1000000}").start()
+        secret = "made-up-secret-of-the-bench"  # test-only
+        (appliance.folder / "secret").write_text(secret)
+        (appliance.folder / "secret").chmod(0o400)
+        broker = Broker(appliance, lists='allow: ["fs:list"]', more="limits: {calls_per_minute: 1000000}",
+                        agents='  remote: {secret: secret, allow: ["fs:list"]}').start()
         direct = Direct(broker.files)
+        over_http = OverHttp(broker, secret)
         connection, signer = broker.connection(), appliance.signer()
 
         def through():
             answer = connection.call("POST", "/v1/call", {"tool_id": "fs:list", "args": {}})
             assert "result" in answer, answer
 
+        def mcp():
+            answer = over_http.ask("tools/call", {"name": "fs__list", "arguments": {}})[1]
+            assert not answer["result"]["isError"], answer
+
         def signed():
             trace = signer.sign(trace_request(os.urandom(32).hex()))["statement"]
             signer.call("POST", "/v1/executed", {"trace": trace})
 
-        figures = {"direct": [], "through the broker": [], "signature and permit of the signer": []}
+        figures = {"direct": [], "through the broker": [], "over HTTP": [], "signature and permit of the signer": []}
         for number in range(calls + 20):
-            row = (timed(lambda: direct.ask("tools/call", {"name": "list", "arguments": {}})), timed(through), timed(signed))
+            row = (timed(lambda: direct.ask("tools/call", {"name": "list", "arguments": {}})), timed(through), timed(mcp), timed(signed))
             if number >= 20:  # warm
                 for values, value in zip(figures.values(), row):
                     values.append(value)
         direct.process.kill()
+        over_http.process.terminate()
+        over_http.process.wait()
         broker.stop()
         appliance.stop()
     medians = {name: statistics.median(values) for name, values in figures.items()}
     for name, value in medians.items():
         print(f"{name}: p50 {value:.0f} µs, p99 {sorted(figures[name])[int(calls * 0.99)]:.0f} µs")
     print(f"added by the broker: p50 {medians['through the broker'] - medians['direct']:.0f} µs (goal 1000)")
+    print(f"added to that by MCP over HTTP: p50 {medians['over HTTP'] - medians['through the broker']:.0f} µs")
 
 
 if __name__ == "__main__":

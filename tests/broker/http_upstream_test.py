@@ -242,12 +242,7 @@ server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[1]))
         process = subprocess.Popen([sys.executable, "-c", source, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        path = self.appliance.folder / "sdk.yaml"
-        text = self.broker.config.read_text().replace("state: broker-state", "state: sdk-state").replace("run/broker.sock", "run/sdk.sock")
-        path.write_text(text + f"  sdk: {{url: \"http://127.0.0.1:{port}/mcp\", unvetted: true}}\n")
-        other = Broker.__new__(Broker)
-        other.appliance, other.config, other.socket = self.appliance, path, self.appliance.folder / "run" / "sdk.sock"
-        other.start()
+        other = self.broker.beside("sdk", f"  sdk: {{url: \"http://127.0.0.1:{port}/mcp\", unvetted: true}}\n").start()
         self.addCleanup(other.stop)
         answer = (7, None)
         while answer[0] == 7 and process.poll() is None:  # until it listens

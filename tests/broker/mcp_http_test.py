@@ -436,6 +436,32 @@ print(answer.decode())
             self.assertEqual((last["id"], last["result"]["isError"]), (message["id"], False), last)
             self.assertEqual((self.broker.files / path).read_text(), "z")
 
+    def test_holding_makes_no_calls(self):
+        # Two calls a minute are allowed: one that asks, and one that runs.
+        slow = self.broker.beside("slow", "limits: {calls_per_minute: 2}\n").start()
+        self.addCleanup(slow.stop)
+        front = Front(slow, "127.0.0.1:0", "--hold", "60")
+        self.addCleanup(front.stop)
+        client = Client(front, SECRETS["robot"])
+        client.hello()
+        arguments = {"path": "slow.txt", "text": "z"}
+        connection, answer = client.stream(client.message("tools/call", {"name": "fs__write", "arguments": arguments}))
+        self.addCleanup(connection.close)
+        told = events(answer)
+        self.assertEqual([next(told) for _ in range(4)], [None] * 4)
+        request = slow.run("pending")[1][0]["id"]
+        waiting = {"peer_uid": None, "agent_secret": SECRETS["robot"], "request_id": request}
+        self.assertEqual(slow.connection().call("POST", "/v1/waiting", waiting), {"request_id": request, "waiting": True})
+        for other in ({**waiting, "agent_secret": SECRETS["other"]}, {**waiting, "request_id": "0" * 16}):
+            with self.assertRaises(Exception) as refused:
+                slow.connection().call("POST", "/v1/waiting", other)
+            self.assertIn("unknown_request", str(refused.exception))
+        self.assertEqual(slow.approve(request, "alice", "--once")[0], 0)
+        *_, last = told
+        self.assertFalse(last["result"]["isError"], last)
+        self.assertFalse(slow.connection().call("POST", "/v1/waiting", waiting)["waiting"])
+        self.assertEqual(client.call("fs__list", {})["structuredContent"]["error"], "call_rate")
+
     def test_holds_without_handshake(self):
         client = self.robot()
         params = {"name": "fs__write", "arguments": {"path": "held-stateless.txt", "text": "s"}, "_meta": META}

@@ -1,4 +1,5 @@
 """A broker beside an appliance, for tests that look at it from outside."""
+import copy
 import json
 import os
 import pathlib
@@ -36,6 +37,14 @@ class Broker:
         self.environment = {**os.environ, **(environment or {})}
         self.config.write_text(CONFIGURATION.format(signer=appliance.socket, uid=os.getuid(), server=server, files=self.files,
                                                     lists=", " + lists if lists else "", more=more, agents=agents, wrong=wrong))
+
+    def beside(self, name, more):
+        """Another broker of the same configuration with `more` behind it; its state and its socket are its own."""
+        other = copy.copy(self)
+        other.config, other.socket = self.config.with_name(f"{name}.yaml"), self.socket.with_name(f"{name}.sock")
+        text = self.config.read_text().replace("state: broker-state", f"state: {name}-state").replace("run/broker.sock", f"run/{name}.sock")
+        other.config.write_text(text + more)
+        return other
 
     def start(self, within=60):
         with open(self.appliance.folder / "broker.log", "ab") as log:
