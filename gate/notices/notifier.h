@@ -11,19 +11,9 @@
 #include <thread>
 #include <vector>
 
-#include "gate/notices/channel.h"
-#include "gate/notices/outbox.h"
-#include "gate/notices/reply_codes.h"
+#include "gate/notices/deliverer.h"
 
 namespace countersign::notices {
-
-enum class Attempt { None, Delivered, Failed, Dropped };
-
-// One attempt at what is due on the channel now. A request that does not wait any more is dropped instead of asked
-// about. Of an attempt that was interrupted nothing is recorded. Fails as the store does: then it may come twice.
-Result<Attempt> attempt_next(Outbox& outbox, ReplyCodes& codes, const broker::BrokerStore& store,
-                             const std::string& name, const Channel& channel, const Clock& clock,
-                             const std::atomic<bool>& interrupted);
 
 class Notifier {
  public:
@@ -39,23 +29,17 @@ class Notifier {
   Notifier& operator=(const Notifier&) = delete;
 
  private:
-  struct Opened {
-    std::string name;
-    std::unique_ptr<Channel> channel;
-  };
-  Notifier(broker::BrokerStore& store, Outbox& outbox, ReplyCodes& codes, const Clock& clock, Tell tell)
-      : store_(store), outbox_(outbox), codes_(codes), clock_(clock), tell_(std::move(tell)) {}
+  Notifier(broker::BrokerStore& store, Outbox& outbox, Tell tell)
+      : store_(store), outbox_(outbox), tell_(std::move(tell)) {}
   void gather();
-  void deliver(const Opened& opened);
+  void deliver(Deliverer& channel);
   // Until something new may be there, a while at most: pauses and reminders end by the clock.
   void wait(std::uint64_t& seen);
 
   broker::BrokerStore& store_;
   Outbox& outbox_;
-  ReplyCodes& codes_;
-  const Clock& clock_;
   Tell tell_;
-  std::vector<Opened> channels_;
+  std::vector<std::unique_ptr<Deliverer>> channels_;
   std::atomic<bool> ending_ = false;
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -81,6 +81,11 @@ class Broker:
             body["source_path"] = str(source_path)
         return self._ask("POST", "/v1/proposals", body, agent_id)
 
+    def reply(self, text):
+        """Hands in what a person answered to a notice, "no CODE" or "yes CODE"; for `people` and for users of notify.replies. The answer
+        has "status": "rejected", or "pending" with "how_to_approve", since a yes approves nothing."""
+        return self._ask("POST", "/v1/reply", {"text": text})
+
     def _ask(self, method, target, body=None, agent_id=None):
         if body is not None and agent_id is not None:
             body = {**body, "agent_id": agent_id}

@@ -7,6 +7,9 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "python"))
+from countersign.broker import Broker as PythonBroker  # noqa: E402
+from countersign.broker import BrokerError  # noqa: E402
 from notify_test import CALL, OTHER, NotifyCase  # noqa: E402
 
 
@@ -53,6 +56,17 @@ class Replies(NotifyCase):
         # The line it is answered with does approve, with a key.
         self.assertEqual(self.broker.approve(request, "alice", "--once")[0], 0)
         self.assertEqual(self.broker.call("fs:write", CALL)[0], 0)
+
+    def test_an_orchestrator_hands_it_in(self):
+        receiver = self.receiver()
+        self.notifying(self.webhook(receiver, more=", events: [request]"))
+        request, reply = self.asked(receiver)
+        orchestrator = PythonBroker(str(self.broker.socket))
+        with self.assertRaises(BrokerError) as refused:
+            orchestrator.reply("no")
+        self.assertEqual(refused.exception.code, "reply_not_understood")
+        self.assertEqual(orchestrator.reply(reply["no"])["status"], "rejected")
+        self.assertEqual(self.status(request), "rejected")
 
     def test_guessing_ends_the_code(self):
         receiver = self.receiver()

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Who is told of what waits: real receivers, real hooks, and a broker that is killed: notify_test.py PROGRAMS"""
 import base64
+import concurrent.futures
 import email
 import email.policy
 import json
+import os
 import pathlib
 import ssl
 import subprocess
@@ -189,6 +191,45 @@ class Webhooks(NotifyCase):
         self.notifying(self.webhook(again))
         told = [json.loads(again.next()["body"])["data"]["request_id"] for _ in requests]
         self.assertEqual(sorted(told), sorted(requests))
+
+    def open_requests(self, paths):
+        return {self.broker.connection().call("POST", "/v1/call", {"tool_id": "fs:write", "agent_id": "web",
+                                                                   "args": {"path": path, "text": "x"}})["request_id"] for path in paths}
+
+    def test_killed_again_and_again(self):
+        receiver = self.receiver()
+        channel, asked = self.webhook(receiver), set()
+        for number in range(max(4, int(os.environ.get("COUNTERSIGN_KILLS", "0")) // 100)):
+            self.notifying(channel, more="limits: {pending_per_agent: 100000}\n")
+            asked |= self.open_requests(f"{number}-{each}" for each in range(4))
+            for _ in range(number % 4):
+                receiver.next()
+            self.broker.kill()
+        self.notifying(channel, more="limits: {pending_per_agent: 100000}\n")
+        rows = self.settled(len(asked))
+        self.assertEqual({row["request_id"] for row in rows}, asked)
+        self.assertEqual({row["status"] for row in rows}, {"delivered"})
+        told = {}
+        for each in receiver.all:
+            said = json.loads(each["body"])
+            told.setdefault(said["data"]["request_id"], set()).add((each["headers"]["webhook-id"], each["body"]))
+        self.assertEqual(set(told), asked)
+        self.assertEqual({len(messages) for messages in told.values()}, {1})  # what came twice was the same
+        self.assertTrue(self.broker.run("audit", "--verify")[1]["ok"])
+
+    def test_many_at_once(self):
+        count = int(os.environ.get("COUNTERSIGN_PARALLEL", "100"))
+        receiver = self.receiver()
+        self.notifying(self.webhook(receiver), more="limits: {pending_per_agent: 100000, calls_per_minute: 100000}\n")
+        with concurrent.futures.ThreadPoolExecutor(count) as pool:
+            asked = set().union(*pool.map(lambda number: self.open_requests([str(number)]), range(count)))
+        self.assertEqual(len(asked), count)
+        told = [json.loads(receiver.next()["body"])["data"]["request_id"] for _ in range(count)]
+        self.assertEqual(sorted(told), sorted(asked))
+        self.settled(count)
+        self.assertTrue(receiver.requests.empty())
+        delivered = [each["request_id"] for each in self.broker.audit() if each["event"] == "notice_delivered"]
+        self.assertEqual(sorted(delivered), sorted(asked))
 
     def test_only_a_peer_that_proves_itself(self):
         receiver = self.receiver(context=self.certified())

@@ -17,6 +17,7 @@ class Receiver:
     def __init__(self, *script, context=None):
         receiver = self
         self.requests = queue.Queue()
+        self.all = []  # every one, whoever took it from `requests`
         self.release = threading.Event()  # what `hang` waits for
         self.script = list(script or [200])
 
@@ -24,6 +25,7 @@ class Receiver:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 self.told = {"path": self.path, "headers": self.headers, "body": body}
+                receiver.all.append(self.told)
                 receiver.requests.put(self.told)
                 step = receiver.script.pop(0) if len(receiver.script) > 1 else receiver.script[0]
                 if callable(step):

@@ -8,7 +8,6 @@
 
 #include "common/durable_file.h"
 #include "common/hmac.h"
-#include "gate/notices/notifier.h"
 #include "tests/gate/notices/notice_case.h"
 #include "tests/signer/notifier/listener.h"
 
@@ -210,75 +209,6 @@ TEST(Mail, HoldsNoHeaderThatAMessageBrings) {
   EXPECT_NE(headers.find("\r\nMessage-ID: <msg_1@company>\r\n"), std::string::npos);
   EXPECT_TRUE(headers.starts_with("Date: Fri, 15 Jan 2027 08:00:00 +0000\r\n")) << headers;
   EXPECT_EQ(text.substr(headers.size() + 4), to_base64(view_of(message.text + "\n")) + "\r\n");
-}
-
-class Attempts : public NoticeCase {
- protected:
-  // Does what it is told.
-  struct Scripted : Channel {
-    Status deliver(const Message& message, UtcTime, const std::atomic<bool>&) const override {
-      sent.push_back(message);
-      return answer;
-    }
-    mutable std::vector<Message> sent;
-    Status answer = ok();
-  };
-  Attempt attempt() {
-    const Result<Attempt> done = attempt_next(*outbox_, *codes_, *store_, "ops", channel_, clock_, kNever);
-    EXPECT_TRUE(done);
-    return done ? *done : Attempt::None;
-  }
-  Scripted channel_;
-};
-
-TEST_F(Attempts, TheSameMessageIsSentAgainUntilItArrives) {
-  ask("1");
-  gathered();
-  channel_.answer = Error{ErrorCode::Unavailable, "it answered 500"};
-  EXPECT_EQ(attempt(), Attempt::Failed);
-  EXPECT_EQ(attempt(), Attempt::None) << "not at once";
-  clock_.advance(seconds(5));
-  channel_.answer = ok();
-  EXPECT_EQ(attempt(), Attempt::Delivered);
-  EXPECT_EQ(attempt(), Attempt::None);
-  ASSERT_EQ(channel_.sent.size(), 2U);
-  EXPECT_EQ(channel_.sent[0].id, channel_.sent[1].id);
-  EXPECT_EQ(channel_.sent[0].json, channel_.sent[1].json);
-}
-
-TEST_F(Attempts, AQuestionCarriesTheCodeOfItsAnswer) {
-  const broker::ToolRequest request = ask("1");
-  gathered();
-  ASSERT_EQ(attempt(), Attempt::Delivered);
-  const std::string code = **codes_->code_of(request);
-  const Json said = *Json::parse(channel_.sent.front().json);
-  EXPECT_EQ(said.find("data")->find("reply")->text("no"), "no " + code);
-  EXPECT_NE(channel_.sent.front().text.find("\"no " + code + "\""), std::string::npos);
-  EXPECT_EQ(outbox_->listed("", 1).compact().find(code), std::string::npos) << "it stands in what is sent alone";
-  settle(request, broker::RequestStatus::Rejected, {"rejected", {{"request_id", "1"}, {"reason", "no"}}});
-  gathered();
-  ASSERT_EQ(attempt(), Attempt::Delivered);
-  EXPECT_EQ(channel_.sent.back().json.find("reply"), std::string::npos) << "that it was decided asks nothing";
-}
-
-TEST_F(Attempts, NobodyIsAskedWhatIsAnsweredAlready) {
-  const broker::ToolRequest request = ask("1");
-  gathered();
-  settle(request, broker::RequestStatus::Rejected, {"rejected", {{"request_id", "1"}, {"reason", "no"}}});
-  EXPECT_EQ(attempt(), Attempt::Dropped);
-  EXPECT_TRUE(channel_.sent.empty());
-  EXPECT_EQ(events().back(), "notice_dropped");
-  gathered();
-  EXPECT_EQ(attempt(), Attempt::Delivered) << "that it was decided";
-}
-
-TEST_F(Attempts, AnInterruptedOneDoesNotCount) {
-  ask("1");
-  gathered();
-  channel_.answer = Error{ErrorCode::Unavailable, "interrupted"};
-  const std::atomic<bool> ending = true;
-  EXPECT_EQ(*attempt_next(*outbox_, *codes_, *store_, "ops", channel_, clock_, ending), Attempt::None);
-  EXPECT_EQ(outbox_->due("ops")->attempts, 0);
 }
 
 }  // namespace

@@ -1,0 +1,117 @@
+#include "gate/notices/deliverer.h"
+
+#include <functional>
+
+#include "common/sqlite/connection.h"
+#include "tests/gate/notices/notice_case.h"
+
+namespace countersign::notices {
+namespace {
+
+using std::chrono::seconds;
+
+const std::atomic<bool> kNever = false;
+
+class Attempts : public NoticeCase {
+ protected:
+  // Does what it is told.
+  struct Told {
+    std::vector<Message> sent;
+    Status answer = ok();
+    std::function<void()> meanwhile = [] {};
+  };
+  class Scripted : public Channel {
+   public:
+    explicit Scripted(Told& told) : told_(told) {}
+    Status deliver(const Message& message, UtcTime, const std::atomic<bool>&) const override {
+      told_.meanwhile();
+      told_.sent.push_back(message);
+      return told_.answer;
+    }
+
+   private:
+    Told& told_;
+  };
+  Deliverer& deliverer() {
+    if (!deliverer_)
+      deliverer_.emplace("ops", std::make_unique<Scripted>(channel_), *outbox_, *codes_, *store_, clock_);
+    return *deliverer_;
+  }
+  Attempt attempt() {
+    const Result<Attempt> done = deliverer().attempt(kNever);
+    EXPECT_TRUE(done);
+    return done ? *done : Attempt::None;
+  }
+  Told channel_;
+  std::optional<Deliverer> deliverer_;
+};
+
+TEST_F(Attempts, TheSameMessageIsSentAgainUntilItArrives) {
+  ask("1");
+  gathered();
+  channel_.answer = Error{ErrorCode::Unavailable, "it answered 500"};
+  EXPECT_EQ(attempt(), Attempt::Failed);
+  EXPECT_EQ(attempt(), Attempt::None) << "not at once";
+  clock_.advance(seconds(5));
+  channel_.answer = ok();
+  EXPECT_EQ(attempt(), Attempt::Delivered);
+  EXPECT_EQ(attempt(), Attempt::None);
+  ASSERT_EQ(channel_.sent.size(), 2U);
+  EXPECT_EQ(channel_.sent[0].id, channel_.sent[1].id);
+  EXPECT_EQ(channel_.sent[0].json, channel_.sent[1].json);
+}
+
+TEST_F(Attempts, AQuestionCarriesTheCodeOfItsAnswer) {
+  const broker::ToolRequest request = ask("1");
+  gathered();
+  ASSERT_EQ(attempt(), Attempt::Delivered);
+  const std::string code = **codes_->code_of(request);
+  const Json said = *Json::parse(channel_.sent.front().json);
+  EXPECT_EQ(said.find("data")->find("reply")->text("no"), "no " + code);
+  EXPECT_NE(channel_.sent.front().text.find("\"no " + code + "\""), std::string::npos);
+  EXPECT_EQ(outbox_->listed("", 1).compact().find(code), std::string::npos) << "it stands in what is sent alone";
+  settle(request, broker::RequestStatus::Rejected, {"rejected", {{"request_id", "1"}, {"reason", "no"}}});
+  gathered();
+  ASSERT_EQ(attempt(), Attempt::Delivered);
+  EXPECT_EQ(channel_.sent.back().json.find("reply"), std::string::npos) << "that it was decided asks nothing";
+}
+
+TEST_F(Attempts, WhatWasSentIsNotSentAgainWhileTheStoreFails) {
+  const broker::ToolRequest request = ask("1");
+  gathered();
+  ASSERT_TRUE(codes_->code_of(request));
+  const auto set = [&](const char* pragma) {
+    store_->read([&](sqlite::Connection& connection) { ASSERT_TRUE(connection.execute(pragma)); });
+  };
+  channel_.meanwhile = [&] { set("PRAGMA query_only = ON"); };
+  EXPECT_EQ(deliverer().attempt(kNever).error().reason, "broker_store_failed");
+  EXPECT_EQ(deliverer().attempt(kNever).error().reason, "broker_store_failed");
+  set("PRAGMA query_only = OFF");
+  EXPECT_EQ(attempt(), Attempt::Delivered);
+  EXPECT_EQ(channel_.sent.size(), 1U);
+  EXPECT_EQ(events().back(), "notice_delivered");
+  EXPECT_EQ(attempt(), Attempt::None);
+}
+
+TEST_F(Attempts, NobodyIsAskedWhatIsAnsweredAlready) {
+  const broker::ToolRequest request = ask("1");
+  gathered();
+  settle(request, broker::RequestStatus::Rejected, {"rejected", {{"request_id", "1"}, {"reason", "no"}}});
+  EXPECT_EQ(attempt(), Attempt::Dropped);
+  EXPECT_TRUE(channel_.sent.empty());
+  EXPECT_EQ(events().back(), "notice_dropped");
+  gathered();
+  EXPECT_EQ(attempt(), Attempt::Delivered) << "that it was decided";
+}
+
+TEST_F(Attempts, AnInterruptedOneDoesNotCount) {
+  ask("1");
+  gathered();
+  channel_.answer = Error{ErrorCode::Unavailable, "interrupted"};
+  const std::atomic<bool> ending = true;
+  EXPECT_EQ(*deliverer().attempt(ending), Attempt::None);
+  EXPECT_EQ(outbox_->due("ops")->attempts, 0);
+}
+
+}  // namespace
+}  // namespace countersign::notices
