@@ -18,7 +18,8 @@ import unittest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(SOURCE / "python"), str(SOURCE / "tests" / "support")]
-from appliance import Appliance, UnixConnection  # noqa: E402
+from appliance import Appliance  # noqa: E402
+import serving_gate  # noqa: E402
 from countersign import Gate, NotAllowed  # noqa: E402
 
 PROGRAMS = pathlib.Path(sys.argv.pop(1)).resolve()
@@ -41,42 +42,6 @@ def intent(tool="kb.read", **args):
     return {"tool_name": tool, "args": args, "targets": [], "context": CONTEXT}
 
 
-class Serving:
-    """One `gate serve` in a folder of its own."""
-
-    def __init__(self, signer, *flags, files=None):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="countersign-fault-"))
-        self.policy = self.folder / "policy.yaml"
-        self.policy.write_text(POLICY)
-        self.socket = str(self.folder / "gate.sock")
-        limits = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files else None
-        self.process = subprocess.Popen(
-            [PROGRAM, "gate", "serve", "--socket", self.socket, "--policy", str(self.policy), "--signer", str(signer),
-             "--rate-limit-state", str(self.folder / "limits.json"), "--requests-per-second", "60000", "--in-flight", "4096",
-             "--json", *flags], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=limits)
-        self.started = json.loads(self.process.stdout.readline())
-
-    def ask(self, body, path="/v1/evaluate", method="POST", timeout=60):
-        connection = UnixConnection(self.socket, timeout)
-        try:
-            text = body if isinstance(body, str) or body is None else json.dumps(body)
-            connection.request(method, path, text, {"Content-Type": "application/json"} if text is not None else {})
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
-
-    def verdict(self, body):
-        status, text = self.ask(body)
-        return json.loads(text)["verdict"] if status == 200 else status
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
 class Faults(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -97,7 +62,7 @@ class Faults(unittest.TestCase):
         shutil.rmtree(cls.folder)
 
     def serving(self, *flags, signer=None, **named):
-        gate = Serving(signer or self.appliance.socket, *flags, **named)
+        gate = serving_gate.ServingGate(PROGRAM, POLICY, signer or self.appliance.socket, *flags, **named)
         self.addCleanup(gate.end)
         return gate
 
