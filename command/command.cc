@@ -18,6 +18,7 @@ constexpr Flag kEveryFlag[] = {
 
 Json details(const Error& error) {
   Json json = Json::object({{"code", error.wire_code()}, {"message", error.detail}});
+  if (!error.field.empty()) json.set("field", error.field);
   if (!error.hint.empty()) json.set("hint", error.hint);
   return json;
 }
@@ -102,12 +103,17 @@ int fail(Call& call, Shape shape, std::string_view words, const Error& error) {
       call.console.answer(our_error(error).compact() + "\n");
     }
   }
-  call.console.tell(std::string(words) + " error: " + error.detail);
+  tell_refusal(call, words, error);
   if (!error.hint.empty()) call.console.tell("hint: " + error.hint);
   return row_of(error.code).exit_code;
 }
 
 }  // namespace
+
+void tell_refusal(Call& call, std::string_view words, const Error& error) {
+  call.console.tell(std::string(words) + " error: " + error.detail);
+  if (!error.field.empty()) call.console.tell("at: " + error.field);
+}
 
 Json gait_error(const Error& error) {
   Json answer = Json::object({{"ok", false}, {"error_detail", details(error)}});

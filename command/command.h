@@ -51,7 +51,9 @@ int dispatch(std::vector<std::string> argv, Console& console);
 void answer_as_gait(Call& call, Json members);
 // gait's members of a failure ("error", "error_code", …), ours as `error_detail`; add to them what the command knows.
 Json gait_error(const Error& error);
-// {"ok":false,"error":{"code","message","hint"}}.
+// On stderr: what is wrong, and of a document the path of the member that is.
+void tell_refusal(Call& call, std::string_view words, const Error& error);
+// {"ok":false,"error":{"code","message","hint","field"}}, without what is empty.
 Json our_error(const Error& error);
 
 }  // namespace countersign::command

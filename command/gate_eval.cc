@@ -169,7 +169,7 @@ int refuse_legacy_policy(Call& call, const Arguments& arguments, const Error& er
     if (text) answer.set("migration", gate::legacy_policy_migration(*text));
     answer_as_gait(call, std::move(answer));
   }
-  call.console.tell("gate eval error: " + error.detail);
+  tell_refusal(call, "gate eval", error);
   return row_of(error.code).exit_code;
 }
 

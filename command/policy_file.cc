@@ -27,7 +27,7 @@ int refuse_policy(Call& call, std::string_view words, const Error& error, const 
     }
     answer_as_gait(call, std::move(answer));
   }
-  call.console.tell(std::string(words) + " error: " + error.detail);
+  tell_refusal(call, words, error);
   return row_of(error.code).exit_code;
 }
 

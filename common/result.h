@@ -42,11 +42,16 @@ struct [[nodiscard]] Error {
   std::string detail;
   std::string reason{};
   std::string hint{};
+  std::string field{};  // the path of the member that is wrong, where one is: "rules[3].match.tool_names"
 
   // `reason`, or the name of the code where none is set: the `error.code` of every answer.
   std::string wire_code() const { return reason.empty() ? std::string(row_of(code).name) : reason; }
   Error with_hint(std::string text) && {
     hint = std::move(text);
+    return std::move(*this);
+  }
+  Error at(std::string path) && {
+    field = std::move(path);
     return std::move(*this);
   }
 };

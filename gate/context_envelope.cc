@@ -30,8 +30,8 @@ Error refused(std::string detail) {
   return Error{ErrorCode::Invalid, std::move(detail)};
 }
 
-Record read_record(const Json& json, FirstError& error) {
-  GaitFields fields(json, "Envelope.records", error);
+Record read_record(const Json& json, const GaitFields& owner, std::size_t index) {
+  GaitFields fields(json, owner, "records", index);
   Record record;
   fields.text("ref_id", record.ref_id);
   fields.text("source_type", record.source_type);
@@ -48,7 +48,10 @@ Record read_record(const Json& json, FirstError& error) {
   return record;
 }
 
-Status check_record(Record& record) {
+Status check_record(Record& record, const DocumentPlace& place) {
+  const auto refused = [&place](std::string_view member, std::string what) {
+    return Error{ErrorCode::Invalid, "context record " + std::move(what)}.at(place.of(member));
+  };
   for (std::string* text : {&record.ref_id, &record.source_locator, &record.sensitivity_label}) {
     *text = std::string(trimmed(*text));
   }
@@ -56,18 +59,21 @@ Status check_record(Record& record) {
                             &record.immutability}) {
     *text = lowered(trimmed(*text));
   }
-  if (record.ref_id.empty()) return refused("context record ref_id is required");
-  if (record.source_type.empty()) return refused("context record source_type is required");
-  if (record.source_locator.empty()) return refused("context record source_locator is required");
-  if (!is_digest_text(record.query_digest)) return refused("context record query_digest must be sha256 hex");
-  if (!is_digest_text(record.content_digest)) return refused("context record content_digest must be sha256 hex");
-  if (record.retrieved_at.is_zero()) return refused("context record retrieved_at is required");
-  if (record.redaction_mode.empty()) return refused("context record redaction_mode is required");
+  if (record.ref_id.empty()) return refused("ref_id", "ref_id is required");
+  if (record.source_type.empty()) return refused("source_type", "source_type is required");
+  if (record.source_locator.empty()) return refused("source_locator", "source_locator is required");
+  if (!is_digest_text(record.query_digest)) return refused("query_digest", "query_digest must be sha256 hex");
+  if (!is_digest_text(record.content_digest)) return refused("content_digest", "content_digest must be sha256 hex");
+  if (record.retrieved_at.is_zero()) return refused("retrieved_at", "retrieved_at is required");
+  if (record.redaction_mode.empty()) return refused("redaction_mode", "redaction_mode is required");
   if (record.immutability.empty()) record.immutability = "unknown";
   if (record.immutability != "unknown" && record.immutability != "mutable" && record.immutability != "immutable") {
-    return refused("unsupported context record immutability: " + record.immutability);
+    return Error{ErrorCode::Invalid, "unsupported context record immutability: " + record.immutability}.at(
+        place.of("immutability"));
   }
-  if (record.freshness_sla_seconds < 0) return refused("context record freshness_sla_seconds must be >= 0");
+  if (record.freshness_sla_seconds < 0) {
+    return refused("freshness_sla_seconds", "freshness_sla_seconds must be >= 0");
+  }
   return ok();
 }
 
@@ -113,22 +119,26 @@ Result<ContextEnvelope> ContextEnvelope::parse(const Json& document) {
   fields.text("context_set_digest", envelope.set_digest_);
   fields.text("evidence_mode", envelope.mode_);
   std::vector<Record> records;
-  for (const Json* element : fields.structures("records")) records.push_back(read_record(*element, error));
+  for (const Json* element : fields.structures("records")) {
+    records.push_back(read_record(*element, fields, records.size()));
+  }
   fields.refuse_unknown();
   RETURN_IF_ERROR(error.status());
 
-  if (schema_id != kSchemaId) return refused("unsupported context envelope schema_id: " + schema_id);
+  if (schema_id != kSchemaId) return refused("unsupported context envelope schema_id: " + schema_id).at("schema_id");
   if (schema_version != kSchemaVersion) {
-    return refused("unsupported context envelope schema_version: " + schema_version);
+    return refused("unsupported context envelope schema_version: " + schema_version).at("schema_version");
   }
   envelope.set_id_ = std::string(trimmed(envelope.set_id_));
-  if (envelope.set_id_.empty()) return refused("context_set_id is required");
+  if (envelope.set_id_.empty()) return refused("context_set_id is required").at("context_set_id");
   envelope.mode_ = lowered(trimmed(envelope.mode_));
   if (envelope.mode_.empty()) envelope.mode_ = "best_effort";
   if (envelope.mode_ != "best_effort" && envelope.mode_ != "required") {
-    return refused("unsupported context evidence_mode: " + envelope.mode_);
+    return refused("unsupported context evidence_mode: " + envelope.mode_).at("evidence_mode");
   }
-  for (Record& record : records) RETURN_IF_ERROR(check_record(record));
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    RETURN_IF_ERROR(check_record(records[i], DocumentPlace(fields.place(), "records", i)));
+  }
   std::sort(records.begin(), records.end(), [](const Record& a, const Record& b) {
     return std::tie(a.ref_id, a.source_type, a.source_locator, a.content_digest) <
            std::tie(b.ref_id, b.source_type, b.source_locator, b.content_digest);
@@ -141,7 +151,7 @@ Result<ContextEnvelope> ContextEnvelope::parse(const Json& document) {
   envelope.refs_ = text_set(envelope.refs_, false);
   const std::string digest = Json(std::move(array)).digest().hex();
   const std::string given = lowered(trimmed(envelope.set_digest_));
-  if (!given.empty() && given != digest) return refused("context_set_digest mismatch");
+  if (!given.empty() && given != digest) return refused("context_set_digest mismatch").at("context_set_digest");
   envelope.set_digest_ = digest;
   envelope.oldest_ = created_at;
   if (!records.empty()) {

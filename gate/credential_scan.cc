@@ -71,7 +71,8 @@ Status refuse_credentials(const Json& map, const std::string& name) {  // NOLINT
     if (member->second.is_string() && names_a_secret(member->first) &&
         is_credential_material(member->second.as_string())) {
       return Error{ErrorCode::Invalid,
-                   path + " must not contain raw credential material; use credential references or digests instead"};
+                   path + " must not contain raw credential material; use credential references or digests instead"}
+          .at(path);
     }
     RETURN_IF_ERROR(refuse_credentials(member->second, path));
   }

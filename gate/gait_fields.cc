@@ -37,18 +37,23 @@ std::string_view go_kind(const Json& value) {
 
 }  // namespace
 
-void FirstError::add(std::string detail) {
-  if (detail_.empty()) detail_ = std::move(detail);
+void FirstError::add(std::string detail, std::string field) {
+  if (!detail_.empty()) return;
+  detail_ = std::move(detail);
+  field_ = std::move(field);
 }
 
 Status FirstError::status() const {
   if (detail_.empty()) return ok();
-  return Error{ErrorCode::Invalid, context_ + detail_};
+  return Error{ErrorCode::Invalid, context_ + detail_}.at(field_);
 }
 
-void GaitFields::mistyped(std::string_view name, const Json& value, std::string_view wanted) {
-  error_.add("json: cannot unmarshal " + std::string(go_kind(value)) + " into Go struct field " + path_of(name) +
-             " of type " + std::string(wanted));
+void GaitFields::mistyped(std::string_view name, const Json& value, std::string_view wanted,
+                          std::optional<std::size_t> index) {
+  const std::string field = std::string(structure_) + "." + DocumentPlace(place_, name).go_path();
+  error_.add("json: cannot unmarshal " + std::string(go_kind(value)) + " into Go struct field " + field + " of type " +
+                 std::string(wanted),
+             place_.of(name, index));
 }
 
 const Json* GaitFields::member(std::string_view name) {
@@ -57,7 +62,7 @@ const Json* GaitFields::member(std::string_view name) {
   for (const Json::Member& member : object_.as_object()) {
     if (!folds_to(member.first, name)) continue;
     if (found != nullptr) {
-      error_.add("member \"" + std::string(name) + "\" is repeated");
+      error_.add("member \"" + std::string(name) + "\" is repeated", place_.of(name));
       return nullptr;
     }
     found = &member.second;
@@ -68,7 +73,7 @@ const Json* GaitFields::member(std::string_view name) {
 void GaitFields::refuse_unknown() {
   for (const Json::Member& member : object_.as_object()) {
     if (std::find(asked_.begin(), asked_.end(), folded(member.first)) == asked_.end()) {
-      error_.add("json: unknown field \"" + member.first + "\"");
+      error_.add("json: unknown field \"" + member.first + "\"", place_.of(member.first));
     }
   }
 }
@@ -84,13 +89,14 @@ void GaitFields::texts(std::string_view name, std::vector<std::string>& out) {
   const Json* value = member(name);
   if (value == nullptr) return;
   if (!value->is_array()) return mistyped(name, *value, "[]string");
-  for (const Json& element : value->as_array()) {
+  for (std::size_t i = 0; i < value->as_array().size(); ++i) {
+    const Json& element = value->as_array()[i];
     if (element.is_string()) {
       out.push_back(element.as_string());
     } else if (element.is_null()) {
       out.emplace_back();
     } else {
-      return mistyped(name, element, "string");
+      return mistyped(name, element, "string", i);
     }
   }
 }
@@ -112,9 +118,9 @@ void GaitFields::boolean(std::string_view name, bool& out) {
 void GaitFields::time(std::string_view name, UtcTime& out) {
   const Json* value = member(name);
   if (value == nullptr) return;
-  if (!value->is_string()) return error_.add("Time.UnmarshalJSON: input is not a JSON string");
+  if (!value->is_string()) return error_.add("Time.UnmarshalJSON: input is not a JSON string", place_.of(name));
   const Result<UtcTime> time = UtcTime::parse(value->as_string());
-  if (!time) return error_.add(go_time_complaint(value->as_string()));
+  if (!time) return error_.add(go_time_complaint(value->as_string()), place_.of(name));
   out = *time;
 }
 
@@ -144,13 +150,15 @@ std::vector<const Json*> GaitFields::structures(std::string_view name) {
     mistyped(name, *value, "[]struct");
     return out;
   }
-  for (const Json& element : value->as_array()) {
+  for (std::size_t i = 0; i < value->as_array().size(); ++i) {
+    const Json& element = value->as_array()[i];
     if (element.is_null()) {
       out.push_back(&kEmpty);
     } else if (element.is_object()) {
       out.push_back(&element);
     } else {
-      mistyped(name, element, "struct");
+      mistyped(name, element, "struct", i);
+      return {};
     }
   }
   return out;

@@ -3,7 +3,9 @@
 // once, at the end, so that a reader is a list of members.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +13,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/result.h"
+#include "gate/document_place.h"
 
 namespace countersign::gate {
 
@@ -19,19 +22,26 @@ class FirstError {
  public:
   // `context` stands before every text ("parse intent json: ").
   explicit FirstError(std::string context) : context_(std::move(context)) {}
-  void add(std::string detail);
+  // `field` is the path of the member that is wrong.
+  void add(std::string detail, std::string field);
   Status status() const;
   bool any() const { return !detail_.empty(); }
 
  private:
   std::string context_;
   std::string detail_;
+  std::string field_;
 };
 
 class GaitFields {
  public:
-  // `object` must be an object and outlive this; `path` names it in errors ("IntentRequest.context").
-  GaitFields(const Json& object, std::string path, FirstError& error) : object_(object), path_(path), error_(error) {}
+  // `object` must be an object; `structure` is gait's name for it ("IntentRequest"). All outlive this.
+  GaitFields(const Json& object, std::string_view structure, FirstError& error)
+      : object_(object), structure_(structure), error_(error) {}
+  // A structure within, under `name`; of a list of them the one at `index`. All outlive this.
+  GaitFields(const Json& object, const GaitFields& owner, std::string_view name,
+             std::optional<std::size_t> index = std::nullopt)
+      : object_(object), structure_(owner.structure_), place_(owner.place_, name, index), error_(owner.error_) {}
 
   void text(std::string_view name, std::string& out);
   void texts(std::string_view name, std::vector<std::string>& out);
@@ -45,8 +55,7 @@ class GaitFields {
   // A list of structures; empty where absent.
   std::vector<const Json*> structures(std::string_view name);
 
-  std::string path_of(std::string_view name) const { return path_ + "." + std::string(name); }
-  FirstError& error() { return error_; }
+  const DocumentPlace& place() const { return place_; }
 
   // The member of that name: exactly, else without regard to case. Two spellings of one member are an error.
   const Json* member(std::string_view name);
@@ -54,10 +63,12 @@ class GaitFields {
   void refuse_unknown();
 
  private:
-  void mistyped(std::string_view name, const Json& value, std::string_view wanted);
+  void mistyped(std::string_view name, const Json& value, std::string_view wanted,
+                std::optional<std::size_t> index = std::nullopt);
 
   const Json& object_;
-  std::string path_;
+  std::string_view structure_;
+  DocumentPlace place_;
   FirstError& error_;
   std::vector<std::string_view> asked_;  // names are literals
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/joined.h"
 #include "common/json_complaint.h"
 #include "gate/intent_reader.h"
 #include "gate/optional_members.h"
@@ -105,8 +106,7 @@ std::optional<std::vector<std::string>> argv_of(const Json& args) {
 }
 
 // Go's words for a number that no double can hold: the field is the free map around it, where there is one.
-std::string beyond_double(std::string_view text) {
-  const JsonComplaint complaint = json_complaint(text);
+std::string beyond_double(const JsonComplaint& complaint) {
   std::string field = "IntentRequest";
   for (const std::string& name : complaint.path) {
     field += "." + name;
@@ -181,7 +181,11 @@ Result<Json> Intent::read(std::string_view text, ArgsReading args) {
   Result<Json> document = Json::parse(text, limits);
   if (document) return document;
   Error error = document.error();
-  if (error.reason == "number_range") error.detail = beyond_double(text);
+  if (error.reason == "number_range") {
+    const JsonComplaint complaint = json_complaint(text);
+    error.detail = beyond_double(complaint);
+    error.field = joined(complaint.path, ".");
+  }
   error.detail = "parse intent json: " + error.detail;
   return error;
 }

@@ -6,7 +6,7 @@ namespace {
 std::vector<Target> targets_of(GaitFields& owner) {
   std::vector<Target> out;
   for (const Json* element : owner.structures("targets")) {
-    GaitFields fields(*element, owner.path_of("targets"), owner.error());
+    GaitFields fields(*element, owner, "targets", out.size());
     Target target;
     fields.text("kind", target.kind);
     fields.text("value", target.value);
@@ -28,7 +28,7 @@ std::vector<Target> targets_of(GaitFields& owner) {
 std::vector<ArgProvenance> provenance_of(GaitFields& owner) {
   std::vector<ArgProvenance> out;
   for (const Json* element : owner.structures("arg_provenance")) {
-    GaitFields fields(*element, owner.path_of("arg_provenance"), owner.error());
+    GaitFields fields(*element, owner, "arg_provenance", out.size());
     ArgProvenance provenance;
     fields.text("arg_path", provenance.arg_path);
     fields.text("source", provenance.source);
@@ -39,8 +39,8 @@ std::vector<ArgProvenance> provenance_of(GaitFields& owner) {
   return out;
 }
 
-SkillProvenance skill_of(const Json& json, FirstError& error) {
-  GaitFields fields(json, "IntentRequest.skill_provenance", error);
+SkillProvenance skill_of(const Json& json, const GaitFields& owner) {
+  GaitFields fields(json, owner, "skill_provenance");
   SkillProvenance skill;
   fields.text("skill_name", skill.skill_name);
   fields.text("skill_version", skill.skill_version);
@@ -51,14 +51,14 @@ SkillProvenance skill_of(const Json& json, FirstError& error) {
   return skill;
 }
 
-Delegation delegation_of(const Json& json, FirstError& error) {
-  GaitFields fields(json, "IntentRequest.delegation", error);
+Delegation delegation_of(const Json& json, const GaitFields& owner) {
+  GaitFields fields(json, owner, "delegation");
   Delegation delegation;
   fields.text("requester_identity", delegation.requester_identity);
   fields.text("scope_class", delegation.scope_class);
   fields.texts("token_refs", delegation.token_refs);
   for (const Json* element : fields.structures("chain")) {
-    GaitFields members(*element, fields.path_of("chain"), error);
+    GaitFields members(*element, fields, "chain", delegation.chain.size());
     DelegationLink link;
     members.text("delegator_identity", link.delegator_identity);
     members.text("delegate_identity", link.delegate_identity);
@@ -73,8 +73,8 @@ Delegation delegation_of(const Json& json, FirstError& error) {
   return delegation;
 }
 
-AgentIdentity agent_of(const Json& json, FirstError& error) {
-  GaitFields fields(json, "IntentRequest.context.agent_identity", error);
+AgentIdentity agent_of(const Json& json, const GaitFields& owner) {
+  GaitFields fields(json, owner, "agent_identity");
   AgentIdentity agent;
   fields.texts("lifecycle_states", agent.lifecycle_states);
   fields.text("owner", agent.owner);
@@ -88,8 +88,8 @@ AgentIdentity agent_of(const Json& json, FirstError& error) {
   return agent;
 }
 
-Sandbox sandbox_of(const Json& json, FirstError& error) {
-  GaitFields fields(json, "IntentRequest.context.sandbox", error);
+Sandbox sandbox_of(const Json& json, const GaitFields& owner) {
+  GaitFields fields(json, owner, "sandbox");
   Sandbox sandbox;
   fields.text("network_mode", sandbox.network_mode);
   fields.texts("writable_paths", sandbox.writable_paths);
@@ -103,15 +103,15 @@ Sandbox sandbox_of(const Json& json, FirstError& error) {
   return sandbox;
 }
 
-IntentContext context_of(const Json& json, FirstError& error) {
-  GaitFields fields(json, "IntentRequest.context", error);
+IntentContext context_of(const Json& json, const GaitFields& owner) {
+  GaitFields fields(json, owner, "context");
   IntentContext context;
   fields.text("identity", context.identity);
   fields.text("workspace", context.workspace);
   fields.text("risk_class", context.risk_class);
   fields.text("phase", context.phase);
   fields.text("agent_id", context.agent_id);
-  if (const Json* agent = fields.structure("agent_identity")) context.agent_identity = agent_of(*agent, error);
+  if (const Json* agent = fields.structure("agent_identity")) context.agent_identity = agent_of(*agent, fields);
   fields.text("run_id", context.run_id);
   fields.text("workflow_id", context.workflow_id);
   fields.text("repo", context.repo);
@@ -133,7 +133,7 @@ IntentContext context_of(const Json& json, FirstError& error) {
   fields.text("wrkr_inventory_ref", context.wrkr_inventory_ref);
   fields.text("agent_action_bom_ref", context.agent_action_bom_ref);
   fields.map("auth_context", context.auth_context);
-  if (const Json* sandbox = fields.structure("sandbox")) context.sandbox = sandbox_of(*sandbox, error);
+  if (const Json* sandbox = fields.structure("sandbox")) context.sandbox = sandbox_of(*sandbox, fields);
   fields.texts("credential_scopes", context.credential_scopes);
   fields.text("environment_fingerprint", context.environment_fingerprint);
   fields.text("context_set_digest", context.claims.set_digest);
@@ -142,11 +142,11 @@ IntentContext context_of(const Json& json, FirstError& error) {
   return context;
 }
 
-std::vector<ScriptStep> steps_of(const Json& json, FirstError& error) {
-  GaitFields fields(json, "IntentRequest.script", error);
+std::vector<ScriptStep> steps_of(const Json& json, const GaitFields& owner) {
+  GaitFields fields(json, owner, "script");
   std::vector<ScriptStep> out;
   for (const Json* element : fields.structures("steps")) {
-    GaitFields members(*element, fields.path_of("steps"), error);
+    GaitFields members(*element, fields, "steps", out.size());
     ScriptStep step;
     members.text("tool_name", step.tool_name);
     members.map("args", step.args);
@@ -175,11 +175,12 @@ Result<IntentFields> read_intent(const Json& document) {
   if (document.is_null()) return intent;  // Go decodes null into the empty structure
   if (!document.is_object()) {
     error.add(std::string("json: cannot unmarshal ") +
-              (document.is_array()    ? "array"
-               : document.is_string() ? "string"
-               : document.is_bool()   ? "bool"
-                                      : "number") +
-              " into Go value of type gate.IntentRequest");
+                  (document.is_array()    ? "array"
+                   : document.is_string() ? "string"
+                   : document.is_bool()   ? "bool"
+                                          : "number") +
+                  " into Go value of type gate.IntentRequest",
+              "");
     return Error(error.status().error());
   }
   GaitFields fields(document, "IntentRequest", error);
@@ -187,12 +188,12 @@ Result<IntentFields> read_intent(const Json& document) {
   fields.time("created_at", intent.created_at);
   fields.text("tool_name", intent.tool_name);
   fields.map("args", intent.args);
-  if (const Json* script = fields.structure("script")) intent.script = steps_of(*script, error);
+  if (const Json* script = fields.structure("script")) intent.script = steps_of(*script, fields);
   intent.targets = targets_of(fields);
   intent.arg_provenance = provenance_of(fields);
-  if (const Json* skill = fields.structure("skill_provenance")) intent.skill_provenance = skill_of(*skill, error);
-  if (const Json* delegation = fields.structure("delegation")) intent.delegation = delegation_of(*delegation, error);
-  if (const Json* context = fields.structure("context")) intent.context = context_of(*context, error);
+  if (const Json* skill = fields.structure("skill_provenance")) intent.skill_provenance = skill_of(*skill, fields);
+  if (const Json* delegation = fields.structure("delegation")) intent.delegation = delegation_of(*delegation, fields);
+  if (const Json* context = fields.structure("context")) intent.context = context_of(*context, fields);
   RETURN_IF_ERROR(error.status());
   return intent;
 }

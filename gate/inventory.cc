@@ -22,8 +22,7 @@ const Json* items_of(const Json& document) {
   return items != nullptr && (items->is_array() || items->is_null()) ? items : nullptr;
 }
 
-void read_facts(const Json& item, FirstError& error, ToolFacts& facts) {
-  GaitFields fields(item, "item", error);
+void read_facts(GaitFields fields, ToolFacts& facts) {
   fields.text("tool_name", facts.tool_name);
   fields.text("data_class", facts.data_class);
   fields.text("endpoint_class", facts.endpoint_class);
@@ -49,11 +48,14 @@ Result<ToolInventory> ToolInventory::parse(std::string_view text, std::string so
   out.source_ = std::move(source);
   if (items->is_null()) return out;
   FirstError error{std::string(kPrefix)};
-  for (const Json& item : items->as_array()) {
+  const std::string_view list = document->is_array() ? "" : "items";
+  const GaitFields whole(*document, "Inventory", error);
+  for (std::size_t i = 0; i < items->as_array().size(); ++i) {
+    const Json& item = items->as_array()[i];
     if (item.is_null()) continue;
-    if (!item.is_object()) return refused("every item must be an object");
+    if (!item.is_object()) return refused("every item must be an object").at(whole.place().of(list, i));
     ToolFacts facts;
-    read_facts(item, error, facts);
+    read_facts(GaitFields(item, whole, list, i), facts);
     if (!facts.tool_name.empty()) out.tools_.insert_or_assign(facts.tool_name, facts);
   }
   RETURN_IF_ERROR(error.status());

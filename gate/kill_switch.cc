@@ -31,8 +31,8 @@ void normalise(KillSwitchEntry& entry) {
   }
 }
 
-KillSwitchEntry read_entry(const Json& json, FirstError& error) {
-  GaitFields fields(json, "KillSwitchState.entries", error);
+KillSwitchEntry read_entry(const Json& json, const GaitFields& owner, std::size_t index) {
+  GaitFields fields(json, owner, "entries", index);
   KillSwitchEntry entry;
   fields.text("entry_id", entry.entry_id);
   fields.boolean("enabled", entry.enabled);
@@ -134,9 +134,11 @@ Result<KillSwitch> KillSwitch::parse(std::string_view text) {
   KillSwitch out;
   fields.time("created_at", out.created_at_);
   fields.time("updated_at", out.updated_at_);
-  for (const Json* entry : fields.structures("entries")) out.entries_.push_back(read_entry(*entry, error));
+  for (const Json* entry : fields.structures("entries")) {
+    out.entries_.push_back(read_entry(*entry, fields, out.entries_.size()));
+  }
   RETURN_IF_ERROR(error.status());
-  if (schema_id != kSchemaId) return refused("unsupported kill switch schema_id: " + schema_id);
+  if (schema_id != kSchemaId) return refused("unsupported kill switch schema_id: " + schema_id).at("schema_id");
   return out;
 }
 

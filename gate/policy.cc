@@ -37,12 +37,12 @@ const Texts& required_high_risk_fields() {
   return kFields;
 }
 
-Error refused(std::string detail) {
-  return Error{ErrorCode::Invalid, std::move(detail)};
+Error refused(std::string field, std::string detail) {
+  return Error{ErrorCode::Invalid, std::move(detail)}.at(std::move(field));
 }
 
 Result<std::string> fixed_text(const std::string& text, std::string_view only, const std::string& what) {
-  if (!text.empty() && text != only) return refused("unsupported policy " + what + ": " + text);
+  if (!text.empty() && text != only) return refused(what, "unsupported policy " + what + ": " + text);
   return std::string(only);
 }
 
@@ -50,21 +50,23 @@ Result<Verdict> default_verdict_of(const RawPolicy& raw) {
   const std::string verdict = lowered(trimmed(raw.default_verdict));
   const std::string action = lowered(trimmed(raw.default_action));
   if (!verdict.empty() && !action.empty() && verdict != action) {
-    return refused("default_action must match default_verdict when both are set");
+    return refused("default_action", "default_action must match default_verdict when both are set");
   }
   const std::string& given = verdict.empty() ? action : verdict;
   if (given.empty()) return Verdict::RequireApproval;
-  return verdict_of(given, "invalid default_verdict");
+  return verdict_of(given, verdict.empty() ? "default_action" : "default_verdict", "invalid default_verdict");
 }
 
 Result<FailClosed> checked_fail_closed(FailClosed closed) {
   closed.risk_classes = text_set(closed.risk_classes, true);
   if (closed.enabled && closed.risk_classes.empty()) closed.risk_classes = {"critical", "high"};
   ASSIGN_OR_RETURN(closed.required_fields,
-                   known_set(closed.required_fields, required_fields(), "unsupported fail_closed required_field"));
-  ASSIGN_OR_RETURN(closed.required_high_risk_fields,
-                   known_set(closed.required_high_risk_fields, required_high_risk_fields(),
-                             "unsupported fail_closed required_high_risk_field"));
+                   known_set(closed.required_fields, required_fields(), "fail_closed.required_fields",
+                             "unsupported fail_closed required_field"));
+  ASSIGN_OR_RETURN(
+      closed.required_high_risk_fields,
+      known_set(closed.required_high_risk_fields, required_high_risk_fields(), "fail_closed.required_high_risk_fields",
+                "unsupported fail_closed required_high_risk_field"));
   return closed;
 }
 
@@ -78,20 +80,22 @@ Result<std::optional<McpTrust>> checked_mcp_trust(RawMcpTrust raw) {
                      !trust.required_risk_classes.empty() || trust.min_score > 0 || !max_age.empty() ||
                      !trust.publisher_allowlist.empty() || trust.require_registry;
   if (!given) return std::optional<McpTrust>();
-  if (trust.snapshot.empty()) return refused("mcp_trust.snapshot is required when mcp_trust is configured");
+  if (trust.snapshot.empty())
+    return refused("mcp_trust.snapshot", "mcp_trust.snapshot is required when mcp_trust is configured");
   if (const std::string action = lowered(trimmed(raw.action)); !action.empty()) {
     const std::optional<Verdict> verdict = statement::verdict_named(action);
     if (verdict != Verdict::Block && verdict != Verdict::RequireApproval) {
-      return refused("unsupported mcp_trust.action \"" + action + "\"");
+      return refused("mcp_trust.action", "unsupported mcp_trust.action \"" + action + "\"");
     }
     trust.action = *verdict;
   }
   if (trust.required_risk_classes.empty()) trust.required_risk_classes = {"critical", "high"};
-  if (!(trust.min_score >= 0 && trust.min_score <= 1)) return refused("mcp_trust.min_score must be between 0 and 1");
+  if (!(trust.min_score >= 0 && trust.min_score <= 1))
+    return refused("mcp_trust.min_score", "mcp_trust.min_score must be between 0 and 1");
   if (!max_age.empty()) {
     const Result<std::chrono::nanoseconds> age = parse_duration(max_age);
-    if (!age) return refused("parse mcp_trust.max_age: " + go_duration_complaint(max_age));
-    if (age->count() <= 0) return refused("mcp_trust.max_age must be > 0");
+    if (!age) return refused("mcp_trust.max_age", "parse mcp_trust.max_age: " + go_duration_complaint(max_age));
+    if (age->count() <= 0) return refused("mcp_trust.max_age", "mcp_trust.max_age must be > 0");
     trust.max_age = *age;
   }
   trust.enabled = true;
@@ -109,13 +113,15 @@ class PolicyReader {
     ASSIGN_OR_RETURN(policy.schema_version_, fixed_text(raw.schema_version, kSchemaVersion, "schema_version"));
     ASSIGN_OR_RETURN(policy.default_verdict_, default_verdict_of(raw));
     policy.scripts_ = raw.scripts;
-    if (raw.scripts.max_steps < 0) return refused("scripts.max_steps must be >= 0");
-    if (raw.scripts.require_approval_above < 0) return refused("scripts.require_approval_above must be >= 0");
+    if (raw.scripts.max_steps < 0) return refused("scripts.max_steps", "scripts.max_steps must be >= 0");
+    if (raw.scripts.require_approval_above < 0)
+      return refused("scripts.require_approval_above", "scripts.require_approval_above must be >= 0");
     ASSIGN_OR_RETURN(policy.fail_closed_, checked_fail_closed(std::move(raw.fail_closed)));
     ASSIGN_OR_RETURN(policy.mcp_trust_, checked_mcp_trust(std::move(raw.mcp_trust)));
-    for (RawRule& rule : raw.rules) {
-      ASSIGN_OR_RETURN(Rule checked, checked_rule(std::move(rule)));
-      policy.rules_.push_back(std::move(checked));
+    for (std::size_t i = 0; i < raw.rules.size(); ++i) {
+      Result<Rule> rule = checked_rule(std::move(raw.rules[i]));
+      if (!rule) return refused("rules[" + std::to_string(i) + "]." + rule.error().field, rule.error().detail);
+      policy.rules_.push_back(*std::move(rule));
     }
     std::stable_sort(policy.rules_.begin(), policy.rules_.end(), [](const Rule& a, const Rule& b) {
       return a.priority != b.priority ? a.priority < b.priority : a.name < b.name;

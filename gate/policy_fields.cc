@@ -143,16 +143,29 @@ std::string yaml_position(int line, int column) {
   return "[" + std::to_string(std::max(line, 1)) + ":" + std::to_string(std::max(column, 1)) + "] ";
 }
 
-PolicyFields::PolicyFields(const YamlNode& node, std::string_view field, FirstError& error)
-    : node_(node), field_(field), error_(error) {
-  if (node.kind != YamlNode::Kind::Map && node.kind != YamlNode::Kind::Null) misplaced(node, "mapping");
+PolicyFields::PolicyFields(const YamlNode& node, std::string_view structure, FirstError& error)
+    : node_(node), structure_(structure), error_(error) {
+  check_kind();
+}
+
+PolicyFields::PolicyFields(const YamlNode& node, std::string_view structure, const PolicyFields& owner,
+                           std::string_view name, std::optional<std::size_t> index)
+    : node_(node), structure_(structure), place_(owner.place_, name, index), error_(owner.error_) {
+  check_kind();
+}
+
+void PolicyFields::check_kind() {
+  if (node_.kind != YamlNode::Kind::Map && node_.kind != YamlNode::Kind::Null) {
+    misplaced(node_, "mapping", place_.text());
+  }
 }
 
 PolicyFields::~PolicyFields() {
   for (const auto& member : node_.map) {
     if (std::find(taken_.begin(), taken_.end(), member.first) == taken_.end()) {
-      error_.add(yaml_position(member.second.key_line, member.second.key_column) + "unknown field \"" + member.first +
-                 "\"");
+      error_.add(
+          yaml_position(member.second.key_line, member.second.key_column) + "unknown field \"" + member.first + "\"",
+          place_.of(member.first));
     }
   }
 }
@@ -163,29 +176,32 @@ const YamlNode* PolicyFields::take(std::string_view name) {
   return node == nullptr || node->kind == YamlNode::Kind::Null ? nullptr : node;
 }
 
-void PolicyFields::mistyped(const YamlNode& node, std::string_view wanted) {
+void PolicyFields::mistyped(const YamlNode& node, std::string_view wanted, std::string place) {
   error_.add(yaml_position(node.line, node.column) + "cannot unmarshal " + std::string(kind_of(node).value) +
-             " into Go struct field " + std::string(field_) + " of type " + std::string(wanted));
+                 " into Go struct field " + std::string(structure_) + " of type " + std::string(wanted),
+             std::move(place));
 }
 
-void PolicyFields::misplaced(const YamlNode& node, std::string_view wanted) {
+void PolicyFields::misplaced(const YamlNode& node, std::string_view wanted, std::string place) {
   error_.add(yaml_position(node.line, node.column) + std::string(kind_of(node).node) + " was used where " +
-             std::string(wanted) + " is expected");
+                 std::string(wanted) + " is expected",
+             std::move(place));
 }
 
 void PolicyFields::text(std::string_view name, std::string& out) {
   const YamlNode* node = take(name);
   if (node == nullptr) return;
-  if (node->kind != YamlNode::Kind::Scalar) return mistyped(*node, "string");
+  if (node->kind != YamlNode::Kind::Scalar) return mistyped(*node, "string", place_.of(name));
   out = text_of(*node);
 }
 
 void PolicyFields::texts(std::string_view name, std::vector<std::string>& out) {
   const YamlNode* node = sequence(name);
   if (node == nullptr) return;
-  for (const YamlNode& element : node->sequence) {
+  for (std::size_t i = 0; i < node->sequence.size(); ++i) {
+    const YamlNode& element = node->sequence[i];
     if (element.kind == YamlNode::Kind::Null) continue;
-    if (element.kind != YamlNode::Kind::Scalar) return mistyped(element, "string");
+    if (element.kind != YamlNode::Kind::Scalar) return mistyped(element, "string", place_.of(name, i));
     out.push_back(text_of(element));
   }
 }
@@ -193,7 +209,7 @@ void PolicyFields::texts(std::string_view name, std::vector<std::string>& out) {
 void PolicyFields::optional_integer(std::string_view name, std::optional<std::int64_t>& out) {
   const YamlNode* node = take(name);
   if (node == nullptr) return;
-  if (node->kind != YamlNode::Kind::Scalar) return mistyped(*node, "int");
+  if (node->kind != YamlNode::Kind::Scalar) return mistyped(*node, "int", place_.of(name));
   Scalar scalar = scalar_of(*node);
   if (!node->plain) read_number(node->scalar, scalar);  // '5' counts
   constexpr double kBeyond = 9223372036854775808.0;     // 2^63
@@ -203,9 +219,10 @@ void PolicyFields::optional_integer(std::string_view name, std::optional<std::in
     out = static_cast<std::int64_t>(std::trunc(scalar.number));
   } else if (scalar.kind == ScalarKind::Huge || scalar.kind == ScalarKind::Float) {
     error_.add(yaml_position(node->line, node->column) + "cannot unmarshal " + node->scalar +
-               " into Go value of type int ( overflow )");
+                   " into Go value of type int ( overflow )",
+               place_.of(name));
   } else {
-    mistyped(*node, "int");
+    mistyped(*node, "int", place_.of(name));
   }
 }
 
@@ -219,7 +236,8 @@ void PolicyFields::optional_boolean(std::string_view name, std::optional<bool>& 
   const YamlNode* node = take(name);
   if (node == nullptr) return;
   const Scalar scalar = scalar_of(*node);
-  if (node->kind != YamlNode::Kind::Scalar || scalar.kind != ScalarKind::Bool) return mistyped(*node, "bool");
+  if (node->kind != YamlNode::Kind::Scalar || scalar.kind != ScalarKind::Bool)
+    return mistyped(*node, "bool", place_.of(name));
   out = scalar.flag;
 }
 
@@ -232,7 +250,7 @@ void PolicyFields::boolean(std::string_view name, bool& out) {
 void PolicyFields::number(std::string_view name, double& out) {
   const YamlNode* node = take(name);
   if (node == nullptr) return;
-  if (node->kind != YamlNode::Kind::Scalar) return mistyped(*node, "float64");
+  if (node->kind != YamlNode::Kind::Scalar) return mistyped(*node, "float64", place_.of(name));
   Scalar scalar = scalar_of(*node);
   if (!node->plain) read_number(node->scalar, scalar);
   if (scalar.kind == ScalarKind::Integer) {
@@ -240,21 +258,21 @@ void PolicyFields::number(std::string_view name, double& out) {
   } else if (scalar.kind == ScalarKind::Float) {
     out = scalar.number;
   } else {
-    mistyped(*node, "float64");
+    mistyped(*node, "float64", place_.of(name));
   }
 }
 
 const YamlNode* PolicyFields::mapping(std::string_view name) {
   const YamlNode* node = take(name);
   if (node == nullptr || node->kind == YamlNode::Kind::Map) return node;
-  misplaced(*node, "mapping");
+  misplaced(*node, "mapping", place_.of(name));
   return nullptr;
 }
 
 const YamlNode* PolicyFields::sequence(std::string_view name) {
   const YamlNode* node = take(name);
   if (node == nullptr || node->kind == YamlNode::Kind::Sequence) return node;
-  misplaced(*node, "sequence");
+  misplaced(*node, "sequence", place_.of(name));
   return nullptr;
 }
 

@@ -2,6 +2,7 @@
 // generous about scalars. The first error sticks.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,9 +22,14 @@ std::string yaml_position(int line, int column);
 
 class PolicyFields {
  public:
-  // A Null node reads as an empty mapping. `field` names it as gait's structure does ("Policy.Rules"); it, `node` and
-  // `error` must outlive this.
-  PolicyFields(const YamlNode& node, std::string_view field, FirstError& error);
+  // A Null node reads as an empty mapping. `structure` is gait's name for it ("Policy"). All outlive this.
+  PolicyFields(const YamlNode& node, std::string_view structure, FirstError& error);
+  // A mapping within, under `name`; of a list of them the one at `index`. All outlive this.
+  PolicyFields(const YamlNode& node, std::string_view structure, const PolicyFields& owner, std::string_view name,
+               std::optional<std::size_t> index = std::nullopt);
+  PolicyFields(const YamlNode& node, const PolicyFields& owner, std::string_view name,
+               std::optional<std::size_t> index = std::nullopt)
+      : PolicyFields(node, owner.structure_, owner, name, index) {}
   // Refuses the members that nobody asked for.
   ~PolicyFields();
   PolicyFields(const PolicyFields&) = delete;
@@ -42,11 +48,13 @@ class PolicyFields {
 
  private:
   const YamlNode* take(std::string_view name);
-  void mistyped(const YamlNode& node, std::string_view wanted);
-  void misplaced(const YamlNode& node, std::string_view wanted);
+  void check_kind();
+  void mistyped(const YamlNode& node, std::string_view wanted, std::string place);
+  void misplaced(const YamlNode& node, std::string_view wanted, std::string place);
 
   const YamlNode& node_;
-  std::string_view field_;
+  std::string_view structure_;
+  DocumentPlace place_;
   FirstError& error_;
   std::vector<std::string_view> taken_;  // names are literals
 };

@@ -71,8 +71,8 @@ SourceLines lines_of(const YamlNode& node) {
   return lines;
 }
 
-void read_match(const YamlNode& node, FirstError& error, RawRule& raw) {
-  PolicyFields fields(node, kRules, error);
+void read_match(const YamlNode& node, const PolicyFields& owner, RawRule& raw) {
+  PolicyFields fields(node, owner, "match");
   Match& match = raw.rule.match;
   fields.text("tool_name", raw.tool_name);
   fields.texts("tool_names", match.tool_names);
@@ -83,7 +83,7 @@ void read_match(const YamlNode& node, FirstError& error, RawRule& raw) {
   fields.texts("endpoint_classes", match.endpoint_classes);
   fields.texts("discovery_method", match.discovery_methods);
   if (const YamlNode* annotations = fields.mapping("tool_annotations")) {
-    PolicyFields hints(*annotations, kRules, error);
+    PolicyFields hints(*annotations, fields, "tool_annotations");
     hints.optional_boolean("readOnlyHint", match.tool_annotations.read_only);
     hints.optional_boolean("destructiveHint", match.tool_annotations.destructive);
     hints.optional_boolean("idempotentHint", match.tool_annotations.idempotent);
@@ -109,8 +109,8 @@ void read_match(const YamlNode& node, FirstError& error, RawRule& raw) {
   fields.optional_integer("max_delegation_depth", match.max_delegation_depth);
 }
 
-void read_endpoint(const YamlNode& node, FirstError& error, RawEndpoint& raw) {
-  PolicyFields fields(node, kRules, error);
+void read_endpoint(const YamlNode& node, const PolicyFields& owner, RawEndpoint& raw) {
+  PolicyFields fields(node, owner, "endpoint");
   fields.boolean("enabled", raw.enabled);
   fields.texts("path_allowlist", raw.rule.path_allowlist);
   fields.texts("path_denylist", raw.rule.path_denylist);
@@ -123,8 +123,8 @@ void read_endpoint(const YamlNode& node, FirstError& error, RawEndpoint& raw) {
   fields.text("violation", raw.rule.violation);
 }
 
-void read_dataflow(const YamlNode& node, FirstError& error, RawDataflow& raw) {
-  PolicyFields fields(node, kRules, error);
+void read_dataflow(const YamlNode& node, const PolicyFields& owner, RawDataflow& raw) {
+  PolicyFields fields(node, owner, "dataflow");
   fields.boolean("enabled", raw.enabled);
   fields.texts("tainted_sources", raw.rule.tainted_sources);
   fields.texts("destination_kinds", raw.rule.destination_kinds);
@@ -135,8 +135,8 @@ void read_dataflow(const YamlNode& node, FirstError& error, RawDataflow& raw) {
   fields.text("violation", raw.rule.violation);
 }
 
-void read_freeze(const YamlNode& node, FirstError& error, RawFreeze& raw) {
-  PolicyFields fields(node, kRules, error);
+void read_freeze(const YamlNode& node, const PolicyFields& owner, RawFreeze& raw) {
+  PolicyFields fields(node, owner, "freeze_window");
   fields.boolean("enabled", raw.enabled);
   fields.text("timezone", raw.rule.timezone);
   fields.text("effect", raw.effect);
@@ -146,7 +146,7 @@ void read_freeze(const YamlNode& node, FirstError& error, RawFreeze& raw) {
   const YamlNode* windows = fields.sequence("windows");
   if (windows == nullptr) return;
   for (const YamlNode& element : windows->sequence) {
-    PolicyFields members(element, kRules, error);
+    PolicyFields members(element, fields, "windows", raw.rule.windows.size());
     FreezeWindow window;
     members.text("name", window.name);
     members.text("start", window.start);
@@ -155,8 +155,8 @@ void read_freeze(const YamlNode& node, FirstError& error, RawFreeze& raw) {
   }
 }
 
-void read_sandbox(const YamlNode& node, FirstError& error, RawSandbox& raw) {
-  PolicyFields fields(node, kRules, error);
+void read_sandbox(const YamlNode& node, const PolicyFields& owner, RawSandbox& raw) {
+  PolicyFields fields(node, owner, "sandbox");
   fields.boolean("enabled", raw.enabled);
   fields.texts("allowed_network_modes", raw.rule.allowed_network_modes);
   fields.texts("allowed_writable_path_prefixes", raw.rule.allowed_writable_path_prefixes);
@@ -167,8 +167,8 @@ void read_sandbox(const YamlNode& node, FirstError& error, RawSandbox& raw) {
   fields.texts("allowed_user_modes", raw.rule.allowed_user_modes);
 }
 
-void read_rate(const YamlNode& node, FirstError& error, RateRule& rate) {
-  PolicyFields fields(node, kRules, error);
+void read_rate(const YamlNode& node, const PolicyFields& owner, std::string_view name, RateRule& rate) {
+  PolicyFields fields(node, owner, name);
   fields.integer("requests", rate.requests);
   fields.text("window", rate.window);
   fields.text("scope", rate.scope);
@@ -201,20 +201,22 @@ void read_demands(PolicyFields& fields, RawRule& raw) {
   fields.boolean("require_jit_credential", rule.require_jit_credential);
 }
 
-RawRule read_rule(const YamlNode& node, FirstError& error) {
+RawRule read_rule(const YamlNode& node, const PolicyFields& owner, std::size_t index) {
   RawRule raw;
-  PolicyFields fields(node, kRules, error);
+  PolicyFields fields(node, kRules, owner, "rules", index);
   fields.text("name", raw.rule.name);
   fields.integer("priority", raw.rule.priority);
   fields.text("effect", raw.effect);
   fields.text("action", raw.action);
-  if (const YamlNode* match = fields.mapping("match")) read_match(*match, error, raw);
-  if (const YamlNode* endpoint = fields.mapping("endpoint")) read_endpoint(*endpoint, error, raw.endpoint);
-  if (const YamlNode* dataflow = fields.mapping("dataflow")) read_dataflow(*dataflow, error, raw.dataflow);
-  if (const YamlNode* freeze = fields.mapping("freeze_window")) read_freeze(*freeze, error, raw.freeze_window);
-  if (const YamlNode* sandbox = fields.mapping("sandbox")) read_sandbox(*sandbox, error, raw.sandbox);
-  if (const YamlNode* rate = fields.mapping("rate_limit")) read_rate(*rate, error, raw.rate_limit);
-  if (const YamlNode* budget = fields.mapping("destructive_budget")) read_rate(*budget, error, raw.destructive_budget);
+  if (const YamlNode* match = fields.mapping("match")) read_match(*match, fields, raw);
+  if (const YamlNode* endpoint = fields.mapping("endpoint")) read_endpoint(*endpoint, fields, raw.endpoint);
+  if (const YamlNode* dataflow = fields.mapping("dataflow")) read_dataflow(*dataflow, fields, raw.dataflow);
+  if (const YamlNode* freeze = fields.mapping("freeze_window")) read_freeze(*freeze, fields, raw.freeze_window);
+  if (const YamlNode* sandbox = fields.mapping("sandbox")) read_sandbox(*sandbox, fields, raw.sandbox);
+  if (const YamlNode* rate = fields.mapping("rate_limit")) read_rate(*rate, fields, "rate_limit", raw.rate_limit);
+  if (const YamlNode* budget = fields.mapping("destructive_budget")) {
+    read_rate(*budget, fields, "destructive_budget", raw.destructive_budget);
+  }
   fields.texts("reason_codes", raw.rule.reason_codes);
   fields.texts("violations", raw.rule.violations);
   read_demands(fields, raw);
@@ -222,8 +224,8 @@ RawRule read_rule(const YamlNode& node, FirstError& error) {
   return raw;
 }
 
-void read_mcp_trust(const YamlNode& node, FirstError& error, RawMcpTrust& raw) {
-  PolicyFields fields(node, "Policy.MCPTrust", error);
+void read_mcp_trust(const YamlNode& node, const PolicyFields& owner, RawMcpTrust& raw) {
+  PolicyFields fields(node, "Policy.MCPTrust", owner, "mcp_trust");
   fields.boolean("enabled", raw.trust.enabled);
   fields.text("snapshot", raw.trust.snapshot);
   fields.text("action", raw.action);
@@ -242,21 +244,21 @@ void read_root(const YamlNode& root, FirstError& error, RawPolicy& raw) {
   fields.text("default_verdict", raw.default_verdict);
   fields.text("default_action", raw.default_action);
   if (const YamlNode* scripts = fields.mapping("scripts")) {
-    PolicyFields members(*scripts, "Policy.Scripts", error);
+    PolicyFields members(*scripts, "Policy.Scripts", fields, "scripts");
     members.integer("max_steps", raw.scripts.max_steps);
     members.integer("require_approval_above", raw.scripts.require_approval_above);
     members.boolean("block_mixed_risk", raw.scripts.block_mixed_risk);
   }
   if (const YamlNode* closed = fields.mapping("fail_closed")) {
-    PolicyFields members(*closed, "Policy.FailClosed", error);
+    PolicyFields members(*closed, "Policy.FailClosed", fields, "fail_closed");
     members.boolean("enabled", raw.fail_closed.enabled);
     members.texts("risk_classes", raw.fail_closed.risk_classes);
     members.texts("required_fields", raw.fail_closed.required_fields);
     members.texts("required_high_risk_fields", raw.fail_closed.required_high_risk_fields);
   }
-  if (const YamlNode* trust = fields.mapping("mcp_trust")) read_mcp_trust(*trust, error, raw.mcp_trust);
+  if (const YamlNode* trust = fields.mapping("mcp_trust")) read_mcp_trust(*trust, fields, raw.mcp_trust);
   if (const YamlNode* rules = fields.sequence("rules")) {
-    for (const YamlNode& rule : rules->sequence) raw.rules.push_back(read_rule(rule, error));
+    for (const YamlNode& rule : rules->sequence) raw.rules.push_back(read_rule(rule, fields, raw.rules.size()));
   }
 }
 

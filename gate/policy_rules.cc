@@ -10,8 +10,9 @@
 namespace countersign::gate {
 namespace {
 
-Error refused(std::string detail) {
-  return Error{ErrorCode::Invalid, std::move(detail)};
+// `field` is the member's path within its rule.
+Error refused(std::string field, std::string detail) {
+  return Error{ErrorCode::Invalid, std::move(detail)}.at(std::move(field));
 }
 
 std::string normal(std::string_view text) {
@@ -25,7 +26,7 @@ Result<Verdict> constraint_of(std::string_view text, Verdict otherwise, const st
   if (name.empty()) return otherwise;
   const std::optional<Verdict> verdict = statement::verdict_named(name);
   if (verdict == Verdict::Block || verdict == Verdict::RequireApproval) return *verdict;
-  return refused("unsupported " + what + " \"" + name + "\" for " + rule);
+  return refused(what, "unsupported " + what + " \"" + name + "\" for " + rule);
 }
 
 Status check_match(RawRule& raw) {
@@ -46,19 +47,20 @@ Status check_match(RawRule& raw) {
   }
   for (const std::string& endpoint_class : match.endpoint_classes) {
     if (!is_endpoint_class(endpoint_class)) {
-      return refused("unsupported match endpoint_class \"" + endpoint_class + "\" for " + name);
+      return refused("match.endpoint_classes",
+                     "unsupported match endpoint_class \"" + endpoint_class + "\" for " + name);
     }
   }
   for (std::string& method : match.discovery_methods) {
     std::replace_if(
         method.begin(), method.end(), [](char c) { return c == '-' || c == ' '; }, '_');
     if (!is_discovery_method(method)) {
-      return refused("unsupported match discovery_method \"" + method + "\" for " + name);
+      return refused("match.discovery_method", "unsupported match discovery_method \"" + method + "\" for " + name);
     }
   }
   match.discovery_methods = text_set(match.discovery_methods, true);
   if (match.max_delegation_depth && *match.max_delegation_depth < 0) {
-    return refused("max_delegation_depth must be >= 0 for " + name);
+    return refused("match.max_delegation_depth", "max_delegation_depth must be >= 0 for " + name);
   }
   return ok();
 }
@@ -72,8 +74,12 @@ Status check_endpoint(RawRule& raw) {
   rule.domain_denylist = text_set(rule.domain_denylist, true);
   rule.egress_classes = text_set(rule.egress_classes, true);
   for (const std::string& egress : rule.egress_classes) {
-    if (!is_endpoint_class(egress)) return refused("unsupported endpoint.egress_class \"" + egress + "\" for " + name);
-    if (!is_network_class(egress)) return refused("endpoint.egress_class must be network class for " + name);
+    if (!is_endpoint_class(egress)) {
+      return refused("endpoint.egress_classes", "unsupported endpoint.egress_class \"" + egress + "\" for " + name);
+    }
+    if (!is_network_class(egress)) {
+      return refused("endpoint.egress_classes", "endpoint.egress_class must be network class for " + name);
+    }
   }
   const std::string destructive = normal(raw.endpoint.destructive_action);
   rule.reason_code = std::string(trimmed(rule.reason_code));
@@ -116,9 +122,12 @@ Status check_context(RawRule& raw) {
   Rule& rule = raw.rule;
   const std::string mode = normal(raw.required_context_evidence_mode);
   if (!mode.empty() && mode != "required") {
-    return refused("required_context_evidence_mode must be required for " + rule.name);
+    return refused("required_context_evidence_mode",
+                   "required_context_evidence_mode must be required for " + rule.name);
   }
-  if (rule.max_context_age_seconds < 0) return refused("max_context_age_seconds must be >= 0 for " + rule.name);
+  if (rule.max_context_age_seconds < 0) {
+    return refused("max_context_age_seconds", "max_context_age_seconds must be >= 0 for " + rule.name);
+  }
   rule.context_mode_required = mode == "required" || rule.require_context_evidence;
   return ok();
 }
@@ -128,7 +137,8 @@ Status check_agent(Rule& rule) {
   rule.denied_agent_ids = text_set(rule.denied_agent_ids, false);
   rule.required_agent_manifest_digest = normal(rule.required_agent_manifest_digest);
   if (!rule.required_agent_manifest_digest.empty() && !is_digest_text(rule.required_agent_manifest_digest)) {
-    return refused("required_agent_manifest_digest must be sha256 hex for " + rule.name);
+    return refused("required_agent_manifest_digest",
+                   "required_agent_manifest_digest must be sha256 hex for " + rule.name);
   }
   rule.allowed_agent_manifest_publishers = text_set(rule.allowed_agent_manifest_publishers, true);
   rule.allowed_agent_manifest_sources = text_set(rule.allowed_agent_manifest_sources, true);
@@ -144,15 +154,15 @@ Status check_credential(Rule& rule) {
   static const Texts kAccessTypes = {"cloud_admin", "inherited", "jit", "standing", "static", "unknown"};
   rule.broker_reference = std::string(trimmed(rule.broker_reference));
   rule.broker_scopes = text_set(rule.broker_scopes, true);
-  ASSIGN_OR_RETURN(
-      rule.allowed_credential_sources,
-      known_set(rule.allowed_credential_sources, kSources, "unsupported allowed_credential_source for " + rule.name));
+  ASSIGN_OR_RETURN(rule.allowed_credential_sources,
+                   known_set(rule.allowed_credential_sources, kSources, "allowed_credential_sources",
+                             "unsupported allowed_credential_source for " + rule.name));
   rule.allowed_credential_issuers = text_set(rule.allowed_credential_issuers, false);
   ASSIGN_OR_RETURN(rule.allowed_credential_access_types,
-                   known_set(rule.allowed_credential_access_types, kAccessTypes,
+                   known_set(rule.allowed_credential_access_types, kAccessTypes, "allowed_credential_access_types",
                              "unsupported allowed_credential_access_type for " + rule.name));
   if (rule.max_credential_ttl_seconds < 0) {
-    return refused("max_credential_ttl_seconds must be >= 0 for " + rule.name);
+    return refused("max_credential_ttl_seconds", "max_credential_ttl_seconds must be >= 0 for " + rule.name);
   }
   return ok();
 }
@@ -169,11 +179,15 @@ Status check_freeze(RawRule& raw) {
                        !rule.environments.empty() || !rule.risk_classes.empty() || !rule.windows.empty() ||
                        !effect.empty();
   if (!enabled) return ok();
-  if (rule.timezone.empty()) return refused("freeze_window.timezone is required for " + name);
+  if (rule.timezone.empty()) {
+    return refused("freeze_window.timezone", "freeze_window.timezone is required for " + name);
+  }
   if (!effect.empty()) {
     ASSIGN_OR_RETURN(rule.effect, constraint_of(effect, rule.effect, "freeze_window.effect", name));
   }
-  if (rule.windows.empty()) return refused("freeze_window.windows must not be empty for " + name);
+  if (rule.windows.empty()) {
+    return refused("freeze_window.windows", "freeze_window.windows must not be empty for " + name);
+  }
   for (std::size_t i = 0; i < rule.windows.size(); ++i) {
     FreezeWindow& window = rule.windows[i];
     window.name = std::string(trimmed(window.name));
@@ -181,7 +195,8 @@ Status check_freeze(RawRule& raw) {
     window.end = std::string(trimmed(window.end));
     if (window.name.empty()) window.name = "window-" + std::to_string(i + 1);
     if (window.start.empty() || window.end.empty()) {
-      return refused("freeze_window.windows require start and end for " + name);
+      return refused("freeze_window.windows[" + std::to_string(i) + (window.start.empty() ? "].start" : "].end"),
+                     "freeze_window.windows require start and end for " + name);
     }
   }
   raw.rule.freeze_window = std::move(rule);
@@ -207,7 +222,9 @@ Status check_sandbox(RawRule& raw) {
   rule.allowed_env_exposure_modes = text_set(rule.allowed_env_exposure_modes, true);
   rule.allowed_filesystem_isolations = text_set(rule.allowed_filesystem_isolations, true);
   rule.allowed_user_modes = text_set(rule.allowed_user_modes, true);
-  if (rule.max_timeout_seconds < 0) return refused("sandbox.max_timeout_seconds must be >= 0 for " + raw.rule.name);
+  if (rule.max_timeout_seconds < 0) {
+    return refused("sandbox.max_timeout_seconds", "sandbox.max_timeout_seconds must be >= 0 for " + raw.rule.name);
+  }
   const bool enabled = raw.sandbox.enabled || rule.max_timeout_seconds > 0 || !rule.allowed_network_modes.empty() ||
                        !rule.allowed_writable_path_prefixes.empty() || !rule.required_read_only_roots.empty() ||
                        !rule.allowed_env_exposure_modes.empty() || !rule.allowed_filesystem_isolations.empty() ||
@@ -219,19 +236,19 @@ Status check_sandbox(RawRule& raw) {
 Result<std::optional<RateRule>> checked_rate(RateRule rate, const std::string& what, const std::string& name) {
   rate.window = normal(rate.window);
   rate.scope = normal(rate.scope);
-  if (rate.requests < 0) return refused(what + ".requests must be >= 0 for " + name);
+  if (rate.requests < 0) return refused(what + ".requests", what + ".requests must be >= 0 for " + name);
   const bool asks = !rate.window.empty() || !rate.scope.empty();
   if (rate.requests == 0 && asks && what == "destructive_budget") {
-    return refused(what + ".requests must be >= 1 for " + name);
+    return refused(what + ".requests", what + ".requests must be >= 1 for " + name);
   }
   if (rate.requests == 0) return std::optional<RateRule>();  // gait does not look at the rest of a limit without number
   if (rate.window.empty()) rate.window = "minute";
   if (rate.scope.empty()) rate.scope = "tool_identity";
   if (rate.window != "minute" && rate.window != "hour") {
-    return refused("unsupported " + what + ".window \"" + rate.window + "\" for " + name);
+    return refused(what + ".window", "unsupported " + what + ".window \"" + rate.window + "\" for " + name);
   }
   if (rate.scope != "tool" && rate.scope != "identity" && rate.scope != "tool_identity") {
-    return refused("unsupported " + what + ".scope \"" + rate.scope + "\" for " + name);
+    return refused(what + ".scope", "unsupported " + what + ".scope \"" + rate.scope + "\" for " + name);
   }
   return std::optional<RateRule>(std::move(rate));
 }
@@ -240,29 +257,30 @@ Status check_effect(RawRule& raw) {
   const std::string& name = raw.rule.name;
   const std::string effect = normal(raw.effect);
   const std::string action = normal(raw.action);
-  if (effect.empty() && action.empty()) return refused("rule effect is required for " + name);
+  if (effect.empty() && action.empty()) return refused("effect", "rule effect is required for " + name);
   if (!effect.empty() && !action.empty() && effect != action)
-    return refused("rule action must match effect for " + name);
+    return refused("action", "rule action must match effect for " + name);
   const std::string& given = effect.empty() ? action : effect;
   const std::optional<Verdict> verdict = statement::verdict_named(given);
-  if (!verdict) return refused("invalid rule effect \"" + given + "\" for " + name);
+  if (!verdict)
+    return refused(effect.empty() ? "action" : "effect", "invalid rule effect \"" + given + "\" for " + name);
   raw.rule.effect = *verdict;
   return ok();
 }
 
 }  // namespace
 
-Result<Verdict> verdict_of(std::string_view text, const std::string& what) {
+Result<Verdict> verdict_of(std::string_view text, const std::string& field, const std::string& what) {
   const std::string name = normal(text);
   const std::optional<Verdict> verdict = statement::verdict_named(name);
-  if (!verdict) return refused(what + ": " + name);
+  if (!verdict) return refused(field, what + ": " + name);
   return *verdict;
 }
 
-Result<Texts> known_set(const Texts& texts, const Texts& known, const std::string& what) {
+Result<Texts> known_set(const Texts& texts, const Texts& known, const std::string& field, const std::string& what) {
   Texts out = text_set(texts, true);
   for (const std::string& text : out) {
-    if (std::find(known.begin(), known.end(), text) == known.end()) return refused(what + ": " + text);
+    if (std::find(known.begin(), known.end(), text) == known.end()) return refused(field, what + ": " + text);
   }
   return out;
 }
@@ -270,11 +288,11 @@ Result<Texts> known_set(const Texts& texts, const Texts& known, const std::strin
 Result<Rule> checked_rule(RawRule raw) {
   Rule& rule = raw.rule;
   rule.name = std::string(trimmed(rule.name));
-  if (rule.name.empty()) return refused("rule name is required");
+  if (rule.name.empty()) return refused("name", "rule name is required");
   RETURN_IF_ERROR(check_effect(raw));
   rule.reason_codes = text_set(rule.reason_codes, false);
   rule.violations = text_set(rule.violations, false);
-  if (rule.min_approvals < 0) return refused("min_approvals must be >= 0 for " + rule.name);
+  if (rule.min_approvals < 0) return refused("min_approvals", "min_approvals must be >= 0 for " + rule.name);
   if (rule.min_approvals > 1) rule.require_distinct_approvers = true;
   RETURN_IF_ERROR(check_match(raw));
   RETURN_IF_ERROR(check_endpoint(raw));

@@ -71,19 +71,23 @@ Result<RateState> RateState::parse(std::string_view text) {
   fields.text("schema_version", version);
   RateState out;
   for (const Json* counter : fields.structures("counters")) {
-    GaitFields members(*counter, "RateLimitState.counters", error);
+    GaitFields members(*counter, fields, "counters", out.counters_.size());
     std::string key;
     std::int64_t count = 0;
     members.text("key", key);
     members.integer("count", count);
     if (error.any()) break;
-    if (key.empty()) return refused("a counter has no key");
-    if (count < 0 || count > kMostCounted) return refused("the counter " + key + " is out of range");
-    if (!out.counters_.emplace(key, count).second) return refused("the counter " + key + " stands twice");
+    if (key.empty()) return refused("a counter has no key").at(members.place().of("key"));
+    if (count < 0 || count > kMostCounted) {
+      return refused("the counter " + key + " is out of range").at(members.place().of("count"));
+    }
+    if (!out.counters_.emplace(key, count).second) {
+      return refused("the counter " + key + " stands twice").at(members.place().of("key"));
+    }
   }
   RETURN_IF_ERROR(error.status());
-  if (schema_id != kSchemaId) return refused("unsupported schema_id: " + schema_id);
-  if (version != kVersion) return refused("unsupported schema_version: " + version);
+  if (schema_id != kSchemaId) return refused("unsupported schema_id: " + schema_id).at("schema_id");
+  if (version != kVersion) return refused("unsupported schema_version: " + version).at("schema_version");
   return out;
 }
 

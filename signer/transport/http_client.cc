@@ -187,7 +187,8 @@ Error error_of(const HttpAnswer& answer, std::string_view who) {
   const std::string code(object->text("code"));
   const std::optional<ErrorCode> named = error_code_named(code);
   return Error{named.value_or(code_for(answer.status)), std::string(object->text("message")),
-               named ? std::string() : code, std::string(object->text("hint"))};
+               named ? std::string() : code, std::string(object->text("hint"))}
+      .at(std::string(object->text("field")));
 }
 
 }  // namespace countersign::transport

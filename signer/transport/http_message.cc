@@ -61,7 +61,9 @@ HttpResponse HttpResponse::json(const Json& value, int status) {
 }
 
 Json error_json(const Error& error) {
-  return Json::object({{"code", error.wire_code()}, {"message", error.detail}, {"hint", error.hint}});
+  Json json = Json::object({{"code", error.wire_code()}, {"message", error.detail}, {"hint", error.hint}});
+  if (!error.field.empty()) json.set("field", error.field);
+  return json;
 }
 
 HttpResponse HttpResponse::error(const Error& error, const Json* members) {
