@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "command/approval_mint.h"
+#include "command/comma_list.h"
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/input_file.h"
@@ -29,6 +30,7 @@ constexpr Flag kFlags[] = {
     {"delegation-binding-digest", Flag::Kind::Text, "HEX", "the delegation the approval is bound to"},
     {"ttl", Flag::Kind::Text, "SPAN", "how long the approval lives, \"30m\" (the signer's default for the scope)"},
     {"scope", Flag::Kind::Text, "LIST", "what is approved, separated by commas; a bare NAME means tool:NAME"},
+    {"scope-entry", Flag::Kind::Text, "SCOPE", "one more, whose commas belong to it; may be repeated"},
     {"approver", Flag::Kind::Text, "IDENTITY", "who approves, as the signer's roster spells it"},
     {"reason-code", Flag::Kind::Text, "TEXT", "why: a ticket"},
     {"max-targets", Flag::Kind::Integer, "N", "most targets it covers (0: any)"},
@@ -51,17 +53,15 @@ Result<Digest> digest_flag(const Arguments& arguments, std::string_view flag, st
   return digest;
 }
 
-// The lower-case set of scopes; a bare word names a tool, except for gait. Wildcards are left for the signer to refuse
-// and report.
-std::vector<std::string> scopes_of(std::string_view list, bool as_gait) {
-  std::vector<std::string> scopes;
-  while (!list.empty()) {
-    const std::size_t comma = std::min(list.find(','), list.size());
-    const std::string_view scope = trimmed(list.substr(0, comma));
-    if (!scope.empty())
-      scopes.push_back(!as_gait && scope.find(':') == std::string_view::npos ? "tool:" + std::string(scope)
-                                                                             : std::string(scope));
-    list.remove_prefix(std::min(comma + 1, list.size()));
+// The lower-case set of the scopes that --scope lists and --scope-entry names; a bare word names a tool, except for
+// gait. Wildcards are left for the signer to refuse and report.
+std::vector<std::string> scopes_of(const Arguments& arguments, bool as_gait) {
+  std::vector<std::string> scopes = comma_list(arguments.text("scope"));
+  for (const std::string_view entry : arguments.texts("scope-entry")) scopes.emplace_back(trimmed(entry));
+  if (!as_gait) {
+    for (std::string& scope : scopes) {
+      if (!scope.empty() && scope.find(':') == std::string::npos) scope = "tool:" + scope;
+    }
   }
   return text_set(scopes, true);
 }
@@ -84,7 +84,7 @@ Result<ApprovalTokenFields> fields_of(const Arguments& arguments, bool as_gait) 
   fields.max_ops = arguments.integer("max-ops").value_or(0);
   if (fields.max_targets < 0) return invalid("max_targets must be >= 0");
   if (fields.max_ops < 0) return invalid("max_ops must be >= 0");
-  fields.scope = scopes_of(arguments.text("scope"), as_gait);
+  fields.scope = scopes_of(arguments, as_gait);
   if (fields.scope.empty()) return invalid("scope is required");
   fields.approver_identity = trimmed(arguments.text("approver"));
   if (fields.approver_identity.empty()) return invalid("approver identity is required");
@@ -204,7 +204,8 @@ Command approve_command() {
       "Approves one intent under one policy, as yourself",
       "The signer mints the token only while its latest decision on that intent is require_approval, for approvers\n"
       "of its roster, within their scopes and time limits, and never for the requester. The approver is proven by an\n"
-      "OpenSSH signature, or by the unix user where the roster says so. --json prints the token itself.",
+      "OpenSSH signature, or by the unix user where the roster says so. --json prints the token itself.\n"
+      "A scope with a comma in it, as that of a tool whose name has one, is named by --scope-entry.",
       "countersign approve --intent-digest $I --policy-digest $P --scope tool.write --approver approver@company "
       "--reason-code change_ticket_123 --json > token_a.json",
       kFlags,

@@ -121,6 +121,14 @@ std::string_view Arguments::text(std::string_view name, std::string_view otherwi
   return value == nullptr ? otherwise : std::string_view(*value);
 }
 
+std::vector<std::string_view> Arguments::texts(std::string_view name) const {
+  std::vector<std::string_view> out;
+  for (const auto& [flag, value] : values_) {
+    if (flag == name) out.emplace_back(value);
+  }
+  return out;
+}
+
 std::optional<std::int64_t> Arguments::integer(std::string_view name) const {
   const std::string* value = find(name);
   return value == nullptr ? std::nullopt : decimal(*value);

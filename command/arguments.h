@@ -39,6 +39,8 @@ class Arguments {
   // The value given, trimmed by nobody; empty where the flag was not given.
   std::string_view text(std::string_view name) const;
   std::string_view text(std::string_view name, std::string_view otherwise) const;
+  // Every value, in the order given, of a flag that may be repeated.
+  std::vector<std::string_view> texts(std::string_view name) const;
   std::optional<std::int64_t> integer(std::string_view name) const;
   bool is_on(std::string_view name) const;
   bool given(std::string_view name) const { return find(name) != nullptr; }

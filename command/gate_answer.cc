@@ -72,6 +72,20 @@ void explain(const Json& members, std::vector<std::string>& lines) {
   }
 }
 
+// --scope is gait's list, in which a comma ends an entry.
+std::string scope_flags(const std::vector<std::string>& scopes) {
+  std::vector<std::string> listed;
+  std::string entries;
+  for (const std::string& scope : scopes) {
+    if (scope.find(',') == std::string::npos) {
+      listed.push_back(scope);
+    } else {
+      entries += " --scope-entry " + shell_word(scope);
+    }
+  }
+  return (listed.empty() ? "" : " --scope " + shell_word(joined(listed, ","))) + entries;
+}
+
 }  // namespace
 
 gate::Decision simulated(gate::Decision decision) {
@@ -179,7 +193,7 @@ std::string approve_line(const GateInputs& inputs, const std::vector<std::string
   const std::string bound =
       delegation ? " --delegation-binding-digest " + delegation->json().digest().hex() : std::string();
   return "countersign approve --intent-digest " + inputs.intent_digest.hex() + " --policy-digest " +
-         inputs.policy_digest.hex() + bound + " --scope " + shell_word(joined(scopes, ",")) +
+         inputs.policy_digest.hex() + bound + scope_flags(scopes) +
          " --approver \"$APPROVER\" --reason-code \"$TICKET\" --json > token.json";
 }
 

@@ -44,10 +44,10 @@ Result<ApprovedScriptFields> read_approved_script_fields(const JsonTree& fields)
   ASSIGN_OR_RETURN(out.pattern_id, required_name(given.text_of("pattern_id"), "pattern_id"));
   ASSIGN_OR_RETURN(out.policy_digest, Digest::parse(given.text_of("policy_digest")));
   ASSIGN_OR_RETURN(out.script_hash, Digest::parse(given.text_of("script_hash")));
-  ASSIGN_OR_RETURN(out.tool_sequence, scope_words(*given.find("tool_sequence")));
+  ASSIGN_OR_RETURN(out.tool_sequence, listed_words(*given.find("tool_sequence")));
   if (out.tool_sequence.empty()) return Error{ErrorCode::Invalid, "tool_sequence: must name at least one tool"};
   if (const JsonNode* scope = given.find("scope")) {
-    ASSIGN_OR_RETURN(out.scope, scope_words(*scope));
+    ASSIGN_OR_RETURN(out.scope, listed_words(*scope));
   }
   ASSIGN_OR_RETURN(out.approver_identity, required_name(given.text_of("approver_identity"), "approver_identity"));
   ASSIGN_OR_RETURN(out.ttl, read_ttl(given));

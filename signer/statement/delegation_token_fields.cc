@@ -28,7 +28,7 @@ Result<std::optional<Digest>> read_digest(const JsonNode& fields, std::string_vi
 Result<std::string> read_scope_class(const JsonNode& fields) {
   const std::string_view given = trimmed(fields.text_of("scope_class"));
   if (given.empty()) return std::string();
-  ASSIGN_OR_RETURN(std::vector<std::string> words, scope_words(std::vector<std::string>{std::string(given)}));
+  ASSIGN_OR_RETURN(std::vector<std::string> words, listed_words(std::vector<std::string>{std::string(given)}));
   return std::move(words.front());
 }
 
@@ -64,7 +64,7 @@ Result<DelegationTokenFields> read_delegation_token_fields(const JsonTree& field
     return Error{ErrorCode::Refused, "delegate_identity: nobody delegates to themselves", "delegation_to_self",
                  "Name the identity that is to act for the delegator."};
   }
-  ASSIGN_OR_RETURN(out.scope, scope_words(*given.find("scope")));
+  ASSIGN_OR_RETURN(out.scope, listed_words(*given.find("scope")));
   if (out.scope.empty()) return Error{ErrorCode::Invalid, "scope: must name at least one word"};
   ASSIGN_OR_RETURN(out.scope_class, read_scope_class(given));
   ASSIGN_OR_RETURN(out.intent_digest, read_digest(given, "intent_digest"));

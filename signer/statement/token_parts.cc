@@ -19,6 +19,12 @@ void set_text(Json& object, std::string_view name, std::string text) {
   object.find(name)->as_string() = std::move(text);
 }
 
+std::vector<std::string> texts_of(const JsonNode& list) {
+  std::vector<std::string> words;
+  for (const JsonNode& word : list.children()) words.emplace_back(word.text);
+  return words;
+}
+
 std::vector<std::string> texts_of(const Json& list) {
   std::vector<std::string> words;
   for (const Json& word : list.as_array()) words.push_back(word.as_string());
@@ -41,9 +47,7 @@ Result<std::chrono::nanoseconds> read_ttl(const JsonNode& object) {
 }
 
 Result<std::vector<std::string>> scope_words(const JsonNode& list) {
-  std::vector<std::string> words;
-  for (const JsonNode& word : list.children()) words.emplace_back(word.text);
-  return scope_words(words);
+  return scope_words(texts_of(list));
 }
 
 Result<std::vector<std::string>> scope_words(const std::vector<std::string>& given) {
@@ -53,6 +57,17 @@ Result<std::vector<std::string>> scope_words(const std::vector<std::string>& giv
       return Error{ErrorCode::Refused, "scope: \"" + word.substr(0, 64) + "\" holds a wildcard", "scope_wildcard",
                    "name each tool, for instance tool:db.write"};
     }
+  }
+  return words;
+}
+
+Result<std::vector<std::string>> listed_words(const JsonNode& list) {
+  return listed_words(texts_of(list));
+}
+
+Result<std::vector<std::string>> listed_words(const std::vector<std::string>& given) {
+  ASSIGN_OR_RETURN(std::vector<std::string> words, scope_words(given));
+  for (const std::string& word : words) {
     if (word.find(',') != std::string::npos) return invalid("scope: a word holds a comma");
   }
   return words;

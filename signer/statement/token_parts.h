@@ -17,10 +17,13 @@ Result<std::string> required_name(std::string_view given, std::string_view name)
 // `ttl_seconds`: positive, and at most ten years. Fails with Invalid.
 Result<std::chrono::nanoseconds> read_ttl(const JsonNode& object);
 
-// The words as a set in lower case, none with a wildcard (Refused, "scope_wildcard") or a comma (Invalid): gait lists
-// them joined by one.
+// The words as a set in lower case, none with a wildcard (Refused, "scope_wildcard").
 Result<std::vector<std::string>> scope_words(const std::vector<std::string>& given);
 Result<std::vector<std::string>> scope_words(const JsonNode& list);
+// The same, none with a comma (Invalid): words of which gait makes one text joined by commas. The name of a tool may
+// have one, so an approval's scope may too.
+Result<std::vector<std::string>> listed_words(const std::vector<std::string>& given);
+Result<std::vector<std::string>> listed_words(const JsonNode& list);
 
 // Fails with Invalid unless the stamp's token id is 24 lower-case hex digits.
 Status check_token_id(const Stamp& stamp);

@@ -33,6 +33,13 @@ TEST(Arguments, LetTheLastOfSeveralWin) {
   EXPECT_EQ(parse({"--policy", "a", "--policy=b"})->text("policy"), "b");
 }
 
+TEST(Arguments, GiveAllOfSeveralInTheirOrderToWhoAsks) {
+  using Texts = std::vector<std::string_view>;
+  const Arguments arguments = *parse({"--policy", "a,b", "--max-ops=1", "--policy=c", "-policy", ""});
+  EXPECT_EQ(arguments.texts("policy"), (Texts{"a,b", "c", ""}));
+  EXPECT_EQ(arguments.texts("json"), Texts{});
+}
+
 TEST(Arguments, TakeAValueThatLooksLikeAFlag) {
   EXPECT_EQ(parse({"--policy", "-5m"})->text("policy"), "-5m");
   EXPECT_EQ(parse({"--max-ops", "-1"})->integer("max-ops"), -1);

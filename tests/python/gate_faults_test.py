@@ -30,7 +30,9 @@ schema_version: 1.0.0
 default_verdict: block
 rules:
   - {name: reads, effect: allow, match: {tool_names: [kb.read]}}
-  - {name: saves, effect: require_approval, match: {tool_names: [db.save, "db.it's $HOME; touch x"]}}
+  - {name: saves, effect: require_approval, match: {tool_names: [db.save, "db.it's $HOME; touch x", "db.a,tool:db.b", "db.'c, $HOME"]}}
+  - {name: frozen, effect: allow, match: {tool_names: [db.frozen]}, freeze_window: {timezone: Europe/Berlin, effect: require_approval,
+     windows: [{name: long, start: "2020-01-01T00:00:00", end: "2120-01-01T00:00:00"}]}}
   - {name: delegated, effect: allow, match: {tool_names: [db.read], require_delegation: true}}
   - {name: delegated_saves, effect: require_approval, match: {tool_names: [db.keep], require_delegation: true}}
   - {name: counted, effect: allow, match: {tool_names: [kb.count]}, rate_limit: {requests: 3, window: hour, scope: tool}}
@@ -311,13 +313,45 @@ class Faults(unittest.TestCase):
         token = json.loads((room / "token.json").read_text())
         self.assertEqual(gate.verdict({**question, "approval_tokens": [token]}), "allow")
 
+    def approved_as_printed(self, gate, question, needed):
+        """Typed into a shell as it is printed: the token counts, once, for what was asked and nothing else."""
+        room = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
+        environment = {**self.environment, "PATH": f"{PROGRAMS}:{os.environ['PATH']}", "APPROVER": "alice@company.example",
+                       "TICKET": "CHG-7", "COUNTERSIGN_APPROVER_KEY": str(self.appliance.folder / "keys" / "alice")}
+        done = subprocess.run(["sh", "-c", needed["approve"]], cwd=room, env=environment, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertFalse((room / "x").exists())
+        token = json.loads((room / "token.json").read_text())
+        self.assertEqual(sorted(token["scope"]), sorted(needed["required_scopes"]))
+        self.assertEqual(gate.verdict({**question, "approval_tokens": [token]}), "allow")
+        self.assertEqual(gate.verdict({**question, "approval_tokens": [token]}), "require_approval")
+
+    def test_the_approve_line_of_scripts_and_freeze_windows(self):
+        gate = self.serving()
+        steps = [{"tool_name": "kb.read", "args": {}}, {"tool_name": "db.save", "args": {"n": 1}, "targets": [
+            {"kind": "path", "value": "/srv/a", "operation": "delete"}]}]
+        script = {"tool_name": "script", "args": {}, "script": {"steps": steps}, "context": CONTEXT}
+        for name, asked, scopes, code in (
+                ("a script", script, ["destructive:apply", "phase:apply", "tool:script"], "matched_rule_saves"),
+                ("a script of a tool with a comma", {**script, "script": {"steps": [{"tool_name": "db.a,tool:db.b", "args": {}}]}},
+                 ["tool:script"], "matched_rule_saves"),
+                ("a freeze window", intent("db.frozen", n=1), ["tool:db.frozen"], "freeze_window_active_require_approval")):
+            with self.subTest(name):
+                needed = json.loads(gate.ask({"intent": asked})[1])
+                self.assertEqual(needed["verdict"], "require_approval", needed)
+                self.assertEqual(needed["required_scopes"], scopes)
+                self.assertIn(code, needed["reason_codes"])
+                self.approved_as_printed(gate, {"intent": asked}, needed)
+
     def test_the_approve_line_leads_to_allow(self):
-        """Typed into a shell as it is printed, for a plain tool, a destructive call, and a name that a shell would act on."""
+        """For a plain tool, a destructive call, and names that a shell or a list of commas would act on."""
         gate = self.serving()
         write = {"kind": "path", "value": "/srv/a", "operation": "write"}
         destroy = {"kind": "path", "value": "/srv/a", "operation": "delete", "destructive": True}
         for tool, target, scopes in (("db.save", write, ["tool:db.save"]), ("db.save", destroy, ["destructive:apply", "tool:db.save"]),
-                                     ("db.it's $HOME; touch x", write, ["tool:db.it's $home; touch x"])):
+                                     ("db.it's $HOME; touch x", write, ["tool:db.it's $home; touch x"]),
+                                     ("db.a,tool:db.b", write, ["tool:db.a,tool:db.b"]),
+                                     ("db.'c, $HOME", destroy, ["destructive:apply", "phase:apply", "tool:db.'c, $home"])):
             with self.subTest(tool=tool, target=target):
                 question = {"intent": {**intent(tool, n=3), "targets": [target]}}
                 needed = json.loads(gate.ask(question)[1])
@@ -325,15 +359,7 @@ class Faults(unittest.TestCase):
                 self.assertEqual([(r["code"], r["rule"]) for r in needed["explanation"]["reasons"] if "rule" in r][0],
                                  ("matched_rule_saves", "saves"))
                 self.assertEqual([scope for scope in needed["required_scopes"] if scope in scopes], scopes)
-                room = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
-                environment = {**self.environment, "PATH": f"{PROGRAMS}:{os.environ['PATH']}", "APPROVER": "alice@company.example",
-                               "TICKET": "CHG-7", "COUNTERSIGN_APPROVER_KEY": str(self.appliance.folder / "keys" / "alice")}
-                done = subprocess.run(["sh", "-c", needed["approve"]], cwd=room, env=environment, capture_output=True, text=True)
-                self.assertEqual(done.returncode, 0, done.stderr)
-                self.assertFalse((room / "x").exists())
-                token = json.loads((room / "token.json").read_text())
-                self.assertEqual(gate.verdict({**question, "approval_tokens": [token]}), "allow")
-                self.assertEqual(gate.verdict({**question, "approval_tokens": [token]}), "require_approval")
+                self.approved_as_printed(gate, question, needed)
 
 
 def read_status(connection):
