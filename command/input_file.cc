@@ -60,7 +60,8 @@ Result<Json> read_document(std::string_view what, const std::string& path) {
   if (!document) {
     // gait says "read intent" and "parse intent json".
     const std::string parsed = what == "intent" ? "intent json" : std::string(what);
-    return invalid("parse " + parsed + ": " + document.error().detail, document.error().reason);
+    return invalid("parse " + parsed + ": " + document.error().detail, document.error().reason)
+        .at(document.error().field);
   }
   if (document->is_object()) return document;
   const auto row = std::ranges::find(kGoTypes, what, &GoType::what);

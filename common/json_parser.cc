@@ -158,17 +158,18 @@ Error too_large(std::size_t size, std::size_t limit) {
 std::optional<Error> objection(std::string_view text, const Json::Limits& limits, const Reading& reading) {
   const std::string at = reading.path.empty() ? std::string() : " at " + reading.path;
   if (!reading.repeated.empty()) {
-    return Error{
-        ErrorCode::Invalid,
-        "the member \"" + std::string(reading.repeated.substr(0, 64)) + "\" stands twice in one JSON object" + at,
-        "repeated_member"};
+    const std::string name(reading.repeated.substr(0, 64));
+    return Error{ErrorCode::Invalid, "the member \"" + name + "\" stands twice in one JSON object" + at,
+                 "repeated_member"}
+        .at(reading.path.empty() ? name : reading.path + "." + name);
   }
   if (reading.inexact) {
     return Error{ErrorCode::Invalid,
                  "an integer beyond 2^53" + at +
                      ", which readers round to another number: a digest cannot tell the two "
                      "apart",
-                 "inexact_integer", "write it as a string"};
+                 "inexact_integer", "write it as a string"}
+        .at(reading.path);
   }
   const std::string_view rest = text.substr(std::min(reading.used, text.size()));
   const bool complete = !reading.error && reading.done && rest.find_first_not_of(" \t\r\n") == std::string_view::npos;
@@ -177,7 +178,7 @@ std::optional<Error> objection(std::string_view text, const Json::Limits& limits
     if (std::string complaint = json_complaint(text).text; !complaint.empty()) return refused(std::move(complaint));
   }
   if (reading.out_of_range)
-    return Error{ErrorCode::Invalid, "a JSON number that no double can hold" + at, "number_range"};
+    return Error{ErrorCode::Invalid, "a JSON number that no double can hold" + at, "number_range"}.at(reading.path);
   if (reading.error == boost::json::error::too_deep) {
     return refused("JSON nested deeper than " + std::to_string(limits.depth) + " levels" + at);
   }

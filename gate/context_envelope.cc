@@ -98,7 +98,10 @@ Json json_of(const Record& record) {
 
 Result<ContextEnvelope> ContextEnvelope::parse(std::string_view text) {
   Result<Json> document = Json::parse(text, Json::Limits{.gait = true});
-  if (!document) return Error{document.error().code, "parse context envelope: " + document.error().detail};
+  if (!document) {
+    return Error{document.error().code, "parse context envelope: " + document.error().detail}.at(
+        document.error().field);
+  }
   return parse(*document);
 }
 

@@ -41,7 +41,7 @@ bool lists_a_step(const std::vector<ScriptStep>& steps, const ToolInventory& inv
 
 Result<ToolInventory> ToolInventory::parse(std::string_view text, std::string source) {
   const Result<Json> document = Json::parse(text, Json::Limits{.gait = true});
-  if (!document) return refused(document.error().detail);
+  if (!document) return refused(document.error().detail).at(document.error().field);
   const Json* items = items_of(*document);
   if (items == nullptr) return refused("expected a list of items, or an object with a list \"items\"");
   ToolInventory out;

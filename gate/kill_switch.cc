@@ -125,7 +125,9 @@ Result<KillSwitch> KillSwitch::parse(std::string_view text) {
   const std::string prefix = "parse kill switch state: ";
   if (trimmed(text).empty()) return refused(prefix + "unexpected end of JSON input");
   const Result<Json> document = Json::parse(text, Json::Limits{.gait = true});
-  if (!document) return Error{document.error().code, prefix + document.error().detail};
+  if (!document) {
+    return Error{document.error().code, prefix + document.error().detail}.at(document.error().field);
+  }
   if (!document->is_object()) return refused(prefix + "not an object");
   FirstError error(prefix);
   GaitFields fields(*document, "KillSwitchState", error);

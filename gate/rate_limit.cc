@@ -61,7 +61,7 @@ Error refused(std::string detail) {
 Result<RateState> RateState::parse(std::string_view text) {
   if (trimmed(text).empty()) return refused("unexpected end of JSON input");
   const Result<Json> document = Json::parse(text, Json::Limits{.gait = true});
-  if (!document) return refused(document.error().detail);
+  if (!document) return refused(document.error().detail).at(document.error().field);
   if (!document->is_object()) return refused("not an object");
   FirstError error{std::string(kPrefix)};
   GaitFields fields(*document, "RateLimitState", error);

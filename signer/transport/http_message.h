@@ -47,8 +47,8 @@ struct HttpResponse {
   std::vector<std::pair<std::string, std::string>> headers;  // Content-Length and X-Request-Id are added
 
   static HttpResponse json(const Json& value, int status = 200);
-  // `{"error":{"code","message","hint","field"?}}` and the status of the error's code; 429 and 503 carry Retry-After: 1.
-  // `members`, where not null, are added to the error's object.
+  // `{"error":{"code","message","hint","field"?}}` and the status of the error's code; 429 and 503 carry Retry-After:
+  // 1, and `members`, where not null, are added to the error's object.
   static HttpResponse error(const Error& error, const Json* members = nullptr);
 };
 

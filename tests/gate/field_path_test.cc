@@ -369,7 +369,8 @@ TEST(FieldPath, OfAnIntentsValueThatIsNone) {
       {"{}", "tool_name"},
       {R"({"tool_name":"a"})", "context.identity"},
       {head + R"("created_at":"yesterday"})", "created_at"},
-      {head + R"("tool_name":"b"})", ""},  // a repetition stops the reader: there is no member yet
+      {head + R"("tool_name":"b"})", "tool_name"},
+      {head + R"("args":{"a":{"b":1,"b":1}}})", "args.a.b"},
       {head + R"("Created_At":"2026-01-01T00:00:00Z","created_at":"2026-01-01T00:00:00Z"})", "created_at"},
       {huge, "args.a.b"},
       {head + R"("args":{"a":[{"b":"x "}]}})", "args.a[0].b"},
@@ -442,6 +443,7 @@ TEST(FieldPath, OfEnvelopesAndStateFiles) {
   EXPECT_EQ(stopped(R"([{"path_prefixes":["/a",7]}])"), "entries[0].path_prefixes[1]");
   EXPECT_EQ(stopped(R"([{"expires_at":"soon"}])"), "entries[0].expires_at");
   EXPECT_EQ(field_of(KillSwitch::parse(R"({"schema_id":"x"})")), "schema_id");
+  EXPECT_EQ(stopped(R"([{"enabled":true,"enabled":false}])"), "entries[0].enabled");
 
   const auto counted = [&](const std::string& counters) {
     return field_of(RateState::parse(

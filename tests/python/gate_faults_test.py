@@ -32,7 +32,7 @@ rules:
   - {name: reads, effect: allow, match: {tool_names: [kb.read]}}
   - {name: saves, effect: require_approval, match: {tool_names: [db.save, "db.it's $HOME; touch x", "db.a,tool:db.b", "db.'c, $HOME"]}}
   - {name: frozen, effect: allow, match: {tool_names: [db.frozen]}, freeze_window: {timezone: Europe/Berlin, effect: require_approval,
-     windows: [{name: long, start: "2020-01-01T00:00:00", end: "2120-01-01T00:00:00"}]}}
+     windows: [{name: long, start: "2020-01-01T00:00:00", end: "2036-01-01T00:00:00"}]}}
   - {name: delegated, effect: allow, match: {tool_names: [db.read], require_delegation: true}}
   - {name: delegated_saves, effect: require_approval, match: {tool_names: [db.keep], require_delegation: true}}
   - {name: counted, effect: allow, match: {tool_names: [kb.count]}, rate_limit: {requests: 3, window: hour, scope: tool}}
