@@ -132,7 +132,10 @@ Result<KillSwitch> KillSwitch::parse(std::string_view text) {
   FirstError error(prefix);
   GaitFields fields(*document, "KillSwitchState", error);
   std::string schema_id;
+  std::string unused;
   fields.text("schema_id", schema_id);
+  fields.text("schema_version", unused);
+  fields.text("producer_version", unused);
   KillSwitch out;
   fields.time("created_at", out.created_at_);
   fields.time("updated_at", out.updated_at_);

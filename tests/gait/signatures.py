@@ -15,9 +15,12 @@ from verify_gait import canonical  # noqa: E402
 
 _ED25519 = 1087  # EVP_PKEY_ED25519
 _crypto = ctypes.CDLL(ctypes.util.find_library("crypto"))
-for _name in ("EVP_PKEY_new_raw_public_key", "EVP_MD_CTX_new"):
+for _name in ("EVP_PKEY_new_raw_public_key", "EVP_PKEY_new_raw_private_key", "EVP_MD_CTX_new"):
     getattr(_crypto, _name).restype = ctypes.c_void_p
 _crypto.EVP_PKEY_new_raw_public_key.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+_crypto.EVP_PKEY_new_raw_private_key.argtypes = _crypto.EVP_PKEY_new_raw_public_key.argtypes
+_crypto.EVP_DigestSignInit.argtypes = [ctypes.c_void_p] * 5
+_crypto.EVP_DigestSign.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
 _crypto.EVP_DigestVerifyInit.argtypes = [ctypes.c_void_p] * 5
 _crypto.EVP_DigestVerify.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p,
                                      ctypes.c_size_t]
@@ -35,6 +38,20 @@ def verifies(public, message, signature):
     _crypto.EVP_MD_CTX_free(context)
     _crypto.EVP_PKEY_free(key)
     return good
+
+
+def signature_of(private, message):
+    """By a private key as gait keeps it: seed and public half."""
+    key = _crypto.EVP_PKEY_new_raw_private_key(_ED25519, None, private[:32], 32)
+    context = _crypto.EVP_MD_CTX_new()
+    out, size = ctypes.create_string_buffer(64), ctypes.c_size_t(64)
+    good = (_crypto.EVP_DigestSignInit(context, None, None, None, key) == 1 and
+            _crypto.EVP_DigestSign(context, out, ctypes.byref(size), message, len(message)) == 1)
+    _crypto.EVP_MD_CTX_free(context)
+    _crypto.EVP_PKEY_free(key)
+    if not good:
+        raise ValueError("libcrypto does not sign with this key")
+    return out.raw[:size.value]
 
 
 def public_keys(files):

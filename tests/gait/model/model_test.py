@@ -87,7 +87,8 @@ def decided(strict, policy, document, now):
     said = rules.Engine(strict, now).decide(policy, intent)
     return {"intent_digest": intents.intent_digest(intent), "verdict": said["verdict"], "reasons": sorted(said["reasons"]),
             "violations": sorted(said["violations"]), "rule": rules.names(said["rules"]),
-            "approvals": said["approvals"], "distinct": said["distinct"], "broker": said["broker"]}
+            "approvals": said["approvals"], "distinct": said["distinct"], "broker": said["broker"],
+            "rate_limit": said["rate_limit"], "destructive_budget": said["destructive_budget"]}
 
 
 def policy_of(document):
@@ -205,7 +206,9 @@ def compared(judge, groups):
                 continue
             for member, value in model.items():
                 script_block = member in ("approvals", "distinct") and model["verdict"] != "require_approval"
-                if said.get(member) != value and not script_block:
+                # Of several limits the tightest counts; the reference does not say which of those with as few requests.
+                same = said.get(member) in (value or [None]) if member in rules.LIMITS else said.get(member) == value
+                if not same and not script_block:
                     found.append((text, intent_text, member, said.get(member), value))
     return found
 

@@ -7,9 +7,12 @@ import zoneinfo
 
 from intent import clean, hashed
 from jcs import by_bytes, digest, lower, normal, time
+from limits import tightest
 from patterns import domain_fits, path_fits, within
 from policy import VERDICTS
 
+LIMITS = ("rate_limit", "destructive_budget")
+NO_LIMITS = dict.fromkeys(LIMITS, ())
 OUTWARD = ("host", "url", "bucket", "queue", "topic")
 STANDING = ("", "cloud_admin", "inherited", "standing", "static", "unknown")
 WRKR = {"context_tool_names": "wrkr.tool_name", "context_data_classes": "wrkr.data_class",
@@ -308,7 +311,8 @@ class Engine:
                 "rules": {r["name"] for r in rules},
                 "approvals": max(o["min"] for _, o in deciding) if asks else 0,
                 "distinct": asks and any(r["require_distinct_approvers"] for r, _ in deciding),
-                "broker": any(r["require_broker_credential"] for r, _ in deciding)}
+                "broker": any(r["require_broker_credential"] for r, _ in deciding),
+                **{name: tightest(r[name] for r, _ in deciding) for name in LIMITS}}
 
     def default(self, policy, intent):
         verdict = policy["default_verdict"]
@@ -318,7 +322,7 @@ class Engine:
             verdict = "dry_run" if plan else "require_approval"
             reasons.add("plan_phase_non_destructive" if plan else "destructive_apply_requires_approval")
         return {"verdict": verdict, "reasons": reasons, "violations": set(), "rules": set(),
-                "approvals": int(verdict == "require_approval"), "distinct": False, "broker": False}
+                "approvals": int(verdict == "require_approval"), "distinct": False, "broker": False, **NO_LIMITS}
 
     def fail_closed(self, policy, intent):
         closed, context = policy["fail_closed"], intent["context"]
@@ -337,7 +341,7 @@ class Engine:
         if not reasons:
             return None
         return {"verdict": "block", "reasons": reasons, "violations": violations, "rules": set(), "approvals": 0,
-                "distinct": False, "broker": False}
+                "distinct": False, "broker": False, **NO_LIMITS}
 
     def decide(self, policy, intent):
         found = self.fail_closed(policy, intent)
@@ -350,7 +354,8 @@ class Engine:
         each = [self.by_rules(policy, {**intent, **step, "script": None}) for step in steps]
         out = {"verdict": max((s["verdict"] for s in each), key=VERDICTS.index),
                "approvals": max(s["approvals"] for s in each), "distinct": any(s["distinct"] for s in each),
-               "broker": any(s["broker"] for s in each)}
+               "broker": any(s["broker"] for s in each),
+               **{name: tightest(rule for s in each for rule in s[name]) for name in LIMITS}}
         for name in ("reasons", "violations", "rules"):
             out[name] = set().union(*(s[name] for s in each))
         limits = policy["scripts"]
