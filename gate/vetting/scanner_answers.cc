@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <initializer_list>
 
+#include "common/text.h"
+
 namespace countersign::vetting {
 namespace {
 
@@ -17,12 +19,14 @@ void fail(ScannerReport& report, std::string why) {
   report.error = std::move(why);
 }
 
+// What a program said last, as far as people need it: it may have been written for a terminal, or by the tree.
 std::string last_line(const std::string& text) {
+  constexpr std::size_t kLongest = 200;
   const std::size_t end = text.find_last_not_of(" \r\n");
   if (end == std::string::npos) return "";
-  const std::size_t start = text.rfind('\n', end);
-  return text.substr(start == std::string::npos ? 0 : start + 1,
-                     std::min<std::size_t>(end - (start == std::string::npos ? 0 : start), 200));
+  const std::size_t newline = text.rfind('\n', end);
+  const std::size_t begin = newline == std::string::npos ? 0 : newline + 1;
+  return displayed(text.substr(begin, std::min(end + 1 - begin, kLongest)));
 }
 
 // The document, where the exit code is one of those that go with one. Otherwise the report is Failed.

@@ -55,7 +55,8 @@ constexpr Words kSemgrep[] = {"scan",
                               "--output",
                               "OUT",
                               "TREE"};
-constexpr Words kBandit[] = {"-r", "TREE", "-f", "json", "-o", "OUT", "-q", "--ignore-nosec", "-c", "/dev/null"};
+// Without --ini it takes skips and exclusions from a .bandit of the tree.
+constexpr Words kBandit[] = {"-r", "TREE", "-f", "json", "-o", "OUT", "-q", "--ignore-nosec", "--ini", "/dev/null"};
 constexpr Words kNpmAudit[] = {"audit",
                                "--json",
                                "--package-lock-only",
