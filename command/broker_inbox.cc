@@ -38,7 +38,7 @@ Result<int> serve_page(Call& call, const Arguments& arguments) {
   InboxWeb web(loop, arguments);
   RETURN_IF_ERROR(web.serve(std::move(listener)));
   bool stopping = false;
-  const auto watch = signals.watch(loop, [&] {
+  const auto watch = signals.watch(loop, [&](int) {
     stopping = true;
     web.stop_accepting();
   });

@@ -1,16 +1,15 @@
 // broker mcp: the broker as a server of the Model Context Protocol, on standard input and output or over HTTP.
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 
 #include "command/broker_connection.h"
 #include "command/broker_mcp_http.h"
 #include "command/command.h"
 #include "command/commands.h"
+#include "command/stop_signals.h"
 #include "gate/broker/mcp_session.h"
 
 namespace countersign::command {
@@ -83,15 +82,6 @@ class Hold {
   std::int64_t told_ = 0;
 };
 
-// SIGTERM and SIGINT; blocked before the first thread, so that all inherit it.
-int end_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGINT}) sigaddset(&set, number);
-  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  return ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 Result<transport::Listener> listener_on(std::string_view address) {
   if (!address.starts_with(kUnix)) return transport::Listener::bind_loopback(address);
   // Who may connect at all is the kernel's word, per request.
@@ -106,27 +96,14 @@ Result<int> serve_http(Call& call, const Arguments& arguments, std::int64_t hold
   }
   const std::string_view address = arguments.text("listen");
   ASSIGN_OR_RETURN(transport::Listener listener, listener_on(address));
-  std::signal(SIGPIPE, SIG_IGN);
-  const int descriptor = end_signals();
-  if (descriptor < 0) return Error{ErrorCode::Internal, "cannot watch for signals"};
+  ASSIGN_OR_RETURN(StopSignals signals, StopSignals::block());
   const std::string where = listener.path();
   const bool is_unix = address.starts_with(kUnix);
   transport::EventLoop loop;
   McpHttp http(loop, {broker_socket(arguments), std::string(arguments.text("agent-id")), is_unix ? "" : where,
                       std::chrono::seconds(hold)});
-  bool stopping = false;
-  const transport::ReadWatch watch(loop, descriptor, [&] {
-    signalfd_siginfo info{};
-    while (::read(descriptor, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-      stopping = true;
-      http.stop_accepting();
-    }
-  });
+  const auto watch = signals.end(loop, http);
   RETURN_IF_ERROR(http.serve(std::move(listener)));
-  loop.every(std::chrono::milliseconds(50), [&] {
-    if (stopping && http.idle()) loop.stop();
-  });
-  loop.every(std::chrono::seconds(1), [&] { http.sweep(); });
   if (call.json) {
     call.console.answer(Json::object({{"ok", true}, {"listening", where}}).compact() + "\n");
   } else {

@@ -1,10 +1,8 @@
 // broker serve: the broker as a process.
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 #include <filesystem>
 
@@ -13,6 +11,7 @@
 #include "command/commands.h"
 #include "command/gate_settings.h"
 #include "command/signer_address.h"
+#include "command/stop_signals.h"
 #include "gate/notices/notifier.h"
 
 namespace countersign::command {
@@ -60,14 +59,6 @@ Status prepare_state(const std::string& state) {
   return ok();
 }
 
-int end_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGINT}) sigaddset(&set, number);
-  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  return ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 Result<int> serve(Call& call, const Arguments& arguments) {
   if (!arguments.given("config") || !arguments.positionals().empty()) {
     return Error{ErrorCode::Invalid, "--config FILE is required"};
@@ -83,9 +74,7 @@ Result<int> serve(Call& call, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const std::unique_ptr<DecisionService> gate, DecisionService::load(settings));
   // Who may ask for what is the kernel's word, per request.
   ASSIGN_OR_RETURN(transport::Listener listener, transport::Listener::bind(config.socket, 0666));
-  std::signal(SIGPIPE, SIG_IGN);
-  const int descriptor = end_signals();
-  if (descriptor < 0) return Error{ErrorCode::Internal, "cannot watch for signals"};
+  ASSIGN_OR_RETURN(StopSignals signals, StopSignals::block());
   ASSIGN_OR_RETURN(const std::unique_ptr<notices::Outbox> outbox, notices::Outbox::open(*store, config.notify, clock));
   ASSIGN_OR_RETURN(const std::unique_ptr<notices::ReplyCodes> codes,
                    notices::ReplyCodes::open(*store, config.state + "/reply.key", config.notify.reply_attempts, clock));
@@ -97,19 +86,8 @@ Result<int> serve(Call& call, const Arguments& arguments) {
   const bool other = arguments.given("signer") || config.signer.empty();
   transport::EventLoop loop;
   BrokerHttp http(loop, service, other ? signer_address(arguments).path : config.signer);
-  bool stopping = false;
-  const transport::ReadWatch watch(loop, descriptor, [&] {
-    signalfd_siginfo info{};
-    while (::read(descriptor, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-      stopping = true;
-      http.stop_accepting();
-    }
-  });
+  const auto watch = signals.end(loop, http);
   RETURN_IF_ERROR(http.serve(std::move(listener)));
-  loop.every(std::chrono::milliseconds(50), [&] {
-    if (stopping && http.idle()) loop.stop();
-  });
-  loop.every(std::chrono::seconds(1), [&] { http.sweep(); });
   loop.every(std::chrono::seconds(30), [&] { service.expire(); });
   if (call.json) {
     call.console.answer(Json::object({{"ok", true}, {"socket", config.socket}}).compact() + "\n");

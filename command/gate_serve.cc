@@ -1,9 +1,5 @@
 // gate serve: the gate as a process on a Unix socket.
-#include <sys/signalfd.h>
-#include <unistd.h>
-
 #include <charconv>
-#include <csignal>
 #include <span>
 
 #include "command/comma_list.h"
@@ -12,6 +8,7 @@
 #include "command/gate_http.h"
 #include "command/gate_settings.h"
 #include "command/signer_address.h"
+#include "command/stop_signals.h"
 
 namespace countersign::command {
 namespace {
@@ -76,15 +73,6 @@ Result<GateHttpOptions> http_options(const Arguments& arguments) {
   return options;
 }
 
-// SIGHUP reloads, SIGTERM and SIGINT end; blocked before the first thread, so that all inherit it.
-int signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : {SIGHUP, SIGTERM, SIGINT}) sigaddset(&set, number);
-  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  return ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 Result<int> serve(Call& call, const Arguments& arguments) {
   const std::string socket(arguments.text("socket"));
   if (socket.empty() || !arguments.positionals().empty()) return Error{ErrorCode::Invalid, "--socket is required"};
@@ -93,31 +81,15 @@ Result<int> serve(Call& call, const Arguments& arguments) {
   // Who may connect at all is the kernel's word, per request; others than ours need the file's mode as well.
   ASSIGN_OR_RETURN(transport::Listener listener,
                    transport::Listener::bind(socket, options.peers.empty() ? 0600 : 0666));
-  std::signal(SIGPIPE, SIG_IGN);
-  const int descriptor = signals();
-  if (descriptor < 0) return Error{ErrorCode::Internal, "cannot watch for signals"};
-
+  ASSIGN_OR_RETURN(StopSignals signals, StopSignals::block(StopSignals::Hangup::Listened));
   transport::EventLoop loop;
   GateHttp http(loop, *service, std::move(options), signer_address(arguments).path);
-  bool stopping = false;
-  const transport::ReadWatch watch(loop, descriptor, [&] {
-    signalfd_siginfo info{};
-    while (::read(descriptor, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-      if (info.ssi_signo != SIGHUP) {
-        stopping = true;
-        http.stop_accepting();
-        continue;
-      }
-      const Status reloaded = http.reload();
-      call.console.tell(reloaded ? "gate serve: reloaded " + service->policies().compact()
-                                 : "gate serve: the policies stay as they were: " + reloaded.error().detail);
-    }
+  const auto watch = signals.end(loop, http, [&] {
+    const Status reloaded = http.reload();
+    call.console.tell(reloaded ? "gate serve: reloaded " + service->policies().compact()
+                               : "gate serve: the policies stay as they were: " + reloaded.error().detail);
   });
   RETURN_IF_ERROR(http.serve(std::move(listener)));
-  loop.every(std::chrono::milliseconds(50), [&] {
-    if (stopping && http.idle()) loop.stop();
-  });
-  loop.every(std::chrono::seconds(1), [&] { http.sweep(); });
   Json started = service->policies();
   started.set("ok", true);
   started.set("socket", socket);
