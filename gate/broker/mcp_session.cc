@@ -206,6 +206,8 @@ Result<Json::Array> McpSession::learn_tools() {
     Json shown = *definition;
     shown.set("name", name);
     shown.erase("_meta");
+    // Clients refuse structured answers that are not of it, and the broker's own are not, nor are masked ones.
+    shown.erase("outputSchema");
     listed.push_back(std::move(shown));
   }
   names_->learn(std::move(names));

@@ -174,7 +174,7 @@ class Mcp(unittest.TestCase):
 
         names, done = asyncio.run(talk())
         self.assertEqual(names, ["fs__list", "fs__read", "fs__write"])
-        self.assertFalse(done.isError)
+        self.assertFalse(done.is_error if hasattr(done, "is_error") else done.isError)  # SDK 2 and 1
 
 
 if __name__ == "__main__":

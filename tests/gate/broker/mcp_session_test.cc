@@ -89,6 +89,23 @@ TEST(McpSession, TellsABrokerThatEndedFromOneThatWasNotReached) {
   }
 }
 
+TEST(McpSession, ShowsToolsAsClientsMayTakeThem) {
+  const Json definition = Json::object({{"name", "write"},
+                                        {"description", "Writes."},
+                                        {"inputSchema", Json::object({{"type", "object"}})},
+                                        {"outputSchema", Json::object({{"type", "object"}})},
+                                        {"_meta", Json::object({{"countersign/decision", "allow"}})}});
+  Scripted broker(
+      {Json::object({{"tools", Json::Array{Json::object({{"tool_id", "fs:write"}, {"definition", definition}})}}})});
+  McpSession session([&broker](const std::string& target, const Json& body) { return broker(target, body); },
+                     [](const std::optional<Json>&) { return false; }, std::make_shared<ToolNames>(), true);
+  const Json reply = *session.answer(R"({"jsonrpc":"2.0","id":1,"method":"tools/list"})");
+  EXPECT_EQ(
+      reply.find("result")->find("tools")->as_array().front(),
+      Json::object(
+          {{"name", "fs__write"}, {"description", "Writes."}, {"inputSchema", Json::object({{"type", "object"}})}}));
+}
+
 TEST(McpSession, LeavesOutWhatIsNotAJsonRpcRequest) {
   Scripted broker({});
   McpSession session([&broker](const std::string& target, const Json& body) { return broker(target, body); },
