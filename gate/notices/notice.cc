@@ -15,6 +15,8 @@ using broker::NoticeKind;
 using broker::ToolRequest;
 
 constexpr std::size_t kLongestShown = 4096;
+// In the lines for people, so that what follows them fits into a chat's message.
+constexpr std::size_t kLongestArguments = 1500;
 
 Json masked_text(std::string_view text) {
   return broker::masked(Json(text));
@@ -54,7 +56,8 @@ Notice asking(NoticeKind kind, const ToolRequest& request, std::string_view at, 
   data.set("expires_at", request.expires_at.rfc3339());
   data.set("how_to_approve", broker::how_to_approve(request.id));
   data.set("how_to_reject", reject);
-  std::vector<std::string> lines = {summary, "class: " + request.action_class, "arguments: " + visible(arguments),
+  std::vector<std::string> lines = {summary, "class: " + request.action_class,
+                                    "arguments: " + visible(arguments, kLongestArguments),
                                     "until: " + request.expires_at.rfc3339()};
   if (request.required > 1) lines.push_back("approvals needed: " + std::to_string(request.required));
   lines.push_back("approve: " + broker::how_to_approve(request.id));

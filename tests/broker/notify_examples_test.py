@@ -103,7 +103,9 @@ class Examples(NotifyCase):
         self.delivered()
         self.assertEqual((self.seen["topic"], self.seen["priority"]), ("tools-5fQ2", 4))
         self.assertEqual(self.seen["title"], "Agent 'web' wants to call tool 'fs:write'")
-        self.assertTrue(request)
+        # Long arguments push nothing out.
+        self.assertIn(f"\napprove: countersign broker approve --request-id {request}\n", self.seen["message"])
+        self.assertRegex(self.seen["message"], r'\nanswer: "no \d{6}" rejects it')
 
     def whatsapp(self, path, headers, body):
         """Meta's Cloud API, as far as messages go."""

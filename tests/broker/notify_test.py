@@ -4,6 +4,7 @@ import base64
 import concurrent.futures
 import email
 import email.policy
+import importlib.util
 import json
 import os
 import pathlib
@@ -102,6 +103,18 @@ class Webhooks(NotifyCase):
         self.assertNotEqual(json.loads(receiver.next()["body"])["data"]["request_id"], request)
         self.assertEqual(self.broker.run("deliveries", "--status", "given_up")[1], [])
         self.assertEqual(self.broker.run("deliveries", "--status", "lost")[0], 6)
+
+    @unittest.skipUnless(importlib.util.find_spec("standardwebhooks"), "the library of the standard (PyPI: standardwebhooks) is not installed")
+    def test_the_standards_own_library_takes_it(self):
+        import standardwebhooks
+        receiver = self.receiver()
+        self.notifying(self.webhook(receiver))
+        request = self.ask()
+        told = receiver.next()
+        headers = {name.lower(): value for name, value in told["headers"].items()}
+        self.assertEqual(standardwebhooks.Webhook(SECRET).verify(told["body"], headers)["data"]["request_id"], request)
+        with self.assertRaises(standardwebhooks.WebhookVerificationError):
+            standardwebhooks.Webhook(SECRET).verify(told["body"] + b" ", headers)
 
     def test_a_secret_is_replaced(self):
         new = self.appliance.folder / "new.secret"

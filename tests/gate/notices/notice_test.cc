@@ -50,6 +50,10 @@ TEST_F(Notices, LongArgumentsAreCutAndSaySo) {
   EXPECT_EQ(data(notice).find("args"), nullptr);
   EXPECT_EQ(*data(notice).find("args_cut"), Json(true));
   EXPECT_LT(notice->message.compact().size(), 8000U);
+  // Slack takes 3000 characters at once.
+  EXPECT_LT(data(notice).text("text").size(), 2500U);
+  EXPECT_NE(data(notice).text("text").find(" …\n"), std::string::npos);
+  EXPECT_NE(data(notice).text("text").find("\nreject: "), std::string::npos);
 }
 
 TEST_F(Notices, EndsSayWhoAndWhy) {
