@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import unittest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -174,15 +173,21 @@ class Statuses(unittest.TestCase):
         return gate.ask(body, path, method)[0]
 
     def ask_without_a_signer(self):
-        """One worker, kept busy: what comes after it is refused undecided."""
+        """One worker, kept busy by what comes before on the same connection: what waits too long is refused undecided."""
         gate = self.serving("--workers", "1", "--answer-within", "1", signer=self.silent_signer().getsockname())
-        askers = [threading.Thread(target=self.ask, args=(gate, "POST", "/v1/evaluate", question())) for _ in range(3)]
-        for asker in askers:
-            asker.start()
-        batch = threading.Thread(target=self.ask, args=(gate, "POST", "/v1/evaluate-batch", {"requests": [question()]}))
-        batch.start()
-        for asker in (*askers, batch):
-            asker.join()
+        asked = [("/v1/evaluate", question())] * 3 + [("/v1/evaluate-batch", {"requests": [question()]})]
+        bodies = [(path, json.dumps(body).encode()) for path, body in asked]
+        connection = at_once(gate.socket, b"".join(raw("POST", path, f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n") + body
+                                                   for path, body in bodies))
+        with connection, connection.makefile("rb") as answers:
+            for path, _ in asked:
+                status = int(answers.readline().split()[1])
+                self.seen[path, "POST"].add(status)
+                self.assertEqual(status, 503)
+                length = 0
+                while (line := answers.readline().strip().lower()):
+                    length = int(line.partition(b":")[2]) if line.startswith(b"content-length:") else length
+                answers.read(length)
         self.assertEqual(self.ask(gate, "GET", "/readyz"), 503)
 
     def test_what_no_route_answers(self):
