@@ -13,6 +13,7 @@ std::span<const Command> all_commands() {
       requests_list_command(),
       requests_show_command(),
       mcp_proxy_command(),
+      mcp_serve_command(),
       run_command(),
       permit_command(),
       trace_verify_command(),

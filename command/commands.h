@@ -44,6 +44,7 @@ Command kill_switch_expire_command();
 Command requests_list_command();
 Command requests_show_command();
 Command mcp_proxy_command();
+Command mcp_serve_command();
 Command run_command();
 Command permit_command();
 Command trace_verify_command();

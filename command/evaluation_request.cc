@@ -1,21 +1,10 @@
 #include "command/evaluation_request.h"
 
-#include "common/json_fields.h"
-
 namespace countersign::command {
 namespace {
 
 constexpr std::size_t kMostTokens = 64;
 constexpr std::size_t kLongestKey = 256;
-
-Status read_list(JsonFields& fields, const char* name, std::vector<Json>& out) {
-  const Json* list = fields.take(name);
-  if (list == nullptr) return ok();
-  if (!list->is_array() || list->as_array().size() > kMostTokens)
-    return fields.wrong(name, "is not a list of at most 64");
-  out = list->as_array();
-  return ok();
-}
 
 Status read_object(JsonFields& fields, const char* name, std::optional<Json>& out) {
   const Json* object = fields.take(name);
@@ -27,14 +16,23 @@ Status read_object(JsonFields& fields, const char* name, std::optional<Json>& ou
 
 }  // namespace
 
+Status read_tokens(JsonFields& fields, const char* name, std::vector<Json>& out) {
+  const Json* list = fields.take(name);
+  if (list == nullptr) return ok();
+  if (!list->is_array() || list->as_array().size() > kMostTokens)
+    return fields.wrong(name, "is not a list of at most 64");
+  out = list->as_array();
+  return ok();
+}
+
 Result<EvaluationRequest> EvaluationRequest::parse(const Json& body) {
   JsonFields fields(body, "");
   EvaluationRequest request;
   ASSIGN_OR_RETURN(const Json* intent, fields.required("intent"));
   if (!intent->is_object()) return fields.wrong("intent", "is not an object");
   request.intent = *intent;
-  RETURN_IF_ERROR(read_list(fields, "approval_tokens", request.approval_tokens));
-  RETURN_IF_ERROR(read_list(fields, "delegation_tokens", request.delegation_tokens));
+  RETURN_IF_ERROR(read_tokens(fields, "approval_tokens", request.approval_tokens));
+  RETURN_IF_ERROR(read_tokens(fields, "delegation_tokens", request.delegation_tokens));
   RETURN_IF_ERROR(read_object(fields, "context_envelope", request.context_envelope));
   RETURN_IF_ERROR(read_object(fields, "context_attestation", request.context_attestation));
   struct Text {

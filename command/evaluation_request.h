@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/json.h"
+#include "common/json_fields.h"
 #include "common/result.h"
 
 namespace countersign::command {
@@ -27,5 +28,8 @@ struct EvaluationRequest {
   // Strictly: unknown members are errors. Fails with Invalid, naming the member.
   static Result<EvaluationRequest> parse(const Json& body);
 };
+
+// The member `name`, a list of at most 64 tokens, where it is there. Fails with Invalid, naming it.
+Status read_tokens(JsonFields& fields, const char* name, std::vector<Json>& out);
 
 }  // namespace countersign::command

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <chrono>
 
+#include "command/mcp_headers.h"
 #include "common/json_fields.h"
+#include "gate/verdict.h"
 
 namespace countersign::command {
 namespace {
@@ -31,12 +33,17 @@ constexpr double kSeconds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2
 transport::HttpLimits limits_of(const GateHttpOptions& options) {
   transport::HttpLimits limits;
   limits.connections = options.connections;
+  limits.keep_headers = options.port.has_value();
   return limits;
 }
 
 Json batch_row(Result<Json> answer) {
   if (!answer) return Json::object({{"ok", false}, {"error", transport::error_json(answer.error())}});
   return *std::move(answer);
+}
+
+bool is_owner(std::uint32_t uid) {
+  return uid == 0 || uid == ::geteuid();
 }
 
 Result<Json> object_of(std::string_view body) {
@@ -65,10 +72,9 @@ struct GateHttp::Route {
   void (GateHttp::*serve)(const HttpRequest&, const Shared&);
 };
 
-GateHttp::GateHttp(transport::EventLoop& loop, DecisionService& service, GateHttpOptions options,
-                   const std::string& signer)
+GateHttp::GateHttp(transport::EventLoop& loop, GateAnswers& answers, GateHttpOptions options, const std::string& signer)
     : loop_(loop),
-      service_(service),
+      judge_(answers),
       options_(std::move(options)),
       limiter_(options_.requests_per_second, options_.burst, options_.in_flight),
       server_(loop, limits_of(options_)),
@@ -80,6 +86,27 @@ Status GateHttp::serve(transport::Listener listener) {
   return server_.serve(std::move(listener), [this](const HttpRequest& request, transport::Responder responder) {
     handle(request, std::move(responder));
   });
+}
+
+std::optional<HttpResponse> GateHttp::refusal_of(const HttpRequest& request) const {
+  const std::uint32_t uid = request.peer.uid;
+  if (uid != transport::Peer::kNobody) {
+    if (is_owner(uid) || options_.peers.contains(uid)) return std::nullopt;
+    return HttpResponse::error(Error{ErrorCode::Refused, "uid " + std::to_string(uid) + " may not ask this gate",
+                                     "peer_not_permitted", "--peer-uid names who may"});
+  }
+  // Its Listener is the only way to a port, so there is one to be asked about.
+  const GatePort& port = options_.port.value();
+  if (const std::optional<McpRefusal> refused = check_place(request.headers, port.authority)) {
+    return HttpResponse::error(Error{ErrorCode::Refused, refused->detail, "foreign_page"});
+  }
+  std::string token;
+  if (!read_bearer(request.headers, token) && sha256(token) == port.token) return std::nullopt;
+  HttpResponse response = HttpResponse::error(Error{ErrorCode::Refused, "this is not the token that is asked for here",
+                                                    "bearer_token", "send Authorization: Bearer TOKEN"});
+  response.status = 401;
+  response.headers.emplace_back("WWW-Authenticate", "Bearer");
+  return response;
 }
 
 void GateHttp::handle(const HttpRequest& request, transport::Responder responder) {
@@ -99,17 +126,12 @@ void GateHttp::handle(const HttpRequest& request, transport::Responder responder
   const std::uint32_t uid = request.peer.uid;
   const auto exchange = std::make_shared<Exchange>(
       Exchange{std::move(responder), route == nullptr ? std::string_view("unknown") : route->path, uid});
-  const bool owner = uid == 0 || uid == ::geteuid();
-  if (!owner && !options_.peers.contains(uid)) {
-    return answer(exchange,
-                  HttpResponse::error(Error{ErrorCode::Refused, "uid " + std::to_string(uid) + " may not ask this gate",
-                                            "peer_not_permitted", "--peer-uid names who may"}));
-  }
+  if (std::optional<HttpResponse> refusal = refusal_of(request)) return answer(exchange, *std::move(refusal));
   if (route == nullptr) {
     return answer(exchange,
                   HttpResponse::error(Error{ErrorCode::NotFound, "there is nothing of this method and path"}));
   }
-  if (route->owner_only && !owner) {
+  if (route->owner_only && !is_owner(uid)) {
     return answer(exchange, HttpResponse::error(Error{ErrorCode::Refused, "only the gate's own user may do this",
                                                       "peer_not_permitted"}));
   }
@@ -149,10 +171,13 @@ void GateHttp::evaluate(const HttpRequest& request, const Shared& exchange) {
   if (!body) return answer(exchange, HttpResponse::error(body.error()));
   on_worker(exchange,
             [this, uid = exchange->uid, body = std::make_shared<Json>(*std::move(body))](client::SignerClient& signer) {
-              const Result<Json> said = service_.evaluate(*body, uid, signer);
+              const Result<Json> said = judge_.evaluate(*body, uid, signer);
               if (!said) return HttpResponse::error(said.error());
-              loop_.post([this, verdict = std::string(said->text("verdict"))] { ++verdicts_[verdict]; });
-              return HttpResponse::json(*said);
+              const std::string verdict(said->text("verdict"));
+              loop_.post([this, verdict] { ++verdicts_[verdict]; });
+              const std::optional<statement::Verdict> named = statement::verdict_named(verdict);
+              const bool runs = named && gate::exit_code_of(*named) == 0;
+              return HttpResponse::json(*said, runs || !options_.status_by_verdict ? 200 : 403);
             });
 }
 
@@ -171,24 +196,24 @@ void GateHttp::evaluate_batch(const HttpRequest& request, const Shared& exchange
   on_worker(exchange,
             [this, uid = exchange->uid, items = std::make_shared<Json::Array>(**rows)](client::SignerClient& signer) {
               Json::Array results;
-              for (const Json& item : *items) results.push_back(batch_row(service_.evaluate(item, uid, signer)));
+              for (const Json& item : *items) results.push_back(batch_row(judge_.evaluate(item, uid, signer)));
               return HttpResponse::json(Json::object({{"results", std::move(results)}}));
             });
 }
 
 void GateHttp::policies(const HttpRequest&, const Shared& exchange) {
-  answer(exchange, HttpResponse::json(service_.policies()));
+  answer(exchange, HttpResponse::json(judge_.policies()));
 }
 
 Status GateHttp::reload() {
-  const Status done = service_.reload();
+  const Status done = judge_.reload();
   ++(done ? reloads_ : failed_reloads_);
   return done;
 }
 
 void GateHttp::reload_policies(const HttpRequest&, const Shared& exchange) {
   const Status done = reload();
-  answer(exchange, done ? HttpResponse::json(service_.policies()) : HttpResponse::error(done.error()));
+  answer(exchange, done ? HttpResponse::json(judge_.policies()) : HttpResponse::error(done.error()));
 }
 
 void GateHttp::healthz(const HttpRequest&, const Shared& exchange) {

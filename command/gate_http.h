@@ -5,20 +5,29 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "command/decision_service.h"
+#include "command/gate_answers.h"
 #include "command/worker_pool.h"
+#include "common/digest.h"
 #include "signer/transport/event_loop.h"
 #include "signer/transport/http_server.h"
 #include "signer/transport/rate_limiter.h"
 
 namespace countersign::command {
 
+// Who may ask on a port, where the kernel knows nobody: whoever sends the token.
+struct GatePort {
+  std::string authority;  // where it listens, as "127.0.0.1:8787": what Host must be
+  Digest token;           // SHA-256 of the bearer token
+};
+
 struct GateHttpOptions {
   std::set<std::uint32_t> peers;  // uids that may ask
+  std::optional<GatePort> port;
   double requests_per_second = 200;
   double burst = 400;
   int in_flight = 64;
@@ -27,11 +36,12 @@ struct GateHttpOptions {
   std::size_t batch_items = 64;
   std::size_t connections = 2048;
   std::chrono::seconds answer_within{10};  // the signer's answer too
+  bool status_by_verdict = false;          // 403 where the verdict lets nothing run; otherwise every verdict is a 200
 };
 
 class GateHttp {
  public:
-  GateHttp(transport::EventLoop& loop, DecisionService& service, GateHttpOptions options, const std::string& signer);
+  GateHttp(transport::EventLoop& loop, GateAnswers& answers, GateHttpOptions options, const std::string& signer);
 
   Status serve(transport::Listener listener);
   // No new connections; true once nothing is left to answer.
@@ -49,6 +59,8 @@ class GateHttp {
   friend struct Route;
 
   void handle(const transport::HttpRequest& request, transport::Responder responder);
+  // Why the peer may not ask anything; nothing where it may.
+  std::optional<transport::HttpResponse> refusal_of(const transport::HttpRequest& request) const;
   void evaluate(const transport::HttpRequest& request, const Shared& exchange);
   void evaluate_batch(const transport::HttpRequest& request, const Shared& exchange);
   void policies(const transport::HttpRequest& request, const Shared& exchange);
@@ -62,7 +74,7 @@ class GateHttp {
   void answer(const Shared& exchange, transport::HttpResponse response);
 
   transport::EventLoop& loop_;
-  DecisionService& service_;
+  GateAnswers& judge_;
   GateHttpOptions options_;
   transport::RateLimiter limiter_;
   transport::HttpServer server_;

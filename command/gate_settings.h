@@ -33,4 +33,11 @@ inline std::span<const Flag> setting_flags() {
   return flags;
 }
 
+// The flags of a command that has all of those beside its own.
+inline std::vector<Flag> with_settings(std::span<const Flag> own) {
+  std::vector<Flag> out(own.begin(), own.end());
+  out.insert(out.end(), setting_flags().begin(), setting_flags().end());
+  return out;
+}
+
 }  // namespace countersign::command

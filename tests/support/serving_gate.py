@@ -10,16 +10,17 @@ from appliance import UnixConnection
 
 
 class ServingGate:
-    """`gate serve` in a folder of its own; `flags` come after its own. `files`: how many descriptors it may have."""
+    """`gate serve` in a folder of its own; `flags` come after its own. `files`: how many descriptors it may have; `words`
+    are the command's."""
 
-    def __init__(self, program, policy, signer, *flags, files=None):
+    def __init__(self, program, policy, signer, *flags, files=None, words=("gate", "serve")):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="countersign-gate-"))
         self.policy = self.folder / "policy.yaml"
         self.policy.write_text(policy)
         self.socket = str(self.folder / "gate.sock")
         limits = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files else None
         self.process = subprocess.Popen(
-            [program, "gate", "serve", "--socket", self.socket, "--policy", str(self.policy), "--signer", str(signer),
+            [program, *words, "--socket", self.socket, "--policy", str(self.policy), "--signer", str(signer),
              "--rate-limit-state", str(self.folder / "limits.json"), "--requests-per-second", "60000", "--in-flight", "4096",
              "--json", *flags], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=limits)
         self.started = json.loads(self.process.stdout.readline())

@@ -1,0 +1,80 @@
+// mcp serve: verdicts on tool calls, on a Unix socket or a port of loopback (reference: gait-formats §17).
+#include <cstdlib>
+
+#include "command/command.h"
+#include "command/commands.h"
+#include "command/gate_process.h"
+#include "command/tool_call_service.h"
+#include "common/digest.h"
+#include "common/text.h"
+
+namespace countersign::command {
+namespace {
+
+constexpr std::size_t kShortestToken = 16;
+
+constexpr Flag kOwnFlags[] = {
+    {"policy", Flag::Kind::Text, "FILE", "the policy, YAML; read at start and on reload"},
+    {"listen", Flag::Kind::Text, "ADDRESS", "127.0.0.1:PORT or [::1]:PORT instead of a socket; needs --token-env"},
+    {"token-env", Flag::Kind::Text, "NAME", "the environment variable of the bearer token that is asked for on a port"},
+    {"http-verdict-status", Flag::Kind::Text, "KIND",
+     "ok (default): 200 for every verdict; strict: 403 where nothing may run"},
+};
+
+// The variable is read once and taken away: no child has it.
+Result<Digest> token_of(const Arguments& arguments) {
+  const std::string name(trimmed(arguments.text("token-env")));
+  if (name.empty()) {
+    return Error{ErrorCode::Invalid, "--listen needs --token-env: whoever uses this host can connect to a port",
+                 "token_required", "listen on a --socket, where the kernel says who asks, or name a token"};
+  }
+  const char* given = std::getenv(name.c_str());
+  const std::string token(trimmed(given == nullptr ? "" : given));
+  if (token.size() < kShortestToken) {
+    return Error{ErrorCode::Invalid,
+                 "the token in $" + name + " must have " + std::to_string(kShortestToken) + " characters or more",
+                 "token_required"};
+  }
+  ::unsetenv(name.c_str());
+  return sha256(token);
+}
+
+Result<transport::Listener> listen(const Arguments& arguments, GateHttpOptions& options) {
+  const std::string_view address = arguments.text("listen");
+  if (address.empty()) return listen_on_socket(arguments, options);
+  if (arguments.given("socket")) return Error{ErrorCode::Invalid, "--listen and --socket: one of them"};
+  ASSIGN_OR_RETURN(const Digest token, token_of(arguments));
+  ASSIGN_OR_RETURN(transport::Listener listener, transport::Listener::bind_loopback(address));
+  options.port = GatePort{listener.path(), token};
+  return listener;
+}
+
+Result<int> serve(Call& call, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(GateHttpOptions options, gate_http_options(arguments));
+  const std::string_view status = arguments.text("http-verdict-status", "ok");
+  if (status != "ok" && status != "strict") {
+    return Error{ErrorCode::Invalid, "--http-verdict-status: \"" + std::string(status) + "\" is neither ok nor strict"};
+  }
+  options.status_by_verdict = status == "strict";
+  return serve_gate(call, arguments, std::move(options), {"mcp serve", ToolCallService::load, listen});
+}
+
+}  // namespace
+
+Command mcp_serve_command() {
+  static const std::vector<Flag> flags = gate_process_flags(kOwnFlags);
+  return {
+      "mcp serve",
+      "--socket PATH|--listen ADDRESS --policy FILE [flags]",
+      "Answers POST /v1/evaluate on a socket as `mcp proxy` answers on the command line",
+      "A question is {\"adapter\",\"call\"}, with approval_tokens and delegation_tokens where there are some.\n"
+      "Nothing is executed: the caller acts on the verdict. On a Unix socket the kernel says who asks; on a port of\n"
+      "loopback, the only kind there is, a token is asked for. Otherwise as gate serve, settings and reload included.",
+      "countersign mcp serve --socket /run/countersign/mcp.sock --policy /etc/countersign/policy.yaml",
+      flags,
+      Positionals::Anywhere,
+      Shape::Ours,
+      serve};
+}
+
+}  // namespace countersign::command

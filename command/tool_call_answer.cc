@@ -1,0 +1,87 @@
+#include "command/tool_call_answer.h"
+
+#include <chrono>
+
+#include "command/decision_evidence.h"
+#include "command/gate_answer.h"
+#include "command/gate_inputs.h"
+#include "common/clock.h"
+#include "common/text.h"
+#include "gate/optional_members.h"
+
+namespace countersign::command {
+namespace {
+
+constexpr std::size_t kRunDigits = 12;
+
+Status check(const gate::Policy& policy, const gate::ToolCall& call, std::string_view profile) {
+  if (policy.mcp_trust() && policy.mcp_trust()->enabled) {
+    return Error{ErrorCode::Invalid,
+                 "the policy's mcp_trust asks for a trust snapshot, which this program does not judge",
+                 "mcp_trust_unsupported", "leave mcp_trust out, and name the tools that may be called in rules"};
+  }
+  if (call.context_is_made && profile == kOssProd) {
+    return Error{ErrorCode::Invalid,
+                 "oss-prod profile requires context.identity, context.workspace and context.risk_class in the call"};
+  }
+  return ok();
+}
+
+}  // namespace
+
+Result<JudgedCall> judge_call(const Arguments& settings, LoadedPolicy policy, const PresentedCall& presented,
+                              DecisionSigner& signer) {
+  const auto started = std::chrono::steady_clock::now();
+  const std::string profile(settings.text("profile", "standard"));
+  RETURN_IF_ERROR(check(policy.policy, presented.call, profile));
+  ASSIGN_OR_RETURN(
+      GateInputs inputs,
+      gate_inputs(settings, {std::move(policy.policy), policy.digest, presented.call.intent, {}, SystemClock().now()}));
+  inputs.tokens = presented.approval_tokens;
+  ASSIGN_OR_RETURN(DecisionEvidence evidence, DecisionEvidence::prepare(settings));
+  evidence.present(presented.delegation_tokens);
+  RETURN_IF_ERROR(check_profile(profile, inputs.policy, false, evidence.brokers()));
+  EvaluationOptions options;
+  options.profile = profile;
+  options.kill_switch_state = trimmed(settings.text("kill-switch-state"));
+  options.policy_path = policy.path;
+  options.as_proxy = true;
+  Evaluation evaluation(std::move(inputs), std::move(evidence), signer, std::move(options));
+  ASSIGN_OR_RETURN(EvaluationAnswer said, evaluation.conclude());
+  const auto spent = std::chrono::steady_clock::now() - started;
+  return JudgedCall{std::move(said), policy.digest.hex(),
+                    std::chrono::duration_cast<std::chrono::milliseconds>(spent).count()};
+}
+
+Json call_members(const JudgedCall& judged, const PresentedCall& presented) {
+  const gate::ToolCall& call = presented.call;
+  const Json& trace = judged.said.records.front().document;
+  const Json& decided = judged.said.members;
+  Json out = Json::object({{"ok", true},
+                           {"adapter", lowered(trimmed(presented.adapter))},
+                           {"executed", false},
+                           {"decision_latency_ms", judged.milliseconds},
+                           {"tool_name", trace.text("tool_name")},
+                           {"verdict", decided.text("verdict")},
+                           {"trace_id", trace.text("trace_id")},
+                           {"intent_digest", trace.text("intent_digest")},
+                           {"policy_digest", judged.policy_digest},
+                           {"policy_id", trace.text("policy_id")},
+                           {"policy_version", trace.text("policy_version")}});
+  for (const std::string_view name : {"phase", "reason_codes", "violations", "approval_ref"}) {
+    if (const Json* member = decided.find(name)) out.set(name, *member);
+  }
+  if (const Json* relationship = trace.find("relationship")) out.set("relationship", *relationship);
+  out.set("run_id", !call.run_id.empty() ? call.run_id
+                                         : "run_mcp_" + std::string(trace.text("intent_digest").substr(0, kRunDigits)));
+  gate::put(out, "session_id", call.session_id);
+  std::vector<std::string> warnings = gate::texts_of(decided.find("warnings"));
+  if (call.context_is_made) {
+    warnings.emplace_back(
+        "standard profile applied fallback intent context; use --profile oss-prod for strict context enforcement");
+  }
+  gate::put(out, "warnings", warnings);
+  return out;
+}
+
+}  // namespace countersign::command

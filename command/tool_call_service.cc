@@ -1,0 +1,60 @@
+#include "command/tool_call_service.h"
+
+#include "command/decision_evidence.h"
+#include "command/decision_signer.h"
+#include "command/evaluation_request.h"
+#include "command/tool_call_answer.h"
+#include "common/json_fields.h"
+#include "common/text.h"
+#include "gate/verdict.h"
+
+namespace countersign::command {
+namespace {
+
+Status read_text(JsonFields& fields, const char* name, std::string& out) {
+  const Json* given = fields.take(name);
+  if (given == nullptr) return ok();
+  if (!given->is_string()) return fields.wrong(name, "is not a text");
+  if (const std::string_view text = trimmed(given->as_string()); !text.empty()) out = text;
+  return ok();
+}
+
+Result<PresentedCall> read_call(const Json& request) {
+  JsonFields fields(request, "");
+  PresentedCall presented;
+  presented.adapter = "mcp";
+  RETURN_IF_ERROR(read_text(fields, "adapter", presented.adapter));
+  ASSIGN_OR_RETURN(const Json* call, fields.required("call"));
+  ASSIGN_OR_RETURN(presented.call, gate::ToolCall::parse(presented.adapter, *call));
+  // What the caller names its run and session; the call's own context is what is judged.
+  RETURN_IF_ERROR(read_text(fields, "run_id", presented.call.run_id));
+  RETURN_IF_ERROR(read_text(fields, "session_id", presented.call.session_id));
+  RETURN_IF_ERROR(read_tokens(fields, "approval_tokens", presented.approval_tokens));
+  RETURN_IF_ERROR(read_tokens(fields, "delegation_tokens", presented.delegation_tokens));
+  RETURN_IF_ERROR(fields.finish());
+  return presented;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<GateAnswers>> ToolCallService::load(const Arguments& settings) {
+  RETURN_IF_ERROR(DecisionEvidence::prepare(settings));
+  std::unique_ptr<ToolCallService> service(new ToolCallService(settings));
+  RETURN_IF_ERROR(service->reload());
+  RETURN_IF_ERROR(service->policies_.chosen("", false));  // one policy: a call names none
+  return std::unique_ptr<GateAnswers>(std::move(service));
+}
+
+Result<Json> ToolCallService::evaluate(const Json& request, std::uint32_t, client::SignerClient& signer) {
+  ASSIGN_OR_RETURN(const PresentedCall presented, read_call(request));
+  ASSIGN_OR_RETURN(LoadedPolicy policy, policies_.chosen("", false));
+  const std::unique_ptr<DecisionSigner> signs = decision_signer(signer);
+  ASSIGN_OR_RETURN(const JudgedCall judged, judge_call(settings_, std::move(policy), presented, *signs));
+  Json out = call_members(judged, presented);
+  const std::optional<statement::Verdict> verdict = statement::verdict_named(out.text("verdict"));
+  out.set("exit_code", gate::exit_code_of(verdict.value_or(statement::Verdict::Block)));
+  for (const DecisionRecord& record : judged.said.records) out.set(record.name, record.document);
+  return out;
+}
+
+}  // namespace countersign::command

@@ -1,0 +1,31 @@
+// What `mcp serve` answers: the verdict on one tool call, as `mcp proxy` gives it, with the signed documents.
+#pragma once
+
+#include <memory>
+
+#include "command/arguments.h"
+#include "command/gate_answers.h"
+#include "command/served_policies.h"
+
+namespace countersign::command {
+
+class ToolCallService final : public GateAnswers {
+ public:
+  // `settings` as of ServedPolicies. Fails with Invalid where a setting or the policy cannot be used.
+  static Result<std::unique_ptr<GateAnswers>> load(const Arguments& settings);
+
+  // {"call", "adapter"?, "run_id"?, "session_id"?, "approval_tokens"?, "delegation_tokens"?}; strictly: other members
+  // are Invalid. Answers the members of `mcp proxy --json`, `exit_code`, and the signed documents in place of their
+  // files. Nothing is executed.
+  Result<Json> evaluate(const Json& request, std::uint32_t uid, client::SignerClient& signer) override;
+  Status reload() override { return policies_.reload(); }
+  Json policies() const override { return policies_.document(); }
+
+ private:
+  explicit ToolCallService(const Arguments& settings) : settings_(settings), policies_(settings) {}
+
+  const Arguments& settings_;
+  ServedPolicies policies_;
+};
+
+}  // namespace countersign::command
