@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "command/decision_service.h"
+#include "command/gate_answers.h"
 #include "common/clock.h"
 #include "gate/broker/agent_lists.h"
 #include "gate/broker/broker_config.h"
@@ -56,7 +56,7 @@ struct CalledTool {
 class BrokerService {
  public:
   // All outlive it. From any thread, each with a signer of its own.
-  BrokerService(const broker::BrokerConfig& config, broker::BrokerStore& store, DecisionService& gate,
+  BrokerService(const broker::BrokerConfig& config, broker::BrokerStore& store, GateAnswers& gate,
                 const Clock& clock, notices::Outbox& outbox, notices::ReplyCodes& codes)
       : config_(config),
         store_(store),
@@ -164,7 +164,7 @@ class BrokerService {
 
   const broker::BrokerConfig& config_;
   broker::BrokerStore& store_;
-  DecisionService& gate_;
+  GateAnswers& gate_;
   const Clock& clock_;
   notices::Outbox& outbox_;
   notices::ReplyCodes& codes_;
