@@ -56,9 +56,10 @@ Result<std::string> configuration() {
     roles += "  " + name + ": {token: " + name + "}\n";
   }
   text += tokens + roles;
-  text += "peers:\n  - uid: " + std::to_string(::geteuid()) +
-          "\n    may: [sign:approval, sign:trace, verify, nonce, decisions, requests, executed, log, metrics, "
-          "admin:status]\n";
+  text +=
+      "peers:\n  - uid: " + std::to_string(::geteuid()) +
+      "\n    may: [sign:approval, sign:trace, verify, nonce, decisions, requests, executed, evidence, log, metrics, "
+      "admin:status]\n";
   text += "approvers:\n  - {identity: alice@company.example, proof: {unix_user: " + std::string(user->pw_name) +
           "}, scopes: [\"tool:*\", \"phase:apply\", \"destructive:apply\", \"delegate:write\"]}\n";
   text += "security_owner: {notify: [{file: security.jsonl}]}\npublication: {directory: published}\n";

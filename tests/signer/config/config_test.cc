@@ -344,7 +344,8 @@ TEST_F(ConfigFile, IsMissing) {
 std::string with_uids(std::string text) {
   for (const auto& [from, to] :
        {std::pair{"{user: countersign-gate", "{uid: 60001"}, std::pair{"{group: countersign-approvers", "{uid: 60002"},
-        std::pair{"{user: countersign-release", "{uid: 60003"}}) {
+        std::pair{"{user: countersign-release", "{uid: 60003"},
+        std::pair{"{group: countersign-security", "{uid: 60004"}}) {
     text = replaced(text, from, to);
   }
   return text;
