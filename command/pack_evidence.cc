@@ -210,7 +210,7 @@ Result<std::vector<Json>> log_proofs(const Arguments& arguments, const std::vect
 }
 
 // The runpack that is there, or one made from the run's traces.
-Result<RunpackFile> runpack_of(NamedRun run, const std::vector<Json>& traces) {
+Result<RunpackFile> runpack_of(NamedRun run, const std::vector<Json>& traces, bool keep_runpack) {
   if (run.runpack) return *std::move(run.runpack);
   std::vector<Json> of_run;
   std::ranges::copy_if(traces, std::back_inserter(of_run),
@@ -219,9 +219,13 @@ Result<RunpackFile> runpack_of(NamedRun run, const std::vector<Json>& traces) {
     return read_runpack(run.run_id);  // which says that there is none
   }
   const std::string path = std::string(kPackFolder) + "/runpack_" + run.run_id + ".zip";
-  RETURN_IF_ERROR(prepare_output("runpack", path));
-  RETURN_IF_ERROR(write_output(path, packs::runpack_of_traces(run.run_id, std::move(of_run))));
-  return read_runpack(path);
+  const std::string bytes = packs::runpack_of_traces(run.run_id, std::move(of_run));
+  if (keep_runpack) {
+    RETURN_IF_ERROR(prepare_output("runpack", path));
+    RETURN_IF_ERROR(write_output(path, bytes));
+  }
+  ASSIGN_OR_RETURN(packs::Runpack runpack, packs::Runpack::parse(bytes));
+  return RunpackFile{path, std::move(runpack)};
 }
 
 }  // namespace
@@ -246,7 +250,7 @@ Result<PackEvidence> gather_files(const Arguments& arguments) {
 }
 
 Result<PackEvidence> gather_recorded(const Arguments& arguments, const keymgmt::KeySet& keys,
-                                     client::SignerClient& signer) {
+                                     client::SignerClient& signer, bool keep_runpack) {
   ASSIGN_OR_RETURN(NamedRun run, named_run(std::string(trimmed(arguments.text("run")))));
   RunEvidence evidence(run.run_id, keys);
   RETURN_IF_ERROR(read_files(arguments, run.folder, evidence));
@@ -267,7 +271,7 @@ Result<PackEvidence> gather_recorded(const Arguments& arguments, const keymgmt::
   if (const std::string from(trimmed(arguments.text("published"))); !from.empty()) {
     ASSIGN_OR_RETURN(proofs.published, published_files(from));
   }
-  ASSIGN_OR_RETURN(RunpackFile runpack, runpack_of(std::move(run), traces));
+  ASSIGN_OR_RETURN(RunpackFile runpack, runpack_of(std::move(run), traces, keep_runpack));
   PackEvidence out{std::move(runpack), std::move(traces), {}, {}, {}, {}, std::nullopt};
   out.approval_audits = evidence.documents(StatementType::ApprovalAudit);
   out.credential_evidence = evidence.documents(StatementType::CredentialEvidence);

@@ -52,10 +52,11 @@ Result<PackEvidence> gather_files(const Arguments& arguments);
 
 // Everything that the signer's ledger has of the run, what the flags name, and the evidence of the run that lies beside
 // its runpack or in its folder, verified with `keys`; with proofs from the signer's log, where it keeps one. A runpack
-// is made from the traces where there is none; it is written to gait-out. Fails with Invalid on what cannot be read or
-// is of another run, with VerificationFailed where something does not verify or is not recorded, naming each, unless
+// is made from the traces where there is none; with `keep_runpack` it is written to gait-out, where `verify` and the
+// pack look for it. Fails with Invalid on what cannot be read or is of another run, with VerificationFailed where
+// something does not verify or is not recorded, naming each, unless
 // --allow-unverified; and as the signer does.
 Result<PackEvidence> gather_recorded(const Arguments& arguments, const keymgmt::KeySet& keys,
-                                     client::SignerClient& signer);
+                                     client::SignerClient& signer, bool keep_runpack);
 
 }  // namespace countersign::command

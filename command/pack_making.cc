@@ -69,7 +69,7 @@ Result<MadePack> by_key_file(const Arguments& arguments, const std::string& out)
 Result<MadePack> by_signer(const Arguments& arguments, const std::string& out) {
   client::SignerClient signer(signer_address(arguments).path);
   ASSIGN_OR_RETURN(const keymgmt::KeySet keys, signer.keys());
-  ASSIGN_OR_RETURN(PackEvidence evidence, gather_recorded(arguments, keys, signer));
+  ASSIGN_OR_RETURN(PackEvidence evidence, gather_recorded(arguments, keys, signer, out.empty()));
   ASSIGN_OR_RETURN(MadePack made,
                    pack_of(arguments, std::move(evidence), out, [&](const packs::PackDraft& draft) -> Result<Json> {
                      client::SignRequest request;

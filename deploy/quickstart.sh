@@ -235,7 +235,7 @@ evidence_pack() {
     --template incident_response --policy "$policy" --published "$var/published" --out "$pack" --json
   step 0 "A stranger verifies it, with the pack and the root alone" \
     '"\(.signature_status): \(.documents_verified) documents, \(.documents_logged) of them proven in the log"' \
-    env -i PATH="$PATH" "$bin/countersign" guard verify "$pack" --root "$var/published/1.root.json" --profile strict --json
+    env -i "$bin/countersign" guard verify "$pack" --root "$var/published/1.root.json" --profile strict --json
   printf '\nTo read: unzip -p %s report.txt   (report.html, too)\n' "${pack#"$root"/}"
 }
 
