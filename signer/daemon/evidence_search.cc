@@ -13,7 +13,7 @@
 namespace countersign::daemon {
 namespace {
 
-constexpr std::size_t kRecordsLooked = 16384;                  // by one request
+constexpr std::size_t kRecordsLooked = 4096;                   // by one request
 constexpr std::size_t kRecordsRead = 512;                      // at once
 constexpr std::size_t kAnswerFull = std::size_t{4} << 20;      // bytes of documents after which an answer ends
 constexpr std::string_view kKinds[] = {"signed", "executed"};  // of the records that are evidence

@@ -14,7 +14,7 @@ import zipfile
 
 from logged import Appliance, Refused, answered, command, logged_appliance, trace_request
 
-OTHERS = 17_000  # more than one request looks at
+OTHERS = 4_500  # more than one request looks at
 
 
 def run_trace(run_id):
@@ -24,10 +24,16 @@ def run_trace(run_id):
 
 
 def sign_many(signer, make, count, at_once=64):
-    signed = []
+    """So many; a holder that grew past its bound is replaced, and who waited for it asks again."""
+    signed, refusals = [], 0
     while len(signed) < count:
         batch = {"requests": [make() for _ in range(min(at_once, count - len(signed)))]}
-        signed += [row["statement"] for row in signer.call("POST", "/v1/sign-batch", batch)["results"]]
+        for row in signer.call("POST", "/v1/sign-batch", batch)["results"]:
+            if "statement" in row:
+                signed.append(row["statement"])
+                continue
+            refusals += 1
+            assert refusals < 5 * at_once, row
     return signed
 
 
