@@ -56,8 +56,8 @@ struct CalledTool {
 class BrokerService {
  public:
   // All outlive it. From any thread, each with a signer of its own.
-  BrokerService(const broker::BrokerConfig& config, broker::BrokerStore& store, GateAnswers& gate,
-                const Clock& clock, notices::Outbox& outbox, notices::ReplyCodes& codes)
+  BrokerService(const broker::BrokerConfig& config, broker::BrokerStore& store, GateAnswers& gate, const Clock& clock,
+                notices::Outbox& outbox, notices::ReplyCodes& codes)
       : config_(config),
         store_(store),
         gate_(gate),
