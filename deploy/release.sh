@@ -81,6 +81,11 @@ depends() {
   (cd "$work" && dpkg-shlibdeps -O --ignore-missing-info "$1"/usr/bin/* 2>/dev/null) | sed -n 's/^shlibs:Depends=//p'
 }
 
+# installed_size ROOT: in KiB, each file rounded up. What du says of a file depends on when its blocks were allocated.
+installed_size() {
+  find "$1" -name DEBIAN -prune -o -type f -printf '%s\n' | awk '{sum += int(($1 + 1023) / 1024)} END {print sum}'
+}
+
 # pack BIN_FOLDER ROOT DEB: the package's tree and the package, the same bytes for the same programs.
 pack() {
   local bin="$1" tree="$2" page
@@ -123,7 +128,7 @@ Architecture: $architecture
 Maintainer: Countersign <security@countersign.example>
 Section: admin
 Priority: optional
-Installed-Size: $(du -sk --exclude=DEBIAN "$tree" | cut -f1)
+Installed-Size: $(installed_size "$tree")
 Depends: $(depends "$tree"), bubblewrap, libcurl4
 Recommends: softhsm2, openssh-client
 Description: HSM-integrated signer of approvals, traces and releases
