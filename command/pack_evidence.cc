@@ -10,9 +10,9 @@
 #include "command/log_prover.h"
 #include "command/opened_log.h"
 #include "command/packed_trust.h"
-#include "command/policy_file.h"
 #include "command/run_evidence.h"
 #include "common/text.h"
+#include "gate/policy.h"
 #include "signer/statement/statement.h"
 
 namespace countersign::command {
@@ -176,7 +176,9 @@ Json marked(const RunEvidence::Unverified& each) {
 Result<std::vector<packs::PolicyFile>> policies_of(const Arguments& arguments, const std::vector<Json>& traces) {
   std::vector<packs::PolicyFile> out;
   for (const std::string& path : named(arguments, "policy")) {
-    ASSIGN_OR_RETURN(const gate::Policy policy, read_policy(path));
+    // The text that is packed is the one that was parsed.
+    ASSIGN_OR_RETURN(std::string text, read_input("policy", path));
+    ASSIGN_OR_RETURN(const gate::Policy policy, gate::Policy::parse(text));
     const Digest digest = policy.policy_digest();
     const bool decided =
         std::ranges::any_of(traces, [&](const Json& trace) { return trace.text("policy_digest") == digest.hex(); });
@@ -184,9 +186,9 @@ Result<std::vector<packs::PolicyFile>> policies_of(const Arguments& arguments, c
       return Error{ErrorCode::Invalid, path + " decided nothing of this run", "other_policy",
                    "Its digest is " + digest.hex() + "; the pack's traces name others."};
     }
-    ASSIGN_OR_RETURN(std::string text, read_input("policy", path));
-    if (std::ranges::find(out, digest, &packs::PolicyFile::digest) == out.end())
+    if (std::ranges::find(out, digest, &packs::PolicyFile::digest) == out.end()) {
       out.push_back({digest, std::move(text)});
+    }
   }
   return out;
 }
