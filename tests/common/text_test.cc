@@ -22,6 +22,15 @@ TEST(Text, SetsAreTrimmedSortedAndUnique) {
   EXPECT_EQ(text_set({" b", "a", "", "B", "a "}, true), (std::vector<std::string>{"a", "b"}));
 }
 
+TEST(Text, ForPeopleShowsWhatWouldHideOrReorder) {
+  EXPECT_EQ(displayed("r\u00e9sum\u00e9 \u4e2d 1<2"), "r\u00e9sum\u00e9 \u4e2d 1<2");
+  EXPECT_EQ(displayed("a\x1b[2J\n\tb"), "a<U+001B>[2J<U+000A><U+0009>b");
+  EXPECT_EQ(displayed("\u202egnp.exe\u2066\u200b\ufeff\u2028"), "<U+202E>gnp.exe<U+2066><U+200B><U+FEFF><U+2028>");
+  EXPECT_EQ(displayed("\U000e0041\ue000"), "<U+E0041><U+E000>");
+  EXPECT_EQ(displayed("a\xff\xc3"), "a<0xFF><0xC3>");
+  EXPECT_EQ(displayed(""), "");
+}
+
 TEST(IdentityKey, IsOneForAllSpellingsOfAPerson) {
   const std::string plain = *identity_key("ren\u00e9@company.example");
   for (const char* spelling : {" ren\u00e9@company.example", "REN\u00c9@Company.Example",
