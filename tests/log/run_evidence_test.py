@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import sys
 import tempfile
 import zipfile
@@ -70,6 +71,20 @@ def found_in_pieces(signer):
                  {"from": 0, "match": {"run_id": [1]}}, {"from": 0, "match": {"run_id": ["x"]}, "limit": 1}):
         refused(signer, body)
     assert signer.call("POST", "/v1/evidence", {"from": 10**9, "match": {"run_id": ["x"]}}) == {"records": []}
+
+
+def asked_too_much(path):
+    """Eight at once, in one write: four wait for the thread, and the others are told so. Nobody is left without an answer."""
+    body = json.dumps({"from": 0, "match": {"run_id": ["run_big"]}}).encode()
+    request = (b"POST /v1/evidence HTTP/1.1\r\nHost: signer\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)) + body
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(60)
+        connection.connect(str(path))
+        connection.sendall(request * 8)
+        connection.shutdown(socket.SHUT_WR)
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answers.count(b"HTTP/1.1 ") == 8 and answers.count(b"HTTP/1.1 200 ") >= 4, answers[:300]
+    assert answers.count(b"search_busy") == answers.count(b"HTTP/1.1 503 ") == 4, answers.count(b"search_busy")
 
 
 def packed_as_lines(appliance, folder):
@@ -145,12 +160,13 @@ def main():
     appliance.init()
     appliance.start()
     found_in_pieces(appliance.signer())
+    asked_too_much(appliance.socket)
     packed_as_lines(appliance, folder)
     appliance.stop()
     unknown_to_the_ledger(programs, folder)
     permitted_alone(programs, folder)
     shutil.rmtree(folder)
-    print("4 passed, 0 failed")
+    print("5 passed, 0 failed")
 
 
 if __name__ == "__main__":
