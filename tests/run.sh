@@ -46,9 +46,12 @@ long_runs() {
   step "${COUNTERSIGN_STARTS:=500} supervised starts under load"
   export COUNTERSIGN_STARTS
   build/dev/bin/supervisor_test --gtest_filter=Supervisor.StartsEveryTimeUnderLoad
-  step "${COUNTERSIGN_KILLS:=1000} kills under load"
-  export COUNTERSIGN_KILLS
-  tests/torture/kill_test.py build/dev/bin
+  export COUNTERSIGN_KILLS="${COUNTERSIGN_KILLS:-1000}"
+  local each
+  for each in torture/kill_test keys/halt_kill_test keys/publish_kill_test ceremonies/kill_test ceremonies/custodian_kill_test; do
+    step "$COUNTERSIGN_KILLS kills: $each"
+    "tests/$each.py" build/dev/bin
+  done
   step "${COUNTERSIGN_FUZZ_ROUNDS:=5000} mutations of each file of the fuzzing corpus"
   export COUNTERSIGN_FUZZ_ROUNDS
   local parser

@@ -55,7 +55,6 @@ class CeremonyDesk {
   Status check_approvers() const;
 
  private:
-  struct At;
   Status ready() const;  // reads the book once
   Result<const OpenCeremony*> open_one(std::string_view plan);
   Status check_quorum(const ceremony::Intent& intent, const std::vector<ceremony::Approval>& approvals) const;

@@ -16,30 +16,10 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from appliance import Appliance, Refused  # noqa: E402
 from ceremony import Ceremony, active, keys_of  # noqa: E402
-from custodians import PASSPHRASE, PIN, RootCustodians  # noqa: E402
+from custodians import PASSPHRASE, PIN, ROLES, RootCustodians, production  # noqa: E402
 from terminal import typed  # noqa: E402
 
 PUBLICATION = ", lifetime: 2s, refresh: 1s, clock_skew: 200ms"
-ROLES = ("approval", "trace", "release", "publication")
-
-
-def production(programs, folder):
-    """Tokens that hold nothing, measured, and a configuration without `trial`."""
-    appliance = Appliance(programs, folder, publication=PUBLICATION, roles=ROLES, standby={"trace": "trace"})
-    text = appliance.config.read_text().replace("trial: true\n", "").replace("sign:approval, ", "")
-    appliance.config.write_text(text)
-    for role in ROLES:
-        place = appliance.token(role)
-        (place / "tokens").mkdir(parents=True)
-        (place / "softhsm2.conf").write_text(f"directories.tokendir = {place}/tokens\nobjectstore.backend = file\n")
-        (place / "pin").write_text("test-only-pin\n")
-        (place / "pin").chmod(0o400)
-        subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", f"test-{role}", "--so-pin", "test-only-so",
-                        "--pin", "test-only-pin"], env={"SOFTHSM2_CONF": str(place / "softhsm2.conf"),
-                                                        "PATH": "/usr/bin:/bin"}, check=True, capture_output=True)
-        subprocess.run([appliance.bin / "countersignd", "probe", role, "--config", appliance.config], check=True,
-                       capture_output=True)
-    return appliance
 
 
 def needed(ceremony, outcome):
@@ -267,7 +247,7 @@ def main():
     programs = pathlib.Path(sys.argv[1])
     with tempfile.TemporaryDirectory(prefix="countersign-custodians-") as place:
         folder = pathlib.Path(place)
-        appliance = production(programs, folder / "appliance")
+        appliance = production(programs, folder / "appliance", PUBLICATION)
         custodians = RootCustodians(folder / "people", {"alice": "ed25519", "bob": "token", "erin": "p256"})
         first_keys(appliance, custodians)
         pinned = folder / "1.root.json"

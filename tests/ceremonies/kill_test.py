@@ -16,27 +16,10 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from appliance import Appliance  # noqa: E402
 from ceremony import PEOPLE, Ceremony, Quorum, keys_of  # noqa: E402
+from killing import kill, kill_when  # noqa: E402
 
 KILLS = int(os.environ.get("COUNTERSIGN_KILLS", "30"))
 PUBLICATION = ", lifetime: 1s, refresh: 500ms, clock_skew: 100ms"
-
-
-def children(pid):
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
-                found.append(int(entry.name))
-        except OSError:
-            pass
-    return found
-
-
-def kill(pid):
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def start(ceremony):
@@ -49,23 +32,10 @@ def attempts(ceremony):
     return [entry["step"] for entry in ceremony.transcript() if entry["kind"] == "attempt"]
 
 
-def kill_when(ceremony, process, moment):
-    """Until `moment()` or the end of the process; whether it was killed."""
-    while process.poll() is None:
-        if moment():
-            for child in children(process.pid):
-                kill(child)
-            kill(process.pid)
-            process.communicate()
-            return True
-        time.sleep(0.0005)  # polls a condition; nothing depends on how long
-    return False
-
-
 def kill_at_each_step(ceremony, steps):
     for step in range(steps):
         process = start(ceremony)
-        kill_when(ceremony, process, lambda: step in attempts(ceremony))
+        kill_when(process, lambda: step in attempts(ceremony))
         process.communicate()
 
 
@@ -86,7 +56,7 @@ def kill_at_random(appliance, ceremony, kills, rng, usual):
             process.communicate()
             done += 1
         else:
-            done += kill_when(ceremony, process, lambda: time.monotonic() >= until)
+            done += kill_when(process, lambda: time.monotonic() >= until)
         appliance.wait_ready(60)
         if any(entry["kind"] == "end" for entry in ceremony.transcript()):
             return done

@@ -9,7 +9,6 @@ import os
 import pathlib
 import random
 import shutil
-import signal
 import sqlite3
 import sys
 import tempfile
@@ -18,13 +17,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from appliance import Appliance, Load, trace_request  # noqa: E402
-
-
-def kill_all(appliance):
-    """Supervisor, front and holders at once, as when the power goes."""
-    os.killpg(appliance.process.pid, signal.SIGKILL)
-    appliance.process.wait()
-    appliance.process = None
+from killing import power_fails  # noqa: E402
 
 
 def halt_and_kill(appliance, active, delay):
@@ -41,7 +34,7 @@ def halt_and_kill(appliance, active, delay):
     asking = threading.Thread(target=ask)
     asking.start()
     time.sleep(delay)  # where in the halt the kill falls; nothing depends on it
-    kill_all(appliance)
+    power_fails(appliance)
     asking.join()
     return bool(answered)
 

@@ -1,11 +1,13 @@
-"""Custodians with root keys of their own, as people have them: PEM files with a passphrase, and keys on a token. Test-only."""
+"""Custodians with root keys of their own, as people have them: PEM files with a passphrase, and keys on a token; and the appliance
+that they bring up. Test-only."""
 import json
 import os
 import subprocess
 
-from appliance import softhsm
+from appliance import Appliance, softhsm
 from ceremony import Quorum
 
+ROLES = ("approval", "trace", "release", "publication")
 PASSPHRASE = "test-only-passphrase"
 PIN = "test-only-pin"
 
@@ -69,6 +71,25 @@ class RootCustodians(Quorum):
     def approve(self, ceremony, *names):
         for name in names:
             ceremony.must("approve", ceremony.dir, *self.words(name), env=self.environment(name))
+
+
+def production(programs, folder, publication):
+    """Tokens that hold nothing, measured, and a configuration without `trial`."""
+    appliance = Appliance(programs, folder, publication=publication, roles=ROLES, standby={"trace": "trace"})
+    text = appliance.config.read_text().replace("trial: true\n", "").replace("sign:approval, ", "")
+    appliance.config.write_text(text)
+    for role in ROLES:
+        place = appliance.token(role)
+        (place / "tokens").mkdir(parents=True)
+        (place / "softhsm2.conf").write_text(f"directories.tokendir = {place}/tokens\nobjectstore.backend = file\n")
+        (place / "pin").write_text("test-only-pin\n")
+        (place / "pin").chmod(0o400)
+        subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", f"test-{role}", "--so-pin", "test-only-so",
+                        "--pin", "test-only-pin"], env={"SOFTHSM2_CONF": str(place / "softhsm2.conf"),
+                                                        "PATH": "/usr/bin:/bin"}, check=True, capture_output=True)
+        subprocess.run([appliance.bin / "countersignd", "probe", role, "--config", appliance.config], check=True,
+                       capture_output=True)
+    return appliance
 
 
 def run(*words, env=None):
