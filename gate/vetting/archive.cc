@@ -3,9 +3,11 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
+#include <re2/re2.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -58,8 +60,9 @@ ArchiveEntry entry_of(archive_entry* header) {
   const char* hard = ::archive_entry_hardlink(header);
   const auto type = ::archive_entry_filetype(header);
   if (hard != nullptr) {
-    entry.kind = ArchiveEntry::Kind::Other;
+    entry.kind = ArchiveEntry::Kind::HardLink;
     entry.target = hard;
+    while (entry.target.starts_with("./")) entry.target.erase(0, 2);
   } else if (type == AE_IFREG || type == 0) {  // 0: a format that has only files
     entry.kind = ArchiveEntry::Kind::File;
   } else if (type == AE_IFDIR) {
@@ -130,6 +133,7 @@ class Unpacking {
       names_.insert(entry.path);
     }
     if (entry.kind == ArchiveEntry::Kind::Link) return link(entry, place);
+    if (entry.kind == ArchiveEntry::Kind::HardLink) return second_name(entry, place);
     if (entry.kind == ArchiveEntry::Kind::Other) {
       return Error{ErrorCode::Invalid, "\"" + entry.path + "\" in the archive is neither a file, a folder nor a link",
                    "unsafe_file"};
@@ -140,8 +144,13 @@ class Unpacking {
   void remove(const std::string& path) {
     std::error_code ignored;
     std::filesystem::remove_all(into_ + "/" + path, ignored);
-    names_.erase(path);
-    links_.erase(path);
+    for (std::set<std::string>* each : {&names_, &links_}) {
+      each->erase(path);
+      const auto below = each->lower_bound(path + "/");
+      auto end = below;
+      while (end != each->end() && end->starts_with(path + "/")) ++end;
+      each->erase(below, end);
+    }
   }
 
   // Everything a layer below put into `folder` ("" for the root).
@@ -168,6 +177,23 @@ class Unpacking {
     if (::symlink(entry.target.c_str(), place.c_str()) != 0) return unwritable(entry.path, std::strerror(errno));
     links_.insert(entry.path);
     return ok();
+  }
+
+  // A hard link becomes a copy: whoever removes or replaces the first name leaves the second as it is.
+  Status second_name(const ArchiveEntry& entry, const std::string& place) const {
+    const Error unsafe{ErrorCode::Invalid, "\"" + entry.path + "\" in the archive is a hard link to no file of it",
+                       "unsafe_link"};
+    if (!check_path(entry.target, limits_) || !names_.contains(entry.target) || links_.contains(entry.target)) {
+      return unsafe;
+    }
+    const std::string first = into_ + "/" + entry.target;
+    auto content = read_file(first, limits_.file_bytes);
+    if (!content) return unsafe;
+    struct stat facts {};
+    ArchiveEntry copy = entry;
+    copy.content = *std::move(content);
+    copy.executable = ::stat(first.c_str(), &facts) == 0 && (facts.st_mode & 0111) != 0;
+    return file(copy, place);
   }
 
   Status file(const ArchiveEntry& entry, const std::string& place) const {
@@ -207,12 +233,21 @@ Result<std::vector<std::string>> layers_of(const std::string& manifest) {
   return names;
 }
 
+// What `docker save` and OCI's image layout put beside the layers.
+bool is_part_of_image(std::string_view path) {
+  static const re2::RE2 form(
+      R"((?:manifest|index)\.json|oci-layout|repositories|[0-9a-f]{64}\.json|[0-9a-f]{64}/(?:json|VERSION|layer\.tar)|blobs/sha(?:256|512)/[0-9a-f]{64,128})");
+  return re2::RE2::FullMatch(re2::StringPiece(path.data(), path.size()), form);
+}
+
 // OCI image specification, "Whiteouts": ".wh.NAME" removes NAME, ".wh..wh..opq" everything the layers below put into
 // its folder.
 Status apply_layer(std::string_view layer, const ArchiveLimits& limits, Unpacking& unpacking) {
   constexpr std::string_view kWhiteout = ".wh.";
   constexpr std::string_view kOpaque = ".wh..wh..opq";
   return for_each_entry(layer, limits, [&](ArchiveEntry& entry) -> Status {
+    if (entry.path.empty() || entry.path == ".") return ok();
+    RETURN_IF_ERROR(check_path(entry.path, TreeLimits{}));  // a whiteout removes what it names
     const std::size_t slash = entry.path.rfind('/');
     const std::string folder = slash == std::string::npos ? "" : entry.path.substr(0, slash);
     const std::string name = slash == std::string::npos ? entry.path : entry.path.substr(slash + 1);
@@ -222,6 +257,7 @@ Status apply_layer(std::string_view layer, const ArchiveLimits& limits, Unpackin
     }
     if (name.starts_with(kWhiteout)) {
       const std::string hidden = name.substr(kWhiteout.size());
+      RETURN_IF_ERROR(check_path(hidden, TreeLimits{}));
       unpacking.remove(folder.empty() ? hidden : folder + "/" + hidden);
       return ok();
     }
@@ -297,6 +333,15 @@ Status unpack(const std::string& file, const std::string& into, const ArchiveLim
     return ok();
   }));
   ASSIGN_OR_RETURN(const std::vector<std::string> layers, layers_of(image["manifest.json"]));
+  if (layers.empty()) {
+    return Error{ErrorCode::Invalid, "manifest.json of the image lists no layer", "image_unreadable"};
+  }
+  for (const auto& [name, content] : image) {
+    // What is no part of the image would not be looked at.
+    if (is_part_of_image(name) || std::find(layers.begin(), layers.end(), name) != layers.end()) continue;
+    return Error{ErrorCode::Invalid, "the image's archive holds \"" + name + "\", which is no part of an image",
+                 "image_unreadable"};
+  }
   for (const std::string& layer : layers) {
     const auto found = image.find(layer);
     if (found == image.end()) {

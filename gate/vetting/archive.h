@@ -19,11 +19,11 @@ struct ArchiveLimits {
 };
 
 struct ArchiveEntry {
-  enum class Kind { File, Folder, Link, Other };
+  enum class Kind { File, Folder, Link, HardLink, Other };
   std::string path;  // as the archive has it, a leading "./" removed
   Kind kind = Kind::File;
   bool executable = false;
-  std::string target;   // of a Link
+  std::string target;   // of a Link or HardLink
   std::string content;  // of a File
 };
 

@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/durable_file.h"
 #include "common/joined.h"
+#include "common/text.h"
 #include "gate/vetting/advisories.h"
 #include "gate/vetting/archive.h"
 #include "gate/vetting/dependencies.h"
@@ -96,7 +97,9 @@ class Scan {
     signatures_.look(file, signature_report_.findings);
     find_install_hooks(file, files_, hooks_.findings);
     read_dependencies(file, dependencies_);
-    if (is_archive(file.bytes) && !file.text) open(file, depth);
+    // Every archive has bytes that no plain text has; a text may still begin as one ("BZh").
+    const bool plain_text = file.bytes.find('\0') == std::string_view::npos && is_utf8(file.bytes);
+    if (is_archive(file.bytes) && !plain_text) open(file, depth);
   }
 
   void open(const FileView& file, int depth) {
@@ -106,7 +109,10 @@ class Scan {
                                     "is an archive in an archive, too deep to be opened", "", file.path, 0});
       return;
     }
-    const Status opened = for_each_entry(file.bytes, ArchiveLimits{}, [&](ArchiveEntry& entry) -> Status {
+    ArchiveLimits limits;
+    limits.bytes = std::min(limits.bytes, unpackable_);
+    const Status opened = for_each_entry(file.bytes, limits, [&](ArchiveEntry& entry) -> Status {
+      unpackable_ -= std::min<std::uint64_t>(unpackable_, entry.content.size());
       const std::string path = file.path + "!" + entry.path;
       if (!check_path(entry.path, TreeLimits{})) {
         archives_.findings.push_back({Category::Archive, Severity::High, "archive-path",
@@ -193,6 +199,7 @@ class Scan {
   ScannerReport signature_report_{"signatures"};
   ScannerReport hooks_{"install_hooks"};
   ScannerReport archives_{"archives"};
+  std::uint64_t unpackable_ = TreeLimits{}.bytes;  // what all archives of the tree may still unpack to
 };
 
 }  // namespace

@@ -109,7 +109,6 @@ ScannerReport ask_clamd(const std::string& socket, const Tree& tree, std::chrono
   }
   const auto fail = [&](std::string why) {
     report.outcome = Outcome::Failed;
-    report.findings.clear();
     report.error = std::move(why);
   };
   for (const TreeEntry& entry : tree.entries) {

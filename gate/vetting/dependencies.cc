@@ -6,12 +6,10 @@
 #include "common/json.h"
 #include "common/strict_yaml.h"
 #include "common/text.h"
+#include "gate/vetting/dependency_readers.h"
 #include "gate/vetting/text_scan.h"
 
 namespace countersign::vetting {
-namespace {
-
-using Reader = bool (*)(const FileView& file, Dependencies& all);
 
 void unpinned(const FileView& file, int line, std::string_view what, Dependencies& all) {
   all.findings.push_back({Category::Dependency, Severity::Medium, "not-pinned",
@@ -36,6 +34,10 @@ std::vector<std::string_view> lines_of(std::string_view text) {
   }
   return out;
 }
+
+namespace {
+
+using Reader = bool (*)(const FileView& file, Dependencies& all);
 
 // --- npm ---
 
@@ -84,7 +86,14 @@ bool read_package_lock(const FileView& file, Dependencies& all) {
 bool read_package_json(const FileView& file, Dependencies& all) {
   const auto json = json_of(file);
   if (!json) return false;
-  if (file.path.find("node_modules/") != std::string::npos) return true;  // what an installed package once asked for
+  if (file.path.find("node_modules/") != std::string::npos) {
+    // An installed package: what it is, not what it once asked for.
+    const std::string_view name = json->text("name");
+    const std::string_view version = json->text("version");
+    const bool of_registry = !name.empty() && !version.empty() && version.find(':') == std::string_view::npos;
+    if (of_registry) all.packages.push_back({Ecosystem::Npm, std::string(name), std::string(version), file.path});
+    return true;
+  }
   for (const char* member : {"dependencies", "optionalDependencies", "peerDependencies"}) {
     const Json* names = json->find(member);
     if (names == nullptr || !names->is_object()) continue;
@@ -129,66 +138,6 @@ bool read_pnpm_lock(const FileView& file, Dependencies& all) {
     if (cut == 0 || cut == std::string_view::npos) cut = id.rfind('/');
     if (cut == 0 || cut == std::string_view::npos) return false;
     add_npm(file, std::string(id.substr(0, cut)), id.substr(cut + 1, id.find('_', cut) - cut - 1), all);
-  }
-  return true;
-}
-
-// --- Python ---
-
-void add_pypi(const FileView& file, std::string_view name, std::string_view version, Dependencies& all) {
-  all.packages.push_back({Ecosystem::PyPI, pypi_name(name), std::string(version), file.path});
-}
-
-// pip documentation, "Requirements File Format".
-bool read_requirements(const FileView& file, Dependencies& all) {
-  int number = 0;
-  bool continued = false;
-  for (std::string_view line : lines_of(*file.text)) {
-    ++number;
-    const bool is_rest = std::exchange(continued, !line.empty() && line.back() == '\\');
-    if (is_rest) continue;  // hashes of the requirement before
-    const std::size_t comment = line.find(" #");
-    line = trimmed(line.substr(0, comment));
-    if (!line.empty() && line.back() == '\\') line = trimmed(line.substr(0, line.size() - 1));
-    if (line.empty() || line.front() == '#') continue;
-    if (line.front() == '-') {
-      const bool other_source = line.starts_with("-e") || line.starts_with("--editable") || line.starts_with("-i") ||
-                                line.starts_with("--index-url") || line.starts_with("--extra-index-url") ||
-                                line.starts_with("-f") || line.starts_with("--find-links");
-      if (other_source) unpinned(file, number, line, all);
-      continue;  // "-r other.txt" is a file of the tree and read by itself
-    }
-    std::string_view requirement = trimmed(line.substr(0, line.find(';')));
-    requirement = trimmed(requirement.substr(0, requirement.find(" --")));
-    const std::size_t pin = requirement.find("==");
-    const std::string_view name = trimmed(requirement.substr(0, requirement.find_first_of("[=<>!~ @")));
-    if (name.empty()) continue;
-    all.declared.push_back("PyPI " + pypi_name(name));
-    const std::size_t start = pin == std::string_view::npos ? pin : requirement.find_first_not_of("=", pin);
-    const std::string_view version = start == std::string_view::npos ? "" : trimmed(requirement.substr(start));
-    if (version.empty() || version.find_first_of("*,<>") != std::string_view::npos) {
-      unpinned(file, number, line, all);
-    } else {
-      add_pypi(file, name, version, all);
-    }
-  }
-  return true;
-}
-
-bool read_pipfile_lock(const FileView& file, Dependencies& all) {
-  const auto json = json_of(file);
-  if (!json) return false;
-  for (const char* section : {"default", "develop"}) {
-    const Json* packages = json->find(section);
-    if (packages == nullptr || !packages->is_object()) continue;
-    for (const auto& [name, each] : packages->as_object()) {
-      const std::string_view version = each.text("version");
-      if (version.starts_with("==")) {
-        add_pypi(file, name, version.substr(2), all);
-      } else {
-        unpinned(file, 0, name, all);
-      }
-    }
   }
   return true;
 }
@@ -329,11 +278,27 @@ constexpr FileKind kFileKinds[] = {
     {"poetry.lock", read_python_toml},
     {"uv.lock", read_python_toml},
     {"pdm.lock", read_python_toml},
+    {"pyproject.toml", read_pyproject},
+    {"setup.cfg", read_setup_cfg},
+    {"setup.py", read_setup_py},
+    {"METADATA", read_python_metadata},
+    {"PKG-INFO", read_python_metadata},
     {"go.mod", read_go_mod},
     {"Cargo.lock", read_cargo_lock},
     {"*.cdx.json", read_cyclonedx},
     {"bom.json", read_cyclonedx},
 };
+
+// What other ecosystems lock or declare. Without a reader of their own they are never passed over in silence.
+constexpr std::string_view kNotRead[] = {"pom.xml",    "build.gradle",    "build.gradle.kts",   "gradle.lockfile",
+                                         "Gemfile",    "Gemfile.lock",    "composer.json",      "composer.lock",
+                                         "mix.lock",   "pubspec.lock",    "Package.resolved",   "bun.lock",
+                                         "bun.lockb",  "deno.lock",       "packages.lock.json", "packages.config",
+                                         "conan.lock", "environment.yml", "environment.yaml"};
+
+// Of an image: its distribution's own list.
+constexpr std::string_view kSystemPackages[] = {"var/lib/dpkg/status", "lib/apk/db/installed",
+                                                "var/lib/rpm/rpmdb.sqlite", "var/lib/rpm/Packages"};
 
 const FileKind* kind_of(std::string_view name) {
   for (const FileKind& kind : kFileKinds) {
@@ -355,7 +320,22 @@ bool names_dependencies(std::string_view file_name) {
 
 void read_dependencies(const FileView& file, Dependencies& all) {
   const FileKind* kind = kind_of(file.name());
-  if (kind == nullptr) return;
+  if (kind == nullptr) {
+    const bool known = std::find(std::begin(kNotRead), std::end(kNotRead), file.name()) != std::end(kNotRead);
+    for (const std::string_view of_system : kSystemPackages) {
+      if (!file.path.ends_with(of_system)) continue;
+      all.findings.push_back({Category::Dependency, Severity::Low, "system-packages-not-read",
+                              "lists packages of an operating system, which are not looked up here",
+                              "trivy does, where the policy sets it up with a database", file.path, 0});
+    }
+    // What an installed package of npm brings along of its own development names nothing that is used here.
+    if (!known || file.path.find("node_modules/") != std::string::npos) return;
+    all.failed = true;
+    all.findings.push_back({Category::Dependency, Severity::Medium, "lock-file-not-read",
+                            "names dependencies of an ecosystem that is not looked up here",
+                            "osv_scanner reads it, where the policy sets it up", file.path, 0});
+    return;
+  }
   if (file.text && kind->read(file, all)) return;
   all.failed = true;
   all.findings.push_back({Category::Dependency, Severity::High, "unreadable-lock-file",
@@ -370,9 +350,9 @@ void finish(Dependencies& all) {
   for (const Package& package : all.packages)
     pinned.insert(std::string(name_of(package.ecosystem)) + " " + package.name);
   std::set<std::string> declared(all.declared.begin(), all.declared.end());
+  const std::set<std::string> told(all.told.begin(), all.told.end());
   for (const std::string& name : declared) {
-    if (pinned.contains(name) || name.starts_with("PyPI "))
-      continue;  // a requirement without a pin is a finding already
+    if (pinned.contains(name) || told.contains(name)) continue;
     all.findings.push_back({Category::Dependency, Severity::Medium, "not-locked",
                             "depends on something no lock file names", name, "", 0, "dependency\n" + name});
   }

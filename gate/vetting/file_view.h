@@ -21,6 +21,13 @@ struct FileView {
     const std::size_t cut = path.find_last_of("/!");
     return cut == std::string::npos ? std::string_view(path) : std::string_view(path).substr(cut + 1);
   }
+  // Prose for people, such as a README: no program runs it, and a model has no more reason to obey it than to read it.
+  bool is_document() const {
+    for (const std::string_view ending : {".md", ".markdown", ".rst", ".adoc", ".txt"}) {
+      if (name().ends_with(ending)) return true;
+    }
+    return name() == "README" || name() == "CHANGELOG" || name() == "SECURITY";
+  }
 };
 
 }  // namespace countersign::vetting

@@ -47,7 +47,7 @@ enum class Outcome {
   Clean,          // looked at everything it should, found nothing
   Findings,       // looked, found something
   Unavailable,    // not installed, or its data is missing: nothing was checked
-  Failed,         // started, and did not truly check
+  Failed,         // started, and did not truly check; what it found nevertheless counts
   NotApplicable,  // there is nothing in this tree for it
 };
 std::string_view name_of(Outcome outcome);  // "clean", "findings", "unavailable", "failed", "not_applicable"

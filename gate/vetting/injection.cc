@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 
+#include "common/bytes.h"
 #include "common/json.h"
 #include "gate/vetting/text_scan.h"
 
@@ -44,12 +45,22 @@ constexpr Phrase
 struct Compiled {
   const Phrase* phrase;
   std::unique_ptr<re2::RE2> pattern;
+  std::unique_ptr<re2::RE2> run_together;  // the same where nothing stands between words
 };
+
+std::string without_spaces(std::string pattern) {
+  for (std::size_t at = 0; (at = pattern.find("\\b", at)) != std::string::npos;) pattern.erase(at, 2);
+  for (std::size_t at = 0; (at = pattern.find(' ', at)) != std::string::npos; at += 2) pattern.insert(at + 1, "?");
+  return pattern;
+}
 
 const std::vector<Compiled>& compiled_phrases() {
   static const std::vector<Compiled> all = [] {
     std::vector<Compiled> out;
-    for (const Phrase& phrase : kPhrases) out.push_back({&phrase, std::make_unique<re2::RE2>(phrase.pattern)});
+    for (const Phrase& phrase : kPhrases) {
+      out.push_back({&phrase, std::make_unique<re2::RE2>(phrase.pattern),
+                     std::make_unique<re2::RE2>(without_spaces(phrase.pattern))});
+    }
     return out;
   }();
   return all;
@@ -60,15 +71,27 @@ class Signals {
  public:
   Signals(std::string path, std::vector<Finding>& findings) : path_(std::move(path)), findings_(findings) {}
 
+  // Texts that follow begin at this line.
+  void begin_at(int line) { first_line_ = line; }
+
   void add(std::string_view rule, std::string_view title, std::string detail, int line) {
+    line += first_line_ - 1;
     if (!seen_.insert({std::string(rule), line}).second) return;
     findings_.push_back(
         {Category::Injection, Severity::High, std::string(rule), std::string(title), std::move(detail), path_, line});
+  }
+  // What a document only speaks about: shown, and no signal.
+  void add_quoted(std::string_view rule, std::string detail, int line) {
+    line += first_line_ - 1;
+    if (!seen_.insert({std::string(rule), line}).second) return;
+    findings_.push_back({Category::Injection, Severity::Low, std::string(rule),
+                         "quotes what would be an instruction to a model", std::move(detail), path_, line});
   }
 
  private:
   std::string path_;
   std::vector<Finding>& findings_;
+  int first_line_ = 1;
   std::set<std::pair<std::string, int>> seen_;
 };
 
@@ -128,21 +151,122 @@ void look_for_invisible(std::string_view text, Signals& signals) {
   }
 }
 
-void look_for_phrases(std::string_view text, Signals& signals) {
-  const Plain folded = plain(text);
+// Whether the text at [from, to) stands in quotation marks or a code span of one line whose paragraph says that it
+// speaks of such phrases.
+bool is_quoted(std::string_view text, std::size_t from, std::size_t to) {
+  constexpr std::string_view kMarks[] = {"\"", "`", "\xe2\x80\x9c", "\xc2\xab"};
+  constexpr std::string_view kEnds[] = {"\"", "`", "\xe2\x80\x9d", "\xc2\xbb"};
+  static const re2::RE2 speaks_of_it(
+      R"((?i)\b(?:attack\w*|inject\w*|malicious\w*|jailbreak\w*|poison\w*|phrases?|detect\w*|reject\w*|refus\w*|block\w*|filter\w*|sanitiz\w*|sanitis\w*)\b)");
+  const std::size_t begin = from == 0 ? 0 : text.rfind('\n', from - 1) + 1;  // npos + 1 is 0
+  const std::size_t end = std::min(text.find('\n', from), text.size());
+  if (to > end) return false;
+  const std::string_view before = text.substr(begin, from - begin);
+  const std::string_view after = text.substr(to, end - to);
+  bool marked = false;
+  for (std::size_t i = 0; i < std::size(kMarks); ++i) {
+    std::size_t open = 0;
+    for (std::size_t at = 0; (at = before.find(kMarks[i], at)) != std::string_view::npos; at += kMarks[i].size()) {
+      ++open;
+    }
+    if (kMarks[i] != kEnds[i]) {
+      for (std::size_t at = 0; (at = before.find(kEnds[i], at)) != std::string_view::npos; at += kEnds[i].size()) {
+        if (open > 0) --open;
+      }
+    }
+    marked = marked || (open % 2 == 1 && after.find(kEnds[i]) != std::string_view::npos);
+  }
+  if (!marked) return false;
+  const std::string around = std::string(before) + " " + std::string(after);
+  return re2::RE2::PartialMatch(around, speaks_of_it);
+}
+
+// Where a phrase lies in the text that a plain form was made of.
+struct Match {
+  const Phrase* phrase;
+  std::string words;
+  std::size_t from;
+  std::size_t to;
+};
+
+std::vector<Match> matches(const Plain& plain, bool run_together) {
+  std::vector<Match> out;
   for (const Compiled& each : compiled_phrases()) {
-    re2::StringPiece rest(folded.text);
+    const re2::RE2& pattern = run_together ? *each.run_together : *each.pattern;
+    re2::StringPiece rest(plain.text);
     re2::StringPiece match;
-    while (!rest.empty() && each.pattern->Match(rest, 0, rest.size(), re2::RE2::UNANCHORED, &match, 1)) {
+    while (!rest.empty() && pattern.Match(rest, 0, rest.size(), re2::RE2::UNANCHORED, &match, 1)) {
       if (match.empty()) break;
-      const auto at = static_cast<std::size_t>(match.data() - folded.text.data());
-      signals.add(each.phrase->rule, each.phrase->title, "\"" + std::string(match.substr(0, 120)) + "\"",
-                  line_at(text, folded.offsets[at]));
-      rest = re2::StringPiece(
-          match.data() + match.size(),
-          static_cast<std::size_t>(folded.text.data() + folded.text.size() - match.data()) - match.size());
+      const auto at = static_cast<std::size_t>(match.data() - plain.text.data());
+      out.push_back({each.phrase, std::string(match.substr(0, 120)), plain.offsets[at],
+                     plain.offsets[at + match.size() - 1] + 1});
+      rest = re2::StringPiece(match.data() + match.size(), plain.text.size() - at - match.size());
     }
   }
+  return out;
+}
+
+void look_for_phrases(std::string_view text, bool is_document, Signals& signals) {
+  const Plain folded = plain(text);
+  std::vector<Match> all = matches(folded, false);
+  for (Match& each : matches(without_digits_for_letters(folded), false)) all.push_back(std::move(each));
+  for (Match& each : matches(joined_letters(folded), true)) all.push_back(std::move(each));
+  for (Match& each : all) {
+    const int line = line_at(text, each.from);
+    std::string detail = "\"" + each.words + "\"";
+    if (is_document && is_quoted(text, each.from, each.to)) {
+      signals.add_quoted(each.phrase->rule, std::move(detail), line);
+    } else {
+      signals.add(each.phrase->rule, each.phrase->title, std::move(detail), line);
+    }
+  }
+}
+
+// Instructions in Base64: what decodes to text is text.
+void look_in_base64(std::string_view text, Signals& signals) {
+  constexpr std::size_t kShortest = 32;
+  const auto belongs = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
+  };
+  for (std::size_t i = 0; i < text.size();) {
+    std::size_t end = i;
+    while (end < text.size() && belongs(text[end])) ++end;
+    const std::size_t length = (end - i) & ~std::size_t{3};  // a padded rest holds two bytes more
+    if (length >= kShortest) {
+      const auto bytes = from_base64(text.substr(i, length));
+      const auto decoded = bytes ? text_of_file(text_of(*bytes)) : std::nullopt;
+      if (decoded) {
+        for (const Match& each : matches(plain(*decoded), false)) {
+          signals.add(each.phrase->rule, each.phrase->title, "in Base64: \"" + each.words + "\"", line_at(text, i));
+        }
+      }
+    }
+    i = end + 1;
+  }
+}
+
+// Folding a text takes many times its size, so a large one is looked at in pieces that overlap by more than any phrase
+// is long.
+template <typename Look>
+void look_in_windows(std::string_view text, Signals& signals, Look&& look) {
+  constexpr std::size_t kWindow = std::size_t{4} << 20;
+  constexpr std::size_t kOverlap = 8192;
+  const auto is_inside_character = [&](std::size_t at) {
+    return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80;
+  };
+  int line = 1;
+  for (std::size_t begin = 0; begin < text.size();) {
+    std::size_t end = std::min(begin + kWindow, text.size());
+    while (is_inside_character(end)) ++end;
+    signals.begin_at(line);
+    look(text.substr(begin, end - begin));
+    if (end == text.size()) break;
+    std::size_t next = end - kOverlap;
+    while (is_inside_character(next)) ++next;
+    line += line_at(text.substr(begin, next - begin), next - begin) - 1;
+    begin = next;
+  }
+  signals.begin_at(1);
 }
 
 // Each string of a JSON document, names included, with its escapes resolved.
@@ -163,15 +287,30 @@ void strings_of(const Json& json, std::vector<std::string>& out) {
 
 void find_injection_in(std::string_view text, const std::string& path, std::vector<Finding>& findings) {
   Signals signals(path, findings);
-  look_for_invisible(text, signals);
-  look_for_phrases(text, signals);
+  look_in_windows(text, signals, [&](std::string_view part) {
+    look_for_invisible(part, signals);
+    look_for_phrases(part, false, signals);
+  });
 }
 
 void find_injection(const FileView& file, std::vector<Finding>& findings) {
-  if (!file.text) return;
+  if (!file.text) {
+    // A program's descriptions of its tools stand in it as text, too.
+    const std::size_t before = findings.size();
+    Signals signals(file.path, findings);
+    look_in_windows(printable_runs(file.bytes), signals,
+                    [&](std::string_view part) { look_for_phrases(part, false, signals); });
+    for (std::size_t i = before; i < findings.size(); ++i) findings[i].line = 0;  // a program has none
+    return;
+  }
   const std::string& text = *file.text;
   std::vector<Finding> found;
-  find_injection_in(text, file.path, found);
+  Signals signals(file.path, found);
+  look_in_windows(text, signals, [&](std::string_view part) {
+    look_for_invisible(part, signals);
+    look_for_phrases(part, file.is_document(), signals);
+    look_in_base64(part, signals);
+  });
   // The same again with escapes resolved, without what was seen already; lines are those of the text as written where
   // resolving did not move them.
   const std::string resolved = unescaped(text);

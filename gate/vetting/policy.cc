@@ -179,7 +179,8 @@ Judgement judge(const VettingPolicy& policy, const std::vector<ScannerReport>& r
         break;
     }
     if (finding.category == Category::Secret) ++out.summary.secrets;
-    if (finding.category == Category::Injection) ++out.summary.injection;
+    // A phrase that a document quotes is Low, and no signal.
+    if (finding.category == Category::Injection && finding.severity != Severity::Low) ++out.summary.injection;
     if (finding.category == Category::Malware) ++out.summary.malware;
   }
   for (const ThresholdRow& row : kThresholds) {

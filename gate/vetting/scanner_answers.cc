@@ -14,8 +14,8 @@ namespace {
 constexpr std::size_t kLargestAnswer = std::size_t{64} << 20;
 
 void fail(ScannerReport& report, std::string why) {
+  // What it found before stays: a tree that breaks a scanner must not unsay its findings.
   report.outcome = Outcome::Failed;
-  report.findings.clear();
   report.error = std::move(why);
 }
 

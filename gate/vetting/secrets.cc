@@ -52,14 +52,14 @@ constexpr SecretRule kRules[] = {
     {"age-secret-key", "an age secret key", R"((AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}))", 3.0,
      "AGE-SECRET-KEY-"},
     {"private-key", "a private key",
-     R"((-----BEGIN (?:RSA |EC |DSA |OPENSSH |ENCRYPTED |PGP )?PRIVATE KEY(?: BLOCK)?-----\s*[A-Za-z0-9+/=:,\-\s]{32}))",
+     R"((-----BEGIN (?:RSA |EC |DSA |OPENSSH |ENCRYPTED |PGP )?PRIVATE KEY(?: BLOCK)?-----(?:\s|\\[nr])*[A-Za-z0-9+/=:,\-\s\\]{32}))",
      0, "PRIVATE KEY"},
     {"json-web-token", "a signed web token",
      R"(\b(eyJ[A-Za-z0-9_\-]{10,}\.eyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{20,}))", 3.0, "eyJ"},
     {"url-password", "a password in a URL",
      R"([a-z][a-z0-9+.\-]{1,20}://[^/\s:@"'<>{}$]{1,64}:([^/\s:@"'<>{}$]{6,128})@[A-Za-z0-9.\-]+)", 2.0, "://"},
     {"generic-secret", "a value that looks like a credential",
-     R"((?i)[a-z0-9_.\-]{0,40}(?:api_?-?key|secret|token|passw(?:or)?d|credential|auth|private_?key|access_?key)[a-z0-9_.\-]{0,20}["'`]?\s{0,5}(?::=|=>|=|:)\s{0,5}["'`]?([A-Za-z0-9_\-+/=.~!@#$%^&*]{16,150}))",
+     R"((?i)[a-z0-9_.\-]{0,40}(?:api_?-?key|secret|token|passw(?:or)?d|passphrase|pwd|credential|auth|private_?key|access_?key)[a-z0-9_.\-]{0,20}["'`]?\s{0,5}(?::=|=>|=|:)\s{0,5}["'`]?([A-Za-z0-9_\-+/=.~!@#$%^&*]{16,150}))",
      3.5, ""},
 };
 

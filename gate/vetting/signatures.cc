@@ -24,6 +24,8 @@ struct BuiltInPattern {
   std::string_view title;
   Severity severity;
   const char* expression;
+  // Whether a document says it to people in good faith ("curl … | sh" of an installation).
+  bool told_in_documents = false;
 };
 constexpr BuiltInPattern kPatterns[] = {
     // The test string stands in two pieces, so that no scanner takes this program for it.
@@ -33,7 +35,8 @@ constexpr BuiltInPattern kPatterns[] = {
     {"reverse-shell", "opens a shell to somewhere else", Severity::Critical,
      R"((?:bash|sh)\s+-i\s+>&?\s*/dev/(?:tcp|udp)/|\bnc(?:at)?\s+(?:-\w+\s+)*-e\s*/bin/|socket\.socket\([^)]*\)[\s\S]{0,200}os\.dup2\([\s\S]{0,200}(?:/bin/(?:ba)?sh|pty\.spawn))"},
     {"fetch-and-run", "runs what it fetches", Severity::High,
-     R"((?:curl|wget)\s[^\n|;&]{0,300}\|\s*(?:sudo\s+)?(?:ba|z|da)?sh\b|(?:eval|exec)\(\s*(?:requests\.get|urllib\.request\.urlopen|base64\.b64decode|atob|Buffer\.from)\()"},
+     R"((?:curl|wget)\s[^\n|;&]{0,300}\|\s*(?:sudo\s+)?(?:ba|z|da)?sh\b|(?:eval|exec)\(\s*(?:requests\.get|urllib\.request\.urlopen|base64\.b64decode|atob|Buffer\.from)\()",
+     true},
     {"powershell-download", "runs what it fetches", Severity::High,
      R"((?i)powershell[^\n]{0,120}(?:downloadstring|-enc(?:odedcommand)?\s+[A-Za-z0-9+/=]{40}))"},
     {"coin-miner", "mines a currency", Severity::Critical, R"(stratum\+(?:tcp|ssl)://)"},
@@ -66,7 +69,7 @@ Signatures::Signatures() {
   for (const BuiltInHash& row : kHashes) hashes_[std::string(row.sha256)] = {std::string(row.name), row.size};
   for (const BuiltInPattern& row : kPatterns) {
     patterns_.push_back({std::string(row.name), std::string(row.title), row.severity,
-                         std::make_unique<re2::RE2>(row.expression, options())});
+                         std::make_unique<re2::RE2>(row.expression, options()), row.told_in_documents});
   }
 }
 Signatures::Signatures(Signatures&&) noexcept = default;
@@ -91,7 +94,7 @@ Status Signatures::add_list(std::string_view list, const std::string& name) {
       auto expression = std::make_unique<re2::RE2>(re2::StringPiece(words[2].data(), words[2].size()), options());
       if (!expression->ok()) return malformed;
       patterns.push_back(
-          {std::string(words[1]), "matches a pattern of " + name, Severity::Critical, std::move(expression)});
+          {std::string(words[1]), "matches a pattern of " + name, Severity::Critical, std::move(expression), false});
       continue;
     }
     const auto words = fields(line, ':', 4);
@@ -120,11 +123,18 @@ void Signatures::look(const FileView& file, std::vector<Finding>& findings) cons
   }
   for (const Pattern& pattern : patterns_) {
     re2::StringPiece match;
-    const re2::StringPiece all(file.bytes.data(), file.bytes.size());
+    const std::string_view content = file.text ? std::string_view(*file.text) : file.bytes;
+    const re2::StringPiece all(content.data(), content.size());
     if (!pattern.expression->Match(all, 0, all.size(), re2::RE2::UNANCHORED, &match, 1)) continue;
     const auto at = static_cast<std::size_t>(match.data() - all.data());
+    const int line = file.text ? line_at(content, at) : 0;
+    if (pattern.told_in_documents && file.is_document()) {
+      findings.push_back({Category::Code, Severity::Low, pattern.name, "tells its reader to run what is fetched", "",
+                          file.path, line});
+      continue;
+    }
     findings.push_back({Category::Malware, pattern.severity, pattern.name, pattern.title, "a pattern of known content",
-                        file.path, file.text ? line_at(file.bytes, at) : 0, "malware\n" + file.path});
+                        file.path, line, "malware\n" + file.path});
   }
 }
 

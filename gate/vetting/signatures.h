@@ -45,6 +45,7 @@ class Signatures {
     std::string title;
     Severity severity;
     std::unique_ptr<re2::RE2> expression;
+    bool told_in_documents;
   };
   std::unordered_map<std::string, Hash> hashes_;
   std::vector<Pattern> patterns_;

@@ -39,6 +39,75 @@ std::string from_utf16(std::string_view bytes, bool big_endian) {
   return out;
 }
 
+std::string from_utf32(std::string_view bytes, bool big_endian) {
+  std::string out;
+  for (std::size_t i = 0; i + 3 < bytes.size(); i += 4) {
+    std::uint32_t c = 0;
+    for (std::size_t k = 0; k < 4; ++k) c = c << 8 | static_cast<unsigned char>(bytes[i + (big_endian ? k : 3 - k)]);
+    append_utf8(out, c);
+  }
+  return out;
+}
+
+bool is_odd_in_text(unsigned char c) {
+  return (c < 0x20 && c != '\t' && c != '\n' && c != '\r' && c != '\f' && c != 0x1b) || c == 0x7f;
+}
+
+bool is_mostly_ascii(std::string_view bytes) {
+  const auto plain = std::count_if(bytes.begin(), bytes.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x80 && !is_odd_in_text(byte);
+  });
+  return !bytes.empty() && static_cast<std::size_t>(plain) * 100 > bytes.size() * 85;
+}
+
+struct WideForm {
+  std::size_t unit;
+  bool big_endian;
+};
+
+// UTF-16 and UTF-32 without a mark, told by where the NUL bytes of Latin text lie.
+std::optional<WideForm> wide_form(std::string_view bytes) {
+  constexpr std::size_t kSample = 4096;
+  const std::string_view sample = bytes.substr(0, kSample & ~std::size_t{3});
+  const std::size_t units = sample.size() / 4;
+  if (units == 0) return std::nullopt;
+  std::size_t nul[4] = {};
+  for (std::size_t i = 0; i < units * 4; ++i) nul[i % 4] += sample[i] == '\0' ? 1 : 0;
+  const auto most = [&](std::size_t at) { return nul[at] * 100 >= units * 70; };
+  const auto few = [&](std::size_t at) { return nul[at] * 100 <= units * 5; };
+  if (few(0) && most(1) && most(2) && most(3)) return WideForm{4, false};
+  if (most(0) && most(1) && most(2) && few(3)) return WideForm{4, true};
+  if (few(0) && most(1) && few(2) && most(3)) return WideForm{2, false};
+  if (most(0) && few(1) && most(2) && few(3)) return WideForm{2, true};
+  return std::nullopt;
+}
+
+// What a lenient reader makes of bytes: UTF-8 where it is UTF-8, Latin-1 for other bytes, NUL bytes left out.
+struct Lenient {
+  std::string text;
+  std::size_t odd = 0;  // NUL, control and other bytes that text has few of
+};
+constexpr std::size_t kOddInText = 30;  // per cent
+
+Lenient lenient(std::string_view bytes) {
+  Lenient out;
+  for (std::size_t i = 0; i < bytes.size();) {
+    utf8proc_int32_t c = 0;
+    const utf8proc_ssize_t length = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(bytes.data() + i),
+                                                     static_cast<utf8proc_ssize_t>(bytes.size() - i), &c);
+    if (length > 1) {
+      out.text.append(bytes.substr(i, static_cast<std::size_t>(length)));
+      i += static_cast<std::size_t>(length);
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(bytes[i++]);
+    if (byte >= 0x80 || is_odd_in_text(byte)) ++out.odd;
+    if (byte != 0) append_utf8(out.text, byte);
+  }
+  return out;
+}
+
 // Letters that look like Latin ones (a part of Unicode UTS #39, confusables), after case folding.
 struct LookAlike {
   std::uint32_t letter;
@@ -90,6 +159,8 @@ struct Escape {
 
 std::optional<Escape> backslash_escape(std::string_view text) {
   if (text.size() < 2) return std::nullopt;
+  // White space, as one space: lines stay where they are.
+  if (text[1] == 'n' || text[1] == 'r' || text[1] == 't') return Escape{' ', 2};
   const std::size_t digits = text[1] == 'x' ? 2 : text[1] == 'u' ? 4 : text[1] == 'U' ? 8 : 0;
   if (digits != 0) {
     const auto value = hex(text.substr(2), digits);
@@ -129,12 +200,41 @@ std::optional<Escape> entity(std::string_view text) {
 }  // namespace
 
 std::optional<std::string> text_of_file(std::string_view bytes) {
-  if (bytes.starts_with("\xff\xfe")) return from_utf16(bytes.substr(2), false);
-  if (bytes.starts_with("\xfe\xff")) return from_utf16(bytes.substr(2), true);
-  if (bytes.find('\0') != std::string_view::npos) return std::nullopt;
-  if (is_utf8(bytes)) return std::string(bytes);
+  if (bytes.starts_with(std::string_view("\xff\xfe\0\0", 4))) return from_utf32(bytes.substr(4), false);
+  if (bytes.starts_with(std::string_view("\0\0\xfe\xff", 4))) return from_utf32(bytes.substr(4), true);
+  const bool little = bytes.starts_with("\xff\xfe");
+  const bool big = bytes.starts_with("\xfe\xff");
+  // A mark before text that is none of UTF-16 would hide it from whoever believes the mark.
+  if ((little || big) && !is_mostly_ascii(bytes.substr(2))) return from_utf16(bytes.substr(2), big);
+  if (const auto form = wide_form(bytes)) {
+    return form->unit == 4 ? from_utf32(bytes, form->big_endian) : from_utf16(bytes, form->big_endian);
+  }
+  if (bytes.find('\0') == std::string_view::npos && is_utf8(bytes)) return std::string(bytes);
+  const Lenient read = lenient(bytes);
+  // One NUL byte does not make a program of a text.
+  if (bytes.find('\0') != std::string_view::npos && read.odd * 100 > bytes.size() * kOddInText) return std::nullopt;
+  return read.text;
+}
+
+std::string printable_runs(std::string_view bytes) {
+  constexpr std::size_t kShortest = 12;  // below that it is chance
   std::string out;
-  for (const char c : bytes) append_utf8(out, static_cast<unsigned char>(c));
+  std::string run;
+  const auto end_run = [&] {
+    if (run.size() >= kShortest) out += run + '\n';
+    run.clear();
+  };
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    const char c = bytes[i];
+    if ((c >= ' ' && c <= '~') || c == '\t') {
+      run += c;
+    } else if (c == '\0' && i > 0 && bytes[i - 1] != '\0') {
+      continue;  // the other half of a character of UTF-16
+    } else {
+      end_run();
+    }
+  }
+  end_run();
   return out;
 }
 
@@ -188,6 +288,60 @@ Plain plain(std::string_view text) {
     }
   }
   return out;
+}
+
+Plain joined_letters(const Plain& text) {
+  constexpr std::size_t kShortest = 8;  // letters that stand apart; fewer is a list or a formula
+  const auto is_word = [&](std::size_t i) {
+    const char c = text.text[i];
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+  };
+  const auto stands_apart = [&](std::size_t i) {
+    return is_word(i) && (i == 0 || !is_word(i - 1)) && (i + 1 == text.text.size() || !is_word(i + 1));
+  };
+  Plain out;
+  for (std::size_t i = 0; i < text.text.size();) {
+    std::size_t letters = 0;
+    std::size_t end = i;
+    while (end < text.text.size() && stands_apart(end)) {
+      ++letters;
+      end += 2;
+    }
+    if (letters >= kShortest) {
+      for (std::size_t k = i; k < std::min(end, text.text.size()); k += 2) {
+        out.text += text.text[k];
+        out.offsets.push_back(text.offsets[k]);
+      }
+      out.text += '\n';
+      out.offsets.push_back(text.offsets[i]);
+    }
+    i = letters == 0 ? i + 1 : end;
+  }
+  return out;
+}
+
+Plain without_digits_for_letters(const Plain& text) {
+  constexpr std::string_view kDigits = "034579";
+  constexpr std::string_view kLetters = "oeastg";
+  Plain out = text;
+  bool changed = false;
+  for (std::size_t begin = 0; begin < out.text.size();) {
+    const std::size_t end = std::min(out.text.find(' ', begin), out.text.size());
+    const auto letters =
+        std::count_if(out.text.begin() + static_cast<std::ptrdiff_t>(begin),
+                      out.text.begin() + static_cast<std::ptrdiff_t>(end), [](char c) { return c >= 'a' && c <= 'z'; });
+    for (std::size_t i = begin; letters > 0 && i < end; ++i) {
+      char& c = out.text[i];
+      const std::size_t digit = kDigits.find(c);
+      const bool doubled = (i + 1 < end && out.text[i + 1] == '1') || (i > begin && text.text[i - 1] == '1');
+      const char before = c;
+      if (digit != std::string_view::npos) c = kLetters[digit];
+      if (c == '1') c = doubled ? 'l' : 'i';
+      changed = changed || c != before;
+    }
+    begin = end + 1;
+  }
+  return changed ? out : Plain{};
 }
 
 std::string unescaped(std::string_view text) {

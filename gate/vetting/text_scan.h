@@ -10,9 +10,13 @@
 
 namespace countersign::vetting {
 
-// The text of a file in UTF-8: UTF-8 itself, UTF-16 with a byte order mark, or Latin-1 where there is no NUL byte.
-// Nothing for binary content.
+// The text of a file in UTF-8, read as the most lenient reader would: UTF-8 with stray bytes (Latin-1) and NUL bytes
+// (left out) in it, UTF-16 and UTF-32 with and without a byte order mark. Nothing for binary content, of which more
+// than three bytes in ten are NUL, control characters or stray.
 std::optional<std::string> text_of_file(std::string_view bytes);
+
+// What of binary content is text: its runs of printable characters (also of two bytes each), one on a line.
+std::string printable_runs(std::string_view bytes);
 
 // 1-based line of the byte at `offset`.
 int line_at(std::string_view text, std::size_t offset);
@@ -33,8 +37,13 @@ struct Plain {
 };
 Plain plain(std::string_view text);
 
-// The text with what stands for characters in source files and HTML ("\u200b", "\x41", "&#8203;") in their place; the
-// same text where there is none of it.
+// Words spelled letter by letter ("i g n o r e", "i-g-n-o-r-e"), each such run on a line without what stands between;
+// and the text with digits that stand for letters ("1gn0re") as letters. Empty where there is none of it.
+Plain joined_letters(const Plain& text);
+Plain without_digits_for_letters(const Plain& text);
+
+// The text with what stands for characters in source files and HTML ("\u200b", "\x41", "&#8203;") in their place,
+// and a space for an escaped line end or tab; the same text where there is none of it.
 std::string unescaped(std::string_view text);
 
 // Whether a character shows nothing: zero-width, bidirectional, tag, filler, variation selectors of the supplement.

@@ -105,6 +105,12 @@ class Vetting {
                            "is a link to something outside the tree; it was left out",
                            "\"" + each.target.substr(0, 200) + "\"", each.path, 0});
     }
+    const bool has_file = std::any_of(tree.entries.begin(), tree.entries.end(),
+                                      [](const TreeEntry& each) { return each.kind == TreeEntry::Kind::File; });
+    if (!has_file) {
+      return Error{ErrorCode::Invalid, "there is no file in \"" + request_.source + "\", so nothing could be vetted",
+                   "source_empty", "name the folder or archive of the server"};
+    }
     const Digest digest = tree.digest();
     const std::string place = request_.store + "/" + digest.hex();
     if (!files::exists(place, ignored)) {

@@ -48,7 +48,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Case{"GitleaksFinds", read_gitleaks, 3, "gitleaks.json", "", Outcome::Findings, 3},
                     Case{"GitleaksIsClean", read_gitleaks, 0, "gitleaks-clean.json", "", Outcome::Clean, 0},
                     Case{"GitleaksFailed", read_gitleaks, 1, "gitleaks-clean.json", "", Outcome::Failed, 0},
-                    Case{"GitleaksDeniesItsFindings", read_gitleaks, 0, "gitleaks.json", "", Outcome::Failed, 0},
+                    Case{"GitleaksDeniesItsFindings", read_gitleaks, 0, "gitleaks.json", "", Outcome::Failed, 3},
                     Case{"GitleaksWroteNothingReadable", read_gitleaks, 0, "clamscan.txt", "", Outcome::Failed, 0},
                     Case{"OsvHasNoDatabase", read_osv_scanner, 127, "osv-nodb.json",
                          "no offline version of the OSV database", Outcome::Unavailable, 0},
