@@ -87,6 +87,7 @@ std::span<const Command> all_commands() {
       log_show_command(),
       log_verify_command(),
       log_prove_command(),
+      log_archive_command(),
       log_fsck_command(),
       log_export_command(),
       log_follow_command(),

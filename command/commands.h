@@ -88,6 +88,7 @@ Command release_verify_command();
 Command log_show_command();
 Command log_verify_command();
 Command log_prove_command();
+Command log_archive_command();
 Command log_fsck_command();
 Command log_export_command();
 Command log_follow_command();

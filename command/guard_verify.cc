@@ -16,8 +16,11 @@ namespace countersign::command {
 namespace {
 
 constexpr Flag kFlags[] = {
-    {"profile", Flag::Kind::Text, "NAME", "standard (default), or strict: a key must be named"},
+    {"profile", Flag::Kind::Text, "NAME",
+     "standard (default), or strict: a key must be named, and the log must prove every document"},
     {"require-signature", Flag::Kind::Switch, "", "as strict asks of the signature"},
+    {"allow-unlogged", Flag::Kind::Switch, "",
+     "strict without proofs of the log: of a signer that keeps none, or of gait"},
     {"no-signature-check", Flag::Kind::Switch, "", "files and digests only, as gait does where it has no key"},
     {"root", Flag::Kind::Text, "FILE", "the pinned root: the pack's own published keys, as they were when it was made"},
     kVerifyingFlags[0],
@@ -60,23 +63,34 @@ bool is_key_set(const Arguments& arguments) {
 }
 
 Result<std::optional<packs::EvidenceCheck>> check_documents(const Arguments& arguments, const packs::EvidencePack& pack,
-                                                            const Result<keymgmt::KeySet>& keys) {
+                                                            const Result<keymgmt::KeySet>& keys,
+                                                            packs::LogProofs proofs) {
   std::optional<packs::EvidenceCheck> out;
-  if (!keys || !is_key_set(arguments)) return out;
+  if (!keys) return out;
+  if (!is_key_set(arguments)) {
+    if (proofs == packs::LogProofs::Required) {
+      out.emplace().failures.push_back(
+          packs::no_log_proof("a single key verifies none (--root, --trust, a signer do)"));
+    }
+    return out;
+  }
   std::optional<log::CheckpointTrust> trust;
   if (arguments.given("log-key") || arguments.given("witness")) {
-    ASSIGN_OR_RETURN(const auto proofs, pack.documents("log_proof"));
-    const std::string note(proofs.empty() ? "" : proofs.front().json.text("checkpoint"));
+    ASSIGN_OR_RETURN(const auto packed, pack.documents("log_proof"));
+    const std::string note(packed.empty() ? "" : packed.front().json.text("checkpoint"));
     ASSIGN_OR_RETURN(trust, checkpoint_trust(arguments, note, *keys));
   }
-  out = packs::check_evidence(pack, *keys, trust);
+  out = packs::check_evidence(pack, *keys, trust, proofs);
   return out;
 }
 
-void add_to(Json& answer, const packs::EvidenceCheck& check) {
-  answer.set("documents_verified", check.documents);
-  answer.set("documents_logged", check.logged);
-  gate::put(answer, "unverified", check.unverified);
+// `verified`: whether the documents were looked at, or only missed their proofs.
+void add_to(Json& answer, const packs::EvidenceCheck& check, bool verified) {
+  if (verified) {
+    answer.set("documents_verified", check.documents);
+    answer.set("documents_logged", check.logged);
+    gate::put(answer, "unverified", check.unverified);
+  }
   if (check.passed()) return;
   Json::Array failures;
   for (const packs::EvidenceFailure& each : check.failures) {
@@ -85,9 +99,10 @@ void add_to(Json& answer, const packs::EvidenceCheck& check) {
   answer.set("evidence_failures", std::move(failures));
 }
 
-std::string told(const packs::EvidenceCheck& check) {
-  std::string text = "documents     " + std::to_string(check.documents) + " verified, " + std::to_string(check.logged) +
-                     " of them in the log\n";
+std::string told(const packs::EvidenceCheck& check, bool verified) {
+  std::string text = verified ? "documents     " + std::to_string(check.documents) + " verified, " +
+                                    std::to_string(check.logged) + " of them in the log\n"
+                              : "";
   if (check.unverified > 0) text += "unverified    " + std::to_string(check.unverified) + " kept as such: report.txt\n";
   for (const packs::EvidenceFailure& each : check.failures) {
     text += "FAILED        " + displayed(each.path) + ": " + displayed(each.message) + "\n";
@@ -136,6 +151,8 @@ Result<int> verify(Call& call, const Arguments& arguments) {
   }
   const bool unchecked = arguments.is_on("no-signature-check");
   const bool strict = profile == "strict" || arguments.is_on("require-signature");
+  const auto proofs = profile == "strict" && !arguments.is_on("allow-unlogged") ? packs::LogProofs::Required
+                                                                                : packs::LogProofs::WherePresent;
   if (strict && unchecked) return Error{ErrorCode::Invalid, "a strict verification checks the signature"};
   ASSIGN_OR_RETURN(const std::string bytes, read_archive("evidence pack", path));
   ASSIGN_OR_RETURN(const packs::EvidencePack pack, packs::EvidencePack::parse(bytes));
@@ -148,17 +165,18 @@ Result<int> verify(Call& call, const Arguments& arguments) {
                  "strict verify profile requires --public-key/--public-key-env or private key source"};
   }
   const SignatureFinding signature = judge(pack, keys);
-  ASSIGN_OR_RETURN(const std::optional<packs::EvidenceCheck> documents, check_documents(arguments, pack, keys));
+  ASSIGN_OR_RETURN(const std::optional<packs::EvidenceCheck> documents, check_documents(arguments, pack, keys, proofs));
   const bool good = pack.contents().passed() && pack.pack_id_is_right() && (signature.valid > 0 || unchecked) &&
                     (!documents || documents->passed());
   if (call.json) {
     Json answer = answer_of(path, pack, signature, good);
-    if (documents) add_to(answer, *documents);
+    if (documents) add_to(answer, *documents, is_key_set(arguments));
     answer_as_gait(call, std::move(answer));
   } else {
     call.console.answer((good ? "verified      " : "NOT verified  ") + path + "\npack          " +
                         std::string(pack.pack_id()) + "\nrun           " + std::string(pack.run_id()) +
-                        "\nsignature     " + signature.status + "\n" + (documents ? told(*documents) : ""));
+                        "\nsignature     " + signature.status + "\n" +
+                        (documents ? told(*documents, is_key_set(arguments)) : ""));
   }
   if (signature.status == "skipped" && !unchecked) {
     call.console.tell("guard verify: no key is configured, so nobody is known to have signed this pack");
@@ -172,13 +190,14 @@ Result<int> verify(Call& call, const Arguments& arguments) {
 Command guard_verify_command() {
   return {
       "guard verify",
-      "PATH [--profile strict] [--root FILE | --public-key FILE | --trust DIR | --signer SOCKET]",
+      "PATH [--profile strict [--allow-unlogged]] [--root FILE | --public-key FILE | --trust DIR | --signer SOCKET]",
       "Checks an evidence pack: files, digests, id, signatures and log proofs",
       "Exits 0 verified, 2 where a file is missing, changed or not listed, the id is another, or the signature\n"
       "does not verify, cannot be checked or is missing; 6 unreadable. Without a key flag the signer is asked.\n"
       "With a set of keys (--root, --trust, the signer) each signed document in the pack is verified, and with its\n"
       "proof that it stands in the log. --root needs the pack alone: its published keys must follow from that root\n"
-      "and have been fresh when the pack was made; what was revoked since is not known offline.",
+      "and have been fresh when the pack was made; what was revoked since is not known offline. --profile strict also\n"
+      "wants the place in the log of every document proven; --allow-unlogged waives that, and nothing else.",
       "countersign guard verify evidence_pack.zip --root root.json --json",
       kFlags,
       Positionals::Anywhere,

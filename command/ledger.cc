@@ -3,16 +3,13 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstring>
-#include <filesystem>
-#include <thread>
 #include <vector>
 
 #include "command/command.h"
 #include "command/commands.h"
+#include "command/ledger_view.h"
 #include "command/signer_address.h"
-#include "signer/client/signer_client.h"
 
 namespace countersign::command {
 namespace {
@@ -29,15 +26,10 @@ constexpr Flag kRestoreFlags[] = {
      "records after the backup are lost, and anchors that have them are overruled"},
 };
 
-// Between two looks at a check that is under way.
-constexpr std::chrono::milliseconds kPause{200};
-
 // Becomes `countersignd ledger …`, which lies beside this program. Comes back only where that fails.
 Result<int> become(const Call& call, std::string_view task, const Arguments& arguments, std::span<const Flag> flags) {
   if (!arguments.positionals().empty()) return Error{ErrorCode::Invalid, "ledger takes flags only"};
-  std::error_code error;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
-  const std::string program = (self.parent_path() / "countersignd").string();
+  const std::string program = countersignd_path();
   std::vector<std::string> words = {program, "ledger", std::string(task)};
   for (const Flag& flag : flags) {
     if (!arguments.given(flag.name)) continue;
@@ -57,50 +49,10 @@ Result<int> become(const Call& call, std::string_view task, const Arguments& arg
                "Install countersignd beside countersign."};
 }
 
-Error damaged(const Json& check) {
-  const Json* damage = check.find("damage");
-  const std::string what = damage != nullptr ? std::string(damage->text("message")) : "the ledger is damaged";
-  const std::string code = damage != nullptr ? std::string(damage->text("code")) : "ledger_corrupt";
-  return Error{ErrorCode::Refused, what, code, "The signer signs nothing any more. docs/ledger.md says what to do."};
-}
-
-Result<std::int64_t> rounds_in(const Json& ledger) {
-  const Json* check = ledger.find("check");
-  const Json* rounds = check != nullptr ? check->find("rounds") : nullptr;
-  if (rounds == nullptr || !rounds->is_integer()) {
-    return Error{ErrorCode::Unavailable, "the signer answers nothing about a check"};
-  }
-  if (check->text("state") == "damaged") return damaged(*check);
-  return rounds->as_integer();
-}
-
-// Has the running signer check its ledger now, and waits for the end of the round.
+// Has the running signer check its ledger now.
 Result<int> ask_signer(Call& call, const Arguments& arguments) {
   client::SignerClient signer(admin_address(arguments));
-  const auto ask = [&signer](bool start) {
-    return signer.change("/v1/ledger/check", Json::object({{"start", start}}));
-  };
-  ASSIGN_OR_RETURN(Json ledger, ask(true));
-  const Json* round = ledger.find("done_by_round");
-  if (round == nullptr || !round->is_integer()) {
-    return Error{ErrorCode::Unavailable, "the signer answers nothing about a check"};
-  }
-  const std::int64_t wanted = round->as_integer();
-  auto told = std::chrono::steady_clock::now();
-  for (;;) {
-    std::this_thread::sleep_for(kPause);
-    ASSIGN_OR_RETURN(ledger, ask(false));
-    ASSIGN_OR_RETURN(const std::int64_t rounds, rounds_in(ledger));
-    if (rounds >= wanted) break;
-    const Json& check = *ledger.find("check");
-    if (const std::string_view trouble = check.text("trouble"); !trouble.empty()) {
-      return Error{ErrorCode::Unavailable, "the signer cannot read its ledger: " + std::string(trouble)};
-    }
-    if (std::chrono::steady_clock::now() - told < std::chrono::seconds(1)) continue;
-    told = std::chrono::steady_clock::now();
-    call.console.tell(std::string(check.text("doing")) + ": " + check.find("checked")->compact() + " of " +
-                      check.find("size")->compact());
-  }
+  ASSIGN_OR_RETURN(const Json ledger, check_by_signer(call, signer));
   if (!call.json) {
     call.console.answer("verified by the signer: " + ledger.find("check")->find("size")->compact() +
                         " records; the ledger has " + ledger.find("size")->compact() + " now, root " +

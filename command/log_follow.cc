@@ -27,6 +27,7 @@ constexpr Flag kFlags[] = {
     {"once", Flag::Kind::Switch, "", "end when caught up; exit 2 if there was an alert"},
     {"every", Flag::Kind::Text, "SPAN", "between two looks, \"1s\""},
     kLogFlag,
+    kArchiveFlag,
     kLogKeyFlag,
     kWitnessFlag,
     kWitnessesRequiredFlag,

@@ -1,10 +1,15 @@
 // log fsck, export: all files of a log, checked and copied.
 #include <filesystem>
+#include <memory>
+#include <optional>
 
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/input_file.h"
+#include "command/ledger_comparison.h"
+#include "command/ledger_view.h"
 #include "command/opened_log.h"
+#include "command/signer_address.h"
 #include "common/durable_file.h"
 #include "signer/log/tile_check.h"
 
@@ -12,7 +17,12 @@ namespace countersign::command {
 namespace {
 
 constexpr Flag kFsckFlags[] = {
+    kArchiveFlag,
     {"archived-below", Flag::Kind::Integer, "N", "entry bundles that end at or below record N may be absent"},
+    {"signers-ledger", Flag::Kind::Switch, "", "compare with the running signer's ledger too (admin:ledger)"},
+    {"config", Flag::Kind::Text, "FILE", "compare with the ledger of this appliance, running or stopped"},
+    {"ledger", Flag::Kind::Text, "FILE", "compare with this ledger, which has every published record"},
+    {"backup", Flag::Kind::Text, "FILE", "compare with a backup of the ledger, as far as it goes"},
     {"tiles-only", Flag::Kind::Switch, "", "do not hash the entries, only the tiles"},
     {"quiet", Flag::Kind::Switch, "", "no progress on stderr"},
     kLogFlag,
@@ -21,9 +31,11 @@ constexpr Flag kFsckFlags[] = {
     kWitnessesRequiredFlag,
     kTrustFlag,
     kSignerFlag,
+    kAdminFlag,
 };
 constexpr Flag kExportFlags[] = {
     {"out", Flag::Kind::Text, "DIR", "the copy; one that is there is continued"},
+    kArchiveFlag,
     {"quiet", Flag::Kind::Switch, "", "no progress on stderr"},
     kLogFlag,
     kLogKeyFlag,
@@ -44,8 +56,26 @@ std::function<void(std::uint64_t, std::uint64_t)> progress_of(Call& call, const 
   };
 }
 
+// The ledger to compare with; null where none is named.
+Result<std::unique_ptr<LedgerView>> named_ledger(const Arguments& arguments) {
+  std::unique_ptr<LedgerView> ledger;
+  int named = 0;
+  if (arguments.is_on("signers-ledger")) {
+    ledger = signers_ledger(admin_address(arguments));
+    ++named;
+  }
+  for (const std::string_view flag : {"config", "ledger", "backup"}) {
+    if (!arguments.given(flag)) continue;
+    ledger = ledger_file(flag == "config" ? "--config" : "--ledger", std::string(arguments.text(flag)));
+    ++named;
+  }
+  if (named > 1) return Error{ErrorCode::Invalid, "set one of --signers-ledger, --config, --ledger and --backup"};
+  return ledger;
+}
+
 Result<int> fsck(Call& call, const Arguments& arguments) {
   if (!arguments.positionals().empty()) return Error{ErrorCode::Invalid, "log fsck takes flags only"};
+  ASSIGN_OR_RETURN(const std::unique_ptr<LedgerView> ledger, named_ledger(arguments));
   const std::unique_ptr<log::TileSource> source = log_source(arguments);
   ASSIGN_OR_RETURN(const log::TrustedCheckpoint trusted, trusted_checkpoint(arguments, *source));
   const log::Checkpoint& checkpoint = trusted.checkpoint();
@@ -54,9 +84,15 @@ Result<int> fsck(Call& call, const Arguments& arguments) {
   options.entries = !arguments.is_on("tiles-only");
   options.progress = progress_of(call, arguments);
   log::TileCheckReport report = log::check_tiles(*source, checkpoint.size, checkpoint.root, options);
-  if (const auto* folder = dynamic_cast<const log::FolderSource*>(source.get())) {
-    for (log::FileFinding& each : log::stray_files(*folder, checkpoint.size))
-      report.findings.push_back(std::move(each));
+  if (arguments.given("log")) {
+    const log::FolderSource folder(std::string(arguments.text("log")));
+    for (log::FileFinding& each : log::stray_files(folder, checkpoint.size)) report.findings.push_back(std::move(each));
+  }
+  std::optional<LedgerComparison> compared;
+  if (ledger) {
+    const LedgerExtent extent = arguments.given("backup") ? LedgerExtent::Backup : LedgerExtent::Whole;
+    ASSIGN_OR_RETURN(compared, compare_with_ledger(call, *source, checkpoint, *ledger, extent));
+    for (log::FileFinding& each : compared->findings) report.findings.push_back(std::move(each));
   }
   Json::Array rows;
   std::string text;
@@ -65,17 +101,27 @@ Result<int> fsck(Call& call, const Arguments& arguments) {
     text += each.path + " " + each.what + "\n";
   }
   const bool clean = report.findings.empty();
-  call.console.answer(call.json ? Json::object({{"ok", clean},
-                                                {"origin", checkpoint.origin},
-                                                {"size", checkpoint.size},
-                                                {"root", to_base64(report.root.bytes())},
-                                                {"bundles_absent", report.bundles_absent},
-                                                {"findings", std::move(rows)}})
-                                          .compact() +
-                                      "\n"
-                                : text + (clean ? "clean: " : "DAMAGED: ") + std::to_string(checkpoint.size) +
-                                      " records of " + checkpoint.origin + "\n");
-  if (!clean) call.console.tell("The signer makes damaged files again from its ledger when it starts: docs/log.md");
+  if (call.json) {
+    Json answer = Json::object({{"ok", clean},
+                                {"origin", checkpoint.origin},
+                                {"size", checkpoint.size},
+                                {"root", to_base64(report.root.bytes())},
+                                {"bundles_absent", report.bundles_absent},
+                                {"findings", std::move(rows)}});
+    if (compared) {
+      answer.set("ledger", Json::object({{"size", compared->ledger_size}, {"compared", compared->compared}}));
+    }
+    call.console.answer(answer.compact() + "\n");
+  } else {
+    text += (clean ? "clean: " : "DAMAGED: ") + std::to_string(checkpoint.size) + " records of " + checkpoint.origin;
+    if (compared) {
+      text += "; " + std::to_string(compared->compared) + " of them compared with the ledger, which has " +
+              std::to_string(compared->ledger_size);
+    }
+    call.console.answer(text + "\n");
+  }
+  if (!clean)
+    call.console.tell("docs/log.md says what the signer makes again from its ledger, and what is for a person");
   return clean ? 0 : row_of(ErrorCode::VerificationFailed).exit_code;
 }
 
@@ -142,16 +188,19 @@ Result<int> export_log(Call& call, const Arguments& arguments) {
 }  // namespace
 
 Command log_fsck_command() {
-  return {"log fsck",
-          "[--log DIR] [--archived-below N] [--tiles-only]",
-          "Checks every file of the log against its checkpoint",
-          "Hashes every entry, makes every tile again and compares; names each file that is missing, torn, other than\n"
-          "it should be, or no file of a log. Exits 0 clean, 2 damaged.",
-          "countersign log fsck --log /var/lib/countersign/log --log-key @log.vkey",
-          kFsckFlags,
-          Positionals::Anywhere,
-          Shape::Ours,
-          fsck};
+  return {
+      "log fsck",
+      "[--log DIR] [--archive DIR] [--signers-ledger | --config FILE | --ledger FILE | --backup FILE]",
+      "Checks every file of the log against its checkpoint, and the log against the ledger",
+      "Hashes every entry, makes every tile again and compares; names each file that is missing, torn, other than\n"
+      "it should be, or no file of a log. Where a ledger is named it is checked as a whole (as `ledger verify`), and\n"
+      "the log must be what it recorded: the first record that differs is named. Exits 0 clean, 2 damaged, 3 where\n"
+      "the ledger itself is.",
+      "countersign log fsck --log /var/lib/countersign/log --config /etc/countersign/countersign.yaml",
+      kFsckFlags,
+      Positionals::Anywhere,
+      Shape::Ours,
+      fsck};
 }
 
 Command log_export_command() {

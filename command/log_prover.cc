@@ -19,19 +19,26 @@ Result<log::RecordProof> LogProver::prove(std::uint64_t index) {
         "the log's checkpoint covers " + std::to_string(size()) + " records, not record " + std::to_string(index),
         "log_behind", "A record is covered at most a second after it was signed."};
   }
-  if (bundle_ != index / log::kTileWidth) {
-    ASSIGN_OR_RETURN(entries_,
-                     log::read_bundle(*source_, log::tile_holding(log::TileId::Kind::Entries, 0, index, size())));
-    bundle_ = index / log::kTileWidth;
-  }
   log::RecordProof proof;
   proof.index = index;
   proof.size = size();
-  proof.leaf = entries_[index % log::kTileWidth];
+  ASSIGN_OR_RETURN(proof.leaf, entry(index));
   ASSIGN_OR_RETURN(proof.hashes, log::inclusion_proof(index, size(), nodes_));
   proof.checkpoint = trusted_.note().note();
   RETURN_IF_ERROR(log::LoggedRecord::verify(proof, trust_));
   return proof;
+}
+
+Result<std::string> LogProver::entry(std::uint64_t index) {
+  if (bundle_ != index / log::kTileWidth) {
+    Result<std::vector<std::string>> bundle =
+        log::read_bundle(*source_, log::tile_holding(log::TileId::Kind::Entries, 0, index, size()));
+    if (!bundle && bundle.error().code == ErrorCode::NotFound) return source_->entry(index);
+    if (!bundle) return bundle.error();
+    entries_ = *std::move(bundle);
+    bundle_ = index / log::kTileWidth;
+  }
+  return entries_[index % log::kTileWidth];
 }
 
 Result<std::string> covering_checkpoint(const log::TileSource& source, std::uint64_t records,

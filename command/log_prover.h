@@ -27,6 +27,9 @@ class LogProver {
  private:
   LogProver(const log::TileSource& source, log::TrustedCheckpoint trusted, log::CheckpointTrust trust)
       : source_(&source), trusted_(std::move(trusted)), trust_(std::move(trust)), nodes_(source, size()) {}
+  // By itself where its bundle was archived.
+  Result<std::string> entry(std::uint64_t index);
+
   const log::TileSource* source_;
   log::TrustedCheckpoint trusted_;
   log::CheckpointTrust trust_;

@@ -14,7 +14,7 @@
 namespace countersign::command {
 namespace {
 
-#define LOG_FLAGS kLogFlag, kLogKeyFlag, kWitnessFlag, kWitnessesRequiredFlag, kTrustFlag, kSignerFlag
+#define LOG_FLAGS kLogFlag, kArchiveFlag, kLogKeyFlag, kWitnessFlag, kWitnessesRequiredFlag, kTrustFlag, kSignerFlag
 
 constexpr Flag kShowFlags[] = {LOG_FLAGS};
 constexpr Flag kProveFlags[] = {

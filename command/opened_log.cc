@@ -3,6 +3,7 @@
 #include "command/input_file.h"
 #include "common/text.h"
 #include "signer/log/merkle_tree.h"
+#include "signer/log/record_proof.h"
 #include "signer/transport/http_client.h"
 
 namespace countersign::command {
@@ -21,6 +22,15 @@ class SocketSource : public log::TileSource {
                  message.empty() ? path + " is not served at " + path_ : message,
                  std::string(error == nullptr ? "" : error->text("code")),
                  std::string(error == nullptr ? "" : error->text("hint"))};
+  }
+
+  // From the ledger, which keeps what the bundle held.
+  Result<std::string> entry(std::uint64_t index) const override {
+    ASSIGN_OR_RETURN(const transport::HttpAnswer answer, client_.get("/v1/log/proof?index=" + std::to_string(index)));
+    const Result<Json> body = answer.status == 200 ? Json::parse(answer.body) : TileSource::entry(index).error();
+    if (!body) return body.error();
+    ASSIGN_OR_RETURN(log::RecordProof proof, log::RecordProof::parse(*body));
+    return std::move(proof.leaf);
   }
 
  private:
@@ -55,8 +65,15 @@ Result<std::vector<log::NoteKey>> note_keys(std::string_view text) {
 
 std::unique_ptr<log::TileSource> log_source(const Arguments& arguments) {
   const std::string folder(trimmed(arguments.text("log")));
-  if (!folder.empty()) return std::make_unique<log::FolderSource>(folder);
-  return std::make_unique<SocketSource>(signer_address(arguments).path);
+  std::unique_ptr<log::TileSource> source;
+  if (!folder.empty()) {
+    source = std::make_unique<log::FolderSource>(folder);
+  } else {
+    source = std::make_unique<SocketSource>(signer_address(arguments).path);
+  }
+  const std::string archive(trimmed(arguments.text("archive")));
+  if (archive.empty()) return source;
+  return std::make_unique<log::ArchivedSource>(std::move(source), archive);
 }
 
 Result<log::CheckpointTrust> checkpoint_trust(const Arguments& arguments, const std::string& note) {

@@ -20,7 +20,10 @@ inline constexpr Flag kWitnessFlag = {"witness", Flag::Kind::Text, "KEYS", "veri
 inline constexpr Flag kWitnessesRequiredFlag = {"witnesses-required", Flag::Kind::Integer, "N",
                                                 "so many of the witnesses must have signed (all named, if not given)"};
 
-// --log DIR, else the signer's socket.
+inline constexpr Flag kArchiveFlag = {"archive", Flag::Kind::Text, "DIR",
+                                      "where `log archive` put older entries of the log"};
+
+// --log DIR, else the signer's socket; what is not there, from --archive DIR.
 std::unique_ptr<log::TileSource> log_source(const Arguments& arguments);
 
 // --log-key, else the log keys of --trust DIR or of the signer under the origin of `note`: pinned where --log-key or

@@ -40,7 +40,8 @@ struct Expected {
 
 class Check {
  public:
-  Check(const keymgmt::KeySet& keys, const std::optional<log::CheckpointTrust>& trust) : keys_(keys), trust_(trust) {}
+  Check(const keymgmt::KeySet& keys, const std::optional<log::CheckpointTrust>& trust, LogProofs proofs)
+      : keys_(keys), trust_(trust), required_(proofs == LogProofs::Required) {}
 
   void add(StatementType type, const EvidencePack::Document& each) { note(each.path, document(type, each)); }
   void add_execution(const EvidencePack::Document& each) { note(each.path, execution(each)); }
@@ -58,11 +59,12 @@ class Check {
       if (!each.executed) ++out_.documents;
       if (each.logged) {
         if (!each.executed) ++out_.logged;
-      } else if (proven_) {
+      } else if (proven_ || required_) {
         fail(each.path,
              Error{ErrorCode::VerificationFailed, "the pack has no proof that it stands in the log", "not_in_log"});
       }
     }
+    if (required_ && expected_.empty()) out_.failures.push_back(no_log_proof("it holds no signed document"));
     return std::move(out_);
   }
 
@@ -108,6 +110,7 @@ class Check {
 
   const keymgmt::KeySet& keys_;
   const std::optional<log::CheckpointTrust>& trust_;
+  const bool required_;
   std::multimap<Digest, Expected> expected_;
   bool proven_ = false;
   EvidenceCheck out_;
@@ -119,9 +122,13 @@ std::span<const EvidenceKind> evidence_kinds() {
   return kKinds;
 }
 
+EvidenceFailure no_log_proof(std::string_view why) {
+  return {"log_proof", "not_in_log", "the pack proves no place in the log: " + std::string(why)};
+}
+
 EvidenceCheck check_evidence(const EvidencePack& pack, const keymgmt::KeySet& keys,
-                             const std::optional<log::CheckpointTrust>& trust) {
-  Check check(keys, trust);
+                             const std::optional<log::CheckpointTrust>& trust, LogProofs proofs) {
+  Check check(keys, trust, proofs);
   const auto each_of = [&pack, &check](std::string_view stem, const auto& take) -> std::size_t {
     const auto documents = pack.documents(stem);
     if (!documents) {

@@ -37,10 +37,19 @@ struct EvidenceCheck {
   bool passed() const { return failures.empty(); }
 };
 
+// A pack of a signer without a log holds no proofs.
+enum class LogProofs {
+  WherePresent,  // for all documents or for none
+  Required,      // and for one at least
+};
+
+// What LogProofs::Required says of a pack that proves nothing: reason "not_in_log".
+EvidenceFailure no_log_proof(std::string_view why);
+
 // Verifies every document with `keys` and every proof with `trust`, or, where it is not given, with the keys of role
-// `log` in `keys`. Where a pack has proofs, a document or execution without one fails: reason "not_in_log"; a proof of
-// none of them fails: "proof_of_nothing".
+// `log` in `keys`. Where a pack has proofs, or they are required, a document or execution without one fails: reason
+// "not_in_log"; a proof of none of them fails: "proof_of_nothing".
 EvidenceCheck check_evidence(const EvidencePack& pack, const keymgmt::KeySet& keys,
-                             const std::optional<log::CheckpointTrust>& trust);
+                             const std::optional<log::CheckpointTrust>& trust, LogProofs proofs);
 
 }  // namespace countersign::packs

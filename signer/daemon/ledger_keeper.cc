@@ -1,5 +1,7 @@
 #include "signer/daemon/ledger_keeper.h"
 
+#include <limits>
+#include <optional>
 #include <utility>
 
 #include "common/json_fields.h"
@@ -81,8 +83,16 @@ Json ledger_json(const ledger::SqliteStore& store) {
 Result<Json> ask_for_check(ledger::SqliteStore& store, const Json& body) {
   JsonFields fields(body, "");
   ASSIGN_OR_RETURN(const bool start, fields.boolean("start"));
+  std::optional<std::int64_t> at;
+  if (body.find("root_at") != nullptr) {
+    ASSIGN_OR_RETURN(at, fields.integer("root_at", 0, std::numeric_limits<std::int64_t>::max()));
+  }
   RETURN_IF_ERROR(fields.finish());
   Json ledger = ledger_json(store);
+  if (at) {
+    ASSIGN_OR_RETURN(const Digest root, store.root_at(static_cast<std::uint64_t>(*at)));
+    ledger.set("root_at", Json::object({{"size", *at}, {"root", root.hex()}}));
+  }
   if (start) ledger.set("done_by_round", store.check_again());
   return ledger;
 }

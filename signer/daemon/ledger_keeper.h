@@ -46,7 +46,8 @@ class LedgerKeeper {
 
 // The ledger in `status`: size, root, restores, and how far the check is.
 Json ledger_json(const ledger::SqliteStore& store);
-// POST /v1/ledger/check. `body` is {"start"}: true begins a check, and the answer says by which round it is done.
+// POST /v1/ledger/check. `body` is {"start",["root_at"]}: with start a check begins, and the answer says by which round
+// it is done; with root_at it has the root over so many records, too. Fails with NotFound where there are fewer.
 Result<Json> ask_for_check(ledger::SqliteStore& store, const Json& body);
 // What is to be said of it: damage, a check that cannot read, the last restore.
 std::vector<std::string> ledger_findings(const ledger::SqliteStore& store);

@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <functional>
+#include <utility>
 
 #include "common/durable_file.h"
 #include "signer/ledger/findings.h"
@@ -38,24 +40,34 @@ Connection::Access access_to(const std::string& path) {
   return used ? Connection::Access::ReadOnly : Connection::Access::Immutable;
 }
 
-Result<AnchorReport> compare_anchors(Connection& connection, const std::vector<AnchorReading>& anchors) {
+using RootAt = std::function<Result<Digest>(std::uint64_t size)>;
+
+// What `ask` makes of one state of the ledger: `ask(head, root_at)`.
+template <typename Ask>
+auto in_one_state(Connection& connection, const Ask& ask)
+    -> decltype(ask(std::declval<const TreeHead&>(), std::declval<const RootAt&>())) {
   RETURN_IF_ERROR(connection.execute("BEGIN"));
-  const auto compare = [&]() -> Result<AnchorReport> {
+  const auto asked = [&]() -> decltype(ask(std::declval<const TreeHead&>(), std::declval<const RootAt&>())) {
     RETURN_IF_ERROR(check_schema(connection));
     ASSIGN_OR_RETURN(const Meta meta, read_meta(connection));
     ASSIGN_OR_RETURN(Tail tail, read_tail(connection, meta.head));
-    ASSIGN_OR_RETURN(const std::vector<Restore> restores, restores_in(connection));
     const Newest newest(meta.head.size, std::move(tail.leaves), std::move(tail.places));
     const TableNodes nodes(connection, newest);
-    const auto root_at = [&](std::uint64_t size) -> Result<Digest> {
+    return ask(meta.head, [&](std::uint64_t size) -> Result<Digest> {
       if (size == meta.head.size) return meta.head.root;
       return log::root_of(size, nodes);
-    };
-    return check_anchors(AnchoredLedger{meta.head, root_at, restores}, anchors);
+    });
   };
-  Result<AnchorReport> report = compare();
+  auto answer = asked();
   RETURN_IF_ERROR(connection.execute("ROLLBACK"));
-  return report;
+  return answer;
+}
+
+Result<AnchorReport> compare_anchors(Connection& connection, const std::vector<AnchorReading>& anchors) {
+  return in_one_state(connection, [&](const TreeHead& head, const RootAt& root_at) -> Result<AnchorReport> {
+    ASSIGN_OR_RETURN(const std::vector<Restore> restores, restores_in(connection));
+    return check_anchors(AnchoredLedger{head, root_at, restores}, anchors);
+  });
 }
 
 Result<FileReport> check_connection(Connection& connection, const std::vector<AnchorReading>& anchors,
@@ -77,6 +89,19 @@ Result<AnchorReport> compare_file(const std::string& path, const std::vector<Anc
   RETURN_IF_ERROR(check_there(path));
   ASSIGN_OR_RETURN(Connection connection, Connection::open(path, access_to(path)));
   return compare_anchors(connection, anchors);
+}
+
+Result<RootReport> root_in_file(const std::string& path, std::uint64_t size) {
+  RETURN_IF_ERROR(check_there(path));
+  ASSIGN_OR_RETURN(Connection connection, Connection::open(path, access_to(path)));
+  return in_one_state(connection, [size](const TreeHead& head, const RootAt& root_at) -> Result<RootReport> {
+    if (size > head.size) {
+      return Error{ErrorCode::NotFound,
+                   "the ledger has " + std::to_string(head.size) + " records, not " + std::to_string(size)};
+    }
+    ASSIGN_OR_RETURN(const Digest root, root_at(size));
+    return RootReport{head, root};
+  });
 }
 
 Result<FileReport> verify_file(const std::string& path, const std::vector<AnchorReading>& anchors,

@@ -32,6 +32,15 @@ Result<FileReport> verify_file(const std::string& path, const std::vector<Anchor
 // Compares the head of a ledger with anchors, and nothing else.
 Result<AnchorReport> compare_file(const std::string& path, const std::vector<AnchorReading>& anchors);
 
+struct RootReport {
+  TreeHead head;
+  Digest root;  // of as many records as were asked for
+};
+
+// The root over the first `size` records of a ledger, from its own tree: verify_file says whether that is the records'.
+// Fails with NotFound where it has fewer.
+Result<RootReport> root_in_file(const std::string& path, std::uint64_t size);
+
 // Copies the ledger at `path` into the new file `to` (mode 0600): one state of it, also while the appliance runs;
 // synced, checked whole, and only then called `to`. Fails with Conflict, reason "backup_exists", where there is
 // something at `to`; as verify_file where the copy does not verify (it is removed then); with Unavailable, reason

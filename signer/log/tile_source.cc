@@ -26,6 +26,18 @@ Error in_file(const TileId& id, Error error) {
 
 }  // namespace
 
+Result<std::string> TileSource::entry(std::uint64_t index) const {
+  return Error{ErrorCode::NotFound, "the bundle of record " + std::to_string(index) + " is not there", "bundle_absent",
+               "Where it was archived, name the archive: --archive DIR."};
+}
+
+Result<std::string> ArchivedSource::read(const std::string& path) const {
+  Result<std::string> bytes = log_->read(path);
+  if (bytes || bytes.error().code != ErrorCode::NotFound || !path.starts_with("tile/entries/")) return bytes;
+  Result<std::string> archived = archive_.read(path);
+  return archived || archived.error().code != ErrorCode::NotFound ? archived : bytes;
+}
+
 Result<std::string> FolderSource::read(const std::string& path) const {
   return read_file(folder_ + "/" + path, kLongestFile);
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <list>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,9 @@ class TileSource {
   virtual ~TileSource() = default;
   // The bytes at "checkpoint" or "tile/…". Fails with NotFound, Unavailable.
   virtual Result<std::string> read(const std::string& path) const = 0;
+  // An entry whose bundle is not there any more, where it can be had by itself. Nothing says that it is the log's until
+  // its hash is proven. Fails with NotFound, Unavailable.
+  virtual Result<std::string> entry(std::uint64_t index) const;
 };
 
 // A folder as the signer writes it, or a copy of one.
@@ -31,6 +35,19 @@ class FolderSource : public TileSource {
 
  private:
   std::string folder_;
+};
+
+// A log whose older bundles lie in an archive, a folder of the same names.
+class ArchivedSource : public TileSource {
+ public:
+  ArchivedSource(std::unique_ptr<TileSource> log, std::string archive)
+      : log_(std::move(log)), archive_(std::move(archive)) {}
+  Result<std::string> read(const std::string& path) const override;
+  Result<std::string> entry(std::uint64_t index) const override { return log_->entry(index); }
+
+ private:
+  std::unique_ptr<TileSource> log_;
+  FolderSource archive_;
 };
 
 // The hashes of tile `id`, or their beginning where only the full tile is there. Fails with Invalid on a torn one.

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <string_view>
@@ -24,18 +25,18 @@ struct Kind {
   std::string_view name;
   LedgerTask::Kind kind;
 };
-constexpr Kind kKinds[] = {
-    {"verify", LedgerTask::Kind::Verify}, {"backup", LedgerTask::Kind::Backup}, {"restore", LedgerTask::Kind::Restore}};
+constexpr Kind kKinds[] = {{"verify", LedgerTask::Kind::Verify},
+                           {"root", LedgerTask::Kind::Root},
+                           {"backup", LedgerTask::Kind::Backup},
+                           {"restore", LedgerTask::Kind::Restore}};
 
 struct TextFlag {
   std::string_view name;
   std::string LedgerTask::*value;
 };
-constexpr TextFlag kFlags[] = {{"--config", &LedgerTask::config},
-                               {"--ledger", &LedgerTask::ledger},
-                               {"--to", &LedgerTask::to},
-                               {"--from", &LedgerTask::from},
-                               {"--reason", &LedgerTask::reason}};
+constexpr TextFlag kFlags[] = {{"--config", &LedgerTask::config}, {"--ledger", &LedgerTask::ledger},
+                               {"--at", &LedgerTask::at},         {"--to", &LedgerTask::to},
+                               {"--from", &LedgerTask::from},     {"--reason", &LedgerTask::reason}};
 
 Error unknown(std::string_view word) {
   return Error{ErrorCode::Invalid, "ledger does not know, or not here: " + std::string(word), "", "--help"};
@@ -44,6 +45,9 @@ Error unknown(std::string_view word) {
 Status complete(LedgerTask& task) {
   const bool backs_up = task.kind == LedgerTask::Kind::Backup;
   const bool restores = task.kind == LedgerTask::Kind::Restore;
+  if ((task.kind == LedgerTask::Kind::Root) == task.at.empty()) {
+    return task.at.empty() ? Error{ErrorCode::Invalid, "ledger root needs --at N"} : unknown("--at");
+  }
   if (!task.config.empty() && !task.ledger.empty()) return unknown("--ledger beside --config");
   if (task.config.empty() && task.ledger.empty()) task.config = kUsualConfiguration;
   if (backs_up == task.to.empty())
@@ -92,6 +96,21 @@ Result<Place> place_of(const LedgerTask& task) {
     place.anchors.push_back({"publication directory", ledger::read_anchor_file(place.config->publication)});
   }
   return place;
+}
+
+// The root over the first records of a ledger, to hold another's word against: a checkpoint, an anchor, a log's files.
+Result<Json> root_of(const LedgerTask& task, const Place& place) {
+  std::uint64_t at = 0;
+  const auto [end, error] = std::from_chars(task.at.data(), task.at.data() + task.at.size(), at);
+  if (error != std::errc() || end != task.at.data() + task.at.size()) {
+    return Error{ErrorCode::Invalid, "--at takes a number of records, not \"" + task.at + "\""};
+  }
+  ASSIGN_OR_RETURN(const ledger::RootReport report, ledger::root_in_file(place.ledger, at));
+  return Json::object({{"ok", true},
+                       {"ledger", place.ledger},
+                       {"size", report.head.size},
+                       {"root", report.head.root.hex()},
+                       {"root_at", Json::object({{"size", at}, {"root", report.root.hex()}})}});
 }
 
 Json texts(const std::vector<std::string>& list) {
@@ -158,7 +177,7 @@ Result<LedgerTask> read_ledger_task(std::span<char* const> words) {
   for (const Kind& each : kKinds) {
     if (!words.empty() && each.name == words.front()) kind = &each;
   }
-  if (kind == nullptr) return Error{ErrorCode::Invalid, "ledger does verify, backup or restore", "", "--help"};
+  if (kind == nullptr) return Error{ErrorCode::Invalid, "ledger does verify, root, backup or restore", "", "--help"};
   task.kind = kind->kind;
   for (std::size_t i = 1; i < words.size(); ++i) {
     const std::string_view word = words[i];
@@ -188,6 +207,8 @@ Result<Json> carry_out(const LedgerTask& task, const Clock& clock) {
       ASSIGN_OR_RETURN(const ledger::FileReport report, ledger::verify_file(place.ledger, place.anchors, teller()));
       return report_json(place, report);
     }
+    case LedgerTask::Kind::Root:
+      return root_of(task, place);
     case LedgerTask::Kind::Backup: {
       ASSIGN_OR_RETURN(const ledger::FileReport report,
                        ledger::back_up(place.ledger, task.to, place.anchors, teller()));
@@ -208,6 +229,9 @@ std::string text_of(const LedgerTask& task, const Json& answer) {
     case LedgerTask::Kind::Verify:
       text = "verified: " + size + " records, root " + std::string(answer.text("root")) + "\n";
       break;
+    case LedgerTask::Kind::Root:
+      return std::string(answer.find("root_at")->text("root")) + " over the first " + task.at + " of " + size +
+             " records\n";
     case LedgerTask::Kind::Backup:
       text = "backed up and verified: " + size + " records in " + task.to + "\n";
       break;

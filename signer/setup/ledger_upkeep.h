@@ -1,4 +1,4 @@
-// `countersignd ledger verify|backup|restore`: what is done to a ledger's file from outside of the appliance.
+// `countersignd ledger verify|root|backup|restore`: what is done to a ledger's file from outside of the appliance.
 #pragma once
 
 #include <span>
@@ -12,10 +12,11 @@
 namespace countersign::setup {
 
 struct LedgerTask {
-  enum class Kind { Verify, Backup, Restore };
+  enum class Kind { Verify, Root, Backup, Restore };
   Kind kind = Kind::Verify;
   std::string config;  // the appliance's, for ledger and anchors; or
   std::string ledger;  // a ledger's file alone, without anchors; not to restore
+  std::string at;      // of a root: over so many records
   std::string to;      // of a backup
   std::string from;    // of a restore
   std::string reason;

@@ -40,6 +40,7 @@ countersignd probe TOKEN --config FILE measures the token's module and keeps its
 countersignd establish --config FILE  makes the ledger of a first-keys ceremony, which calls it (request on stdin)
 countersignd stage ROLE --config FILE makes the key that follows a role's active one, and publishes it (--token NAME)
 countersignd ledger verify [--config FILE | --ledger FILE]              checks a whole ledger, also a running appliance's
+countersignd ledger root --at N [--config FILE | --ledger FILE]          the root over its first N records
 countersignd ledger backup --to FILE [--config FILE | --ledger FILE]    copies one state of it, synced and verified
 countersignd ledger restore --from FILE --config FILE --reason TEXT [--accept-loss]
                                       puts a backup back while the appliance is down (all three with --json)

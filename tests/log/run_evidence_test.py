@@ -97,6 +97,18 @@ def packed_as_lines(appliance, folder):
         assert len(lines) == 120
     verified = answered(appliance, "guard", "verify", folder / "big.zip", "--profile", "strict")
     assert verified["documents_verified"] == verified["documents_logged"] == 120, verified
+    # A single key verifies no place in the log, and without a document there is none.
+    key = folder / "trace.pem"
+    key.write_text(answered(appliance, "keys", "export", "--role", "trace", "--format", "pem")["key"])
+    single = ("guard", "verify", folder / "big.zip", "--public-key", key, "--profile", "strict")
+    code, answer = command(appliance, *single)
+    assert code == 2 and answer["evidence_failures"][0]["code"] == "not_in_log", answer
+    assert answered(appliance, *single, "--allow-unlogged")["signature_status"] == "verified"
+    answered(appliance, "demo")
+    answered(appliance, "guard", "pack", "--run", "run_demo", "--out", folder / "demo.zip")
+    code, answer = command(appliance, "guard", "verify", folder / "demo.zip", "--profile", "strict")
+    assert code == 2 and answer["evidence_failures"][0]["code"] == "not_in_log", answer
+    answered(appliance, "guard", "verify", folder / "demo.zip", "--profile", "strict", "--allow-unlogged")
     # The same evidence gives the same bytes, but for the checkpoint that its proofs end in and the moment of signing.
     again = answered(appliance, "guard", "pack", "--run", "run_big", "--out", folder / "again.zip")
     with zipfile.ZipFile(folder / "big.zip") as one, zipfile.ZipFile(folder / "again.zip") as other:
