@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # A release of our own: a .deb and a source tarball, bill of materials and provenance, all signed by the release role.
-#   deploy/release.sh --version V [--out DIR] [--signer SOCKET] [--build-dir DIR] [--unsigned]
+#   deploy/release.sh --version V [--out DIR] [--signer SOCKET] [--build-dir DIR] [--unsigned] [--compare-objects FILES]
 #
 # Builds twice, in two folders, and goes on only where both give the same bytes; with --build-dir it packs what was built there, once.
+# --compare-objects releases nothing: it compiles these object files twice, as a release does, and says whether the bytes are the same.
 # Refuses a changed source tree, and a build whose commands are over budget (make bench-budgets). Where the signer wants
 # approvals first (releases.approvals), it ends with 4 and the line to approve; run it again with --approval-token-chain FILES.
 set -euo pipefail
@@ -13,17 +14,18 @@ die() {
   exit "${2:-1}"
 }
 
-version="" out="" build_dir="" unsigned="" signer=() approvals=()
+version="" out="" build_dir="" unsigned="" objects="" signer=() approvals=()
 while [[ $# -gt 0 ]]; do
   case "$1" in
-    --version | --out | --build-dir) [[ $# -ge 2 ]] || die "$1 needs a value" 6 ;;&
+    --version | --out | --build-dir | --compare-objects) [[ $# -ge 2 ]] || die "$1 needs a value" 6 ;;&
     --version) version="$2" && shift 2 ;;
     --out) out="$2" && shift 2 ;;
     --build-dir) build_dir="$2" && shift 2 ;;
+    --compare-objects) objects="$2" && shift 2 ;;
     --unsigned) unsigned=1 && shift ;;
     --signer) signer=("$1" "${2:?}") && shift 2 ;;
     --approval-token | --approval-token-chain) approvals+=("$1" "${2:?}") && shift 2 ;;
-    -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0" && exit 0 ;;
+    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0" && exit 0 ;;
     *) die "unknown argument $1 (see --help)" 6 ;;
   esac
 done
@@ -53,7 +55,8 @@ sign_release() {
 
 # With approvals, what an earlier run left to be signed is signed: other bytes would need other approvals.
 if [[ -e "$out" && ${#approvals[@]} -gt 0 && ! -e "$out/release.pem" ]]; then
-  program="$(command -v countersign || echo "${build_dir:-build/release}/bin/countersign")"
+  program="${build_dir:-build/release}/bin/countersign"
+  [[ -n "$build_dir" || -x "$program" ]] || program="$(command -v countersign)" || die "no countersign to sign with: --build-dir DIR" 6
   sign_release "$(dirname "$program")"
   exit 0
 fi
@@ -65,14 +68,28 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 umask 022
 
-# build SOURCE BINARY: the release preset's flags, without a cache of ours.
+# build SOURCE BINARY [TARGET…]: the release preset's flags, without a cache of ours.
 build() {
   cmake -S "$1" -B "$2" -G Ninja -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS="-O2 -g1" -DCMAKE_C_FLAGS="-O2 -g1" \
     -DCOUNTERSIGN_HARDEN=ON -DCOUNTERSIGN_TESTS=OFF >/dev/null
-  cmake --build "$2" -j "$(nproc)" >"$2/build.log" 2>&1 || {
+  cmake --build "$2" -j "$(nproc)" ${3:+--target "${@:3}"} >"$2/build.log" 2>&1 || {
     tail -n 40 "$2/build.log" >&2
     die "the build failed"
   }
+}
+
+# compare_objects FILE…: compiled in two folders, without debugging information, as pack() strips it.
+compare_objects() {
+  local round object
+  for round in one two; do
+    git clone -q . "$work/source-$round"
+    build "$work/source-$round" "$work/build-$round" "$@"
+    for object; do strip --strip-unneeded "$work/build-$round/$object"; done
+  done
+  for object; do
+    cmp "$work/build-one/$object" "$work/build-two/$object" || die "two builds gave different bytes: $object is not reproducible" 2
+  done
+  echo "the same bytes twice: $# objects"
 }
 
 # What the programs link, by package: Debian's own way of saying so.
@@ -141,6 +158,11 @@ CONTROL
   dpkg-deb --root-owner-group -Zxz -z2 --build "$tree" "$3" >/dev/null
 }
 
+if [[ -n "$objects" ]]; then
+  IFS=, read -ra objects <<<"$objects"
+  compare_objects "${objects[@]}"
+  exit 0
+fi
 if [[ -n "$build_dir" ]]; then
   build_dir="$(realpath -e "$build_dir")" || die "there is no $build_dir" 6
   pack "$build_dir/bin" "$work/tree" "$work/$deb"

@@ -2,7 +2,7 @@
 # Installs what tests need, builds, runs everything; ends with ctest's summary.
 #   tests/run.sh           dev and ASan+UBSan builds, all tests, format check, quickstart twice
 #   tests/run.sh --quick   dev build and its tests only
-#   tests/run.sh --full    also TSan, valgrind, 500 supervised starts, long torture and fuzzing
+#   tests/run.sh --full    also TSan, valgrind, 500 supervised starts, long torture and fuzzing, a release built twice
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -87,6 +87,8 @@ full_lanes() {
   long_runs
   tsan_lane
   valgrind_lane
+  step "a release, built twice"
+  COUNTERSIGN_FULL=1 tests/release/script_test.py build/dev/bin
 }
 
 if [[ "$mode" != quick ]]; then
