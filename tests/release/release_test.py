@@ -48,31 +48,149 @@ def tampering(appliance, folder, ed25519):
         shutil.rmtree(copy)
 
 
+def mpint(number):
+    """An integer as ssh writes it (RFC 4251 §5)."""
+    return number.to_bytes(number.bit_length() // 8 + 1, "big") if number else b""
+
+
+def field(content):
+    return len(content).to_bytes(4, "big") + content
+
+
+def fields_of(blob):
+    out = []
+    while blob:
+        length = int.from_bytes(blob[:4], "big")
+        out.append(blob[4:4 + length])
+        blob = blob[4 + length:]
+    return out
+
+
+def der_of(r, s):
+    """Two numbers as ECDSA signatures hold them; short enough for one byte of length."""
+    inner = b"".join(b"\x02" + bytes([len(mpint(each))]) + mpint(each) for each in (r, s))
+    return b"\x30" + bytes([len(inner)]) + inner
+
+
+def numbers_of(der):
+    r = der[4:4 + der[3]]
+    return int.from_bytes(r, "big"), int.from_bytes(der[6 + der[3]:], "big")
+
+
+def json_signature(path, walk, write):
+    document = json.loads(path.read_text())
+    place = document
+    for step in walk[:-1]:
+        place = place[step]
+    if write is not None:
+        place[walk[-1]] = write
+        path.write_text(json.dumps(document))
+    return place[walk[-1]]
+
+
+class Containers:
+    """The signature in each file of a release: read, and put there in place of the file's own. Raw Ed25519, or DER."""
+
+    def __init__(self, folder, ed25519):
+        self.folder, self.ed25519 = folder, ed25519
+        self.manifest = {"openssl": self.openssl, "cosign": self.cosign, "sigstore": self.sigstore}
+        self.others = {"dsse": self.dsse, "dsse bundle": self.dsse_bundle, "tuf": self.tuf, "sshsig": self.sshsig}
+        if ed25519:
+            self.manifest["signify"] = self.signify
+            self.others |= {"minisign": self.minisign, "minisign comment": self.minisign_comment}
+
+    def at(self, name):
+        return self.folder / name
+
+    def openssl(self, put=None):
+        path = self.at(MANIFEST + ".sig")
+        if put is not None:
+            path.write_bytes(put)
+        return path.read_bytes()
+
+    def cosign(self, put=None):
+        path = self.at(MANIFEST + ".cosign.sig")
+        if put is not None:
+            path.write_text(base64.b64encode(put).decode() + "\n")
+        return base64.b64decode(path.read_text())
+
+    def in_json(self, name, walk, put):
+        text = None if put is None else base64.b64encode(put).decode()
+        return base64.b64decode(json_signature(self.at(name), walk, text))
+
+    def sigstore(self, put=None):
+        return self.in_json(MANIFEST + ".sigstore.json", ("messageSignature", "signature"), put)
+
+    def dsse(self, put=None):
+        return self.in_json("countersign-release.intoto.json", ("signatures", 0, "sig"), put)
+
+    def dsse_bundle(self, put=None):
+        return self.in_json("countersign-release.intoto.sigstore.json", ("dsseEnvelope", "signatures", 0, "sig"), put)
+
+    def tuf(self, put=None):
+        text = None if put is None else put.hex()
+        return bytes.fromhex(json_signature(self.at("countersign-releases.json"), ("signatures", 0, "sig"), text))
+
+    def line(self, name, number, head, put):
+        """A signature in base64 on a line, behind `head` bytes that name algorithm and key."""
+        path = self.at(name)
+        lines = path.read_text().splitlines()
+        content = base64.b64decode(lines[number])
+        if put is not None:
+            lines[number] = base64.b64encode(content[:head] + put).decode()
+            path.write_text("\n".join(lines) + "\n")
+        return content[head:] if put is None else put
+
+    def signify(self, put=None):
+        return self.line(MANIFEST + ".signify", 1, 10, put)
+
+    def minisign(self, put=None):
+        return self.line(MANIFEST + ".minisig", 1, 10, put)
+
+    def minisign_comment(self, put=None):
+        return self.line(MANIFEST + ".minisig", 3, 0, put)
+
+    def sshsig(self, put=None):
+        path = self.at(MANIFEST + ".sshsig")
+        lines = path.read_text().splitlines()
+        blob = base64.b64decode("".join(lines[1:-1]))
+        head, parts = blob[:10], fields_of(blob[10:])  # "SSHSIG" and its version
+        algorithm, signature = fields_of(parts[4])
+        if put is not None:
+            inner = put if self.ed25519 else b"".join(field(mpint(each)) for each in numbers_of(put))
+            parts[4] = field(algorithm) + field(inner)
+            text = base64.b64encode(head + b"".join(field(part) for part in parts)).decode()
+            path.write_text("\n".join([lines[0], *(text[i:i + 70] for i in range(0, len(text), 70)), lines[-1]]) + "\n")
+            return put
+        return signature if self.ed25519 else der_of(*(int.from_bytes(each, "big") for each in fields_of(signature)))
+
+
 def swapped_formats(appliance, folder, ed25519):
-    """A signature of one format in the file of another is accepted by nobody."""
-    raw = {}
-    raw["openssl"] = (folder / (MANIFEST + ".sig")).read_bytes()
-    raw["dsse"] = base64.b64decode(json.loads((folder / "countersign-release.intoto.json").read_text())["signatures"][0]["sig"])
-    raw["tuf"] = bytes.fromhex(json.loads((folder / "countersign-releases.json").read_text())["signatures"][0]["sig"])
-    armoured = "".join((folder / (MANIFEST + ".sshsig")).read_text().splitlines()[1:-1])
-    raw["sshsig"] = base64.b64decode(armoured)[-64:]
-    if ed25519:
-        lines = (folder / (MANIFEST + ".minisig")).read_text().splitlines()
-        raw["minisign"] = base64.b64decode(lines[1])[10:]
-        raw["minisign comment"] = base64.b64decode(lines[3])
-    assert len(set(raw.values())) == len(raw), "two formats share a signature"
-    for name, signature in raw.items():
-        if name == "openssl":
-            continue
-        copy = folder.parent / "swapped"
-        shutil.copytree(folder, copy)
-        (copy / (MANIFEST + ".sig")).write_bytes(signature)
-        (copy / (MANIFEST + ".cosign.sig")).write_text(base64.b64encode(signature).decode() + "\n")
-        code, answer = verified(appliance, copy)
-        assert code == 2, (name, answer)
-        if "openssl" in tools():
-            assert not tools()["openssl"][2](copy, ed25519), name
-        shutil.rmtree(copy)
+    """A signature of one format in the file of another is accepted by nobody; put back into its own, it is."""
+    own = Containers(folder, ed25519)
+    signatures = {name: read() for name, read in own.others.items()}
+    signatures["manifest"] = own.openssl()
+    assert all(read() == signatures["manifest"] for read in own.manifest.values()), "formats of the manifest as it is share one"
+    assert signatures["dsse bundle"] == signatures.pop("dsse"), "an envelope and its bundle are one signature"
+    assert len(set(signatures.values())) == len(signatures), "two formats share a signature"
+    checks = {"openssl": "openssl", "sshsig": "ssh-keygen", "minisign": "minisign", "minisign comment": "minisign", "signify": "signify-openbsd"}
+    copy = folder.parent / "swapped"
+    tried = 0
+    for target in (*own.manifest, *own.others):
+        for name, signature in signatures.items():
+            shutil.copytree(folder, copy)
+            there = Containers(copy, ed25519)
+            put = (there.manifest | there.others)[target]
+            own_one = put() == signature
+            put(signature)
+            code, answer = verified(appliance, copy)
+            assert code == (0 if own_one else 2), (target, name, code, answer)
+            tool = checks.get(target)
+            if tool in tools():
+                assert tools()[tool][2](copy, ed25519) == own_one, (tool, target, name)
+            shutil.rmtree(copy)
+            tried += not own_one
+    print(f"{tried} signatures in the file of another format, none accepted")
 
 
 def other_roles(appliance, folder, ed25519):
