@@ -124,6 +124,16 @@ def monitors(appliance, folder):
     (strange / "keyset.json").write_text(json.dumps(keys))
     code, alerts = followed(appliance, "--from", 0, "--alert", "--trust", strange)
     assert code == 2 and {alert["alert"] for alert in alerts} == {"key_unknown"}, alerts[:3]
+    # What the set says of the key that signed: of another role, or outside its window.
+    for change, alert in (({"role": "release"}, "key_of_another_role"), ({"not_before": "2098-01-01T00:00:00Z"}, "key_outside_window"),
+                          ({"not_after": "2020-01-01T00:00:00Z", "not_before": "2019-01-01T00:00:00Z"}, "key_outside_window")):
+        keys = json.loads((appliance.folder / "published" / "keyset.json").read_text())
+        for key in keys["keys"]:
+            if key["role"] == "trace":
+                key.update(change)
+        (strange / "keyset.json").write_text(json.dumps(keys))
+        code, alerts = followed(appliance, "--from", 0, "--alert", "--trust", strange)
+        assert code == 2 and {each["alert"] for each in alerts} == {alert}, (change, alerts[:3])
     state = folder / "monitor.checkpoint"
     code, records = followed(appliance, "--state", state)
     assert code == 0 and records[0]["index"] == 0
