@@ -5,6 +5,7 @@
 #include "common/bytes.h"
 #include "common/secret_source.h"
 #include "common/text.h"
+#include "gate/broker/tool_request.h"
 
 namespace countersign::command {
 namespace {
@@ -23,7 +24,7 @@ Result<Json> read(const Result<transport::HttpAnswer>& answer) {
 std::string broker_socket(const Arguments& arguments) {
   if (arguments.given("broker")) return std::string(arguments.text("broker"));
   const char* from_environment = std::getenv("COUNTERSIGN_BROKER");
-  return from_environment != nullptr ? from_environment : "/run/countersign-broker/broker.sock";
+  return std::string(from_environment != nullptr ? std::string_view(from_environment) : broker::kUsualSocket);
 }
 
 BrokerConnection::BrokerConnection(const std::string& socket) : http_(socket, kTimeouts) {}

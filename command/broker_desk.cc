@@ -1,6 +1,5 @@
 #include "command/broker_desk.h"
 
-#include <algorithm>
 #include <cstdlib>
 
 #include "command/approval_mint.h"
@@ -15,22 +14,35 @@ namespace {
 
 constexpr std::size_t kMostHistory = 200;
 
-// Which intent it is, is the broker's word; what that intent says, the signer's. It must be of this tool, these
-// arguments and this kind of approval.
-Status check_intent(client::SignerClient& signer, const Json& prepared, const Digest& digest) {
-  ASSIGN_OR_RETURN(const RecordedIntent intent, RecordedIntent::fetch(signer, digest));
-  const Json* args = intent.digest_form().find("args");
-  const Json* request = prepared.find("request");
-  if (args == nullptr || request == nullptr) return Error{ErrorCode::Unavailable, "the broker's answer has no request"};
-  const Json* grant = args->find("grant");
-  const std::string_view mode = grant == nullptr ? std::string_view("once") : grant->text("mode");
-  const std::string_view arguments = args->text("arguments_json");
-  const bool same =
-      args->text("tool") == request->text("tool_id") && mode == prepared.text("mode") &&
-      (mode == "allowlist" || mode == "break_glass" || sha256(arguments).hex() == request->text("args_digest"));
-  if (same) return ok();
+// Which intent it is, is the broker's word; what that intent says, the signer's.
+Status mismatch() {
   return Error{ErrorCode::VerificationFailed, "the intent at the signer is not what the broker shows",
                "intent_mismatch", "approve nothing, and look at the broker"};
+}
+
+// It must be of this tool, these arguments and this kind of approval.
+Status check_call(const Json& args, const Json& prepared) {
+  const Json* request = prepared.find("request");
+  if (request == nullptr) return Error{ErrorCode::Unavailable, "the broker's answer has no request"};
+  const Json* grant = args.find("grant");
+  const std::string_view mode = grant == nullptr ? std::string_view("once") : grant->text("mode");
+  const bool same = args.text("tool") == request->text("tool_id") && mode == prepared.text("mode") &&
+                    (mode == "allowlist" || mode == "break_glass" ||
+                     sha256(args.text("arguments_json")).hex() == request->text("args_digest"));
+  return same ? ok() : mismatch();
+}
+
+// It must be of this server's bytes and of what vetting said of them, and override that only where the person does.
+Status check_admission(const Json& args, const Json& prepared) {
+  const Json* proposal = prepared.find("proposal");
+  const Json* overrides = prepared.find("override_vetting");
+  const Json* meant = args.find("override_vetting");
+  if (proposal == nullptr || overrides == nullptr) return Error{ErrorCode::Unavailable, "the broker shows no proposal"};
+  bool same = meant != nullptr && *meant == *overrides;
+  for (const char* member : {"server_name", "digest", "vetting_status"}) {
+    same = same && args.text(member) == proposal->text(member);
+  }
+  return same && args.text("proposal_id") == proposal->text("id") ? ok() : mismatch();
 }
 
 Json body_of(const ApprovalChoice& choice) {
@@ -85,10 +97,8 @@ Result<Json> BrokerDesk::inbox() {
 
 Result<Json> BrokerDesk::history() {
   const auto decided = [](const Json& row) { return !waits(row); };
-  ASSIGN_OR_RETURN(Json::Array requests, rows_of(broker_.get("/v1/requests"), decided));
+  ASSIGN_OR_RETURN(Json::Array requests, rows_of(broker_.get("/v1/ended"), decided));
   ASSIGN_OR_RETURN(Json::Array proposals, rows_of(broker_.get("/v1/proposals"), decided));
-  std::ranges::stable_sort(requests, std::greater(),
-                           [](const Json& row) { return std::string(row.text("requested_at")); });
   if (requests.size() > kMostHistory) requests.resize(kMostHistory);
   return Json::object({{"requests", std::move(requests)}, {"proposals", std::move(proposals)}});
 }
@@ -103,12 +113,15 @@ Result<Json> BrokerDesk::proposal(const std::string& id) {
   return broker_.get("/v1/proposals/" + id);
 }
 
-Result<Json> BrokerDesk::minted(const Json& prepared, const std::string& reason) const {
+Result<Json> BrokerDesk::minted(const Json& prepared, const std::string& reason, const std::string& otherwise,
+                                Check check) const {
   client::SignerClient signer(signer_address(arguments_).path);
   statement::ApprovalTokenFields fields;
   ASSIGN_OR_RETURN(fields.intent_digest, Digest::parse(prepared.text("intent_digest")));
   ASSIGN_OR_RETURN(fields.policy_digest, Digest::parse(prepared.text("policy_digest")));
-  RETURN_IF_ERROR(check_intent(signer, prepared, fields.intent_digest));
+  ASSIGN_OR_RETURN(const RecordedIntent intent, RecordedIntent::fetch(signer, fields.intent_digest));
+  const Json* args = intent.digest_form().find("args");
+  RETURN_IF_ERROR(args == nullptr ? mismatch() : check(*args, prepared));
   ASSIGN_OR_RETURN(const RecordedRequest recorded,
                    RecordedRequest::fetch(signer, fields.intent_digest, fields.policy_digest));
   fields.scope = recorded.required_scopes();
@@ -119,9 +132,7 @@ Result<Json> BrokerDesk::minted(const Json& prepared, const std::string& reason)
                  "say who you are, as the signer's roster spells it: --approver alice@company"};
   }
   fields.reason_code = trimmed(reason);
-  if (fields.reason_code.empty()) {
-    fields.reason_code = "broker_request_" + std::string(prepared.find("request")->text("id"));
-  }
+  if (fields.reason_code.empty()) fields.reason_code = otherwise;
   return mint_approval(arguments_, signer, fields);
 }
 
@@ -130,7 +141,7 @@ Result<Json> BrokerDesk::approve(const std::string& id, const ApprovalChoice& ch
   Json body = body_of(choice);
   ASSIGN_OR_RETURN(const Json prepared, broker_.post("/v1/requests/" + id + "/prepare", body));
   body.set("mode", prepared.text("mode"));  // the broker's default, where none was chosen
-  ASSIGN_OR_RETURN(Json token, minted(prepared, choice.reason));
+  ASSIGN_OR_RETURN(Json token, minted(prepared, choice.reason, "broker_request_" + id, check_call));
   body.set("token", std::move(token));
   return broker_.post("/v1/requests/" + id + "/approve", body);
 }
@@ -151,7 +162,13 @@ Result<Json> BrokerDesk::decide_proposal(const std::string& id, bool approved, b
   Json body = Json::object({});
   if (!reason.empty()) body.set("reason", reason);
   if (approved && override_vetting) body.set("override", true);
-  return broker_.post("/v1/proposals/" + id + (approved ? "/approve" : "/reject"), body);
+  if (!approved) return broker_.post("/v1/proposals/" + id + "/reject", body);
+  ASSIGN_OR_RETURN(const Json prepared, broker_.post("/v1/proposals/" + id + "/prepare", body));
+  const Json* overrides = prepared.find("override_vetting");
+  if (!override_vetting && overrides != nullptr && *overrides == Json(true)) return mismatch().error();
+  ASSIGN_OR_RETURN(Json token, minted(prepared, reason, "broker_proposal_" + id, check_admission));
+  body.set("token", std::move(token));
+  return broker_.post("/v1/proposals/" + id + "/approve", body);
 }
 
 }  // namespace countersign::command

@@ -44,7 +44,8 @@ class BrokerDesk {
   Result<Json> reject(const std::string& id, const std::string& reason);
   // Of a break-glass that somebody looked at afterwards.
   Result<Json> review(const std::string& id, const std::string& reason);
-  // "ok" in the answer is false where a second person is needed.
+  // To approve is to mint an approval token, as of a request. "ok" in the answer is false where a second person is
+  // needed.
   Result<Json> decide_proposal(const std::string& id, bool approved, bool override_vetting, const std::string& reason);
 
   // --approver, else $COUNTERSIGN_APPROVER; empty where neither is given.
@@ -52,7 +53,9 @@ class BrokerDesk {
   BrokerConnection& broker() { return broker_; }
 
  private:
-  Result<Json> minted(const Json& prepared, const std::string& reason) const;
+  // Checks that the intent at the signer is what the person was shown.
+  using Check = Status (*)(const Json& args, const Json& prepared);
+  Result<Json> minted(const Json& prepared, const std::string& reason, const std::string& otherwise, Check check) const;
   Arguments arguments_;
   BrokerConnection broker_;
 };

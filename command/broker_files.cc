@@ -50,17 +50,18 @@ Result<Json> page_from(BrokerConnection& broker, std::uint64_t first) {
 }
 
 // What an orchestrator tells a person, besides what is recorded.
-Json event_of(Json record) {
+Json event_of(Json record, const std::string& socket) {
   if (record.text("event") != "request_opened") return record;
   record.set("summary", "Agent '" + std::string(record.text("agent_id")) + "' wants to call tool '" +
                             std::string(record.text("tool_id")) + "'");
-  record.set("how_to_approve", broker::how_to_approve(record.text("request_id")));
+  record.set("how_to_approve", broker::how_to_approve(record.text("request_id"), socket));
   return record;
 }
 
 class Follower {
  public:
-  Follower(Call& call, const Arguments& arguments) : call_(call), arguments_(arguments), broker_(arguments) {}
+  Follower(Call& call, const Arguments& arguments)
+      : call_(call), arguments_(arguments), broker_(arguments), socket_(broker_socket(arguments)) {}
 
   Status begin() {
     state_ = arguments_.text("state");
@@ -88,7 +89,7 @@ class Follower {
       ASSIGN_OR_RETURN(const Json page, page_from(broker_, next_));
       const Json::Array& records = page.find("records")->as_array();
       if (records.empty()) return ok();
-      for (const Json& record : records) call_.console.answer(event_of(record).compact() + "\n");
+      for (const Json& record : records) call_.console.answer(event_of(record, socket_).compact() + "\n");
       if (!call_.console.complete()) return Error{ErrorCode::Unavailable, "nobody reads any more", "closed_pipe"};
       next_ += records.size();
       if (!state_.empty()) {
@@ -101,6 +102,7 @@ class Follower {
   Call& call_;
   const Arguments& arguments_;
   BrokerConnection broker_;
+  std::string socket_;
   std::string state_;
   std::uint64_t next_ = 0;
 };
@@ -162,15 +164,23 @@ Result<Json> exported_lists(BrokerConnection& broker) {
   return out;
 }
 
+Result<Json> exported_requests(BrokerConnection& broker) {
+  Json::Object out;
+  for (std::string last;;) {
+    ASSIGN_OR_RETURN(const Json page, broker.get("/v1/requests?after=" + last));
+    if (page.as_array().empty()) return Json(std::move(out));
+    for (const Json& request : page.as_array()) out.emplace_back(request.text("id"), approval_entry(request));
+    last = page.as_array().back().text("id");
+  }
+}
+
 Result<int> export_files(Call& call, const Arguments& arguments) {
   const std::string folder(arguments.text("output-dir"));
   if (folder.empty() || !arguments.positionals().empty()) {
     return Error{ErrorCode::Invalid, "--output-dir is required", "missing_flag"};
   }
   BrokerConnection broker(arguments);
-  ASSIGN_OR_RETURN(const Json requests, broker.get("/v1/requests"));
-  Json pending{Json::Object{}};
-  for (const Json& request : requests.as_array()) pending.set(request.text("id"), approval_entry(request));
+  ASSIGN_OR_RETURN(const Json pending, exported_requests(broker));
   ASSIGN_OR_RETURN(const Json lists, exported_lists(broker));
   std::string audit;
   std::uint64_t records = 0;
@@ -187,7 +197,7 @@ Result<int> export_files(Call& call, const Arguments& arguments) {
   RETURN_IF_ERROR(write_durable(base + std::string(kAudit), audit, 0600));
   call.console.answer(Json::object({{"ok", true},
                                     {"output_dir", folder},
-                                    {"requests", requests.as_array().size()},
+                                    {"requests", pending.as_object().size()},
                                     {"agents", lists.as_object().size()},
                                     {"records", records}})
                           .compact() +

@@ -131,7 +131,12 @@ constexpr Route kRoutes[] = {
     {Method::Post, "/v1/revoke", "-", [](Asked& a) { return a.service.revoke(a.caller, a.body); }},
     {Method::Get, "/v1/quarantine", "-", [](Asked& a) { return a.service.quarantine(a.caller); }},
     {Method::Post, "/v1/quarantine", "-", [](Asked& a) { return a.service.accept_definition(a.caller, a.body); }},
-    {Method::Get, "/v1/requests", "-", [](Asked& a) { return a.service.requests(a.caller); }},
+    {Method::Get, "/v1/requests", "-",
+     [](Asked& a) {
+       const Result<std::string> after = transport::query_value(a.query, "after");
+       return a.service.requests(a.caller, after ? *after : "");
+     }},
+    {Method::Get, "/v1/ended", "-", [](Asked& a) { return a.service.ended_requests(a.caller); }},
     {Method::Post, "/v1/import", "-", [](Asked& a) { return a.service.note_import(a.caller, a.body); }},
     {Method::Get, "/v1/break-glass", "-", [](Asked& a) { return a.service.break_glass(a.caller); }},
     {Method::Get, "/v1/lists", "-", [](Asked& a) { return a.service.lists(a.caller); }},
@@ -156,6 +161,8 @@ constexpr Route kRoutes[] = {
     {Method::Post, "/v1/requests/", "/review", [](Asked& a) { return a.service.review(a.caller, a.id, a.body); }},
     {Method::Post, "/v1/requests/", "/reject", [](Asked& a) { return a.service.reject(a.caller, a.id, a.body); }},
     {Method::Get, "/v1/requests/", "", [](Asked& a) { return a.service.request(a.caller, a.id); }},
+    {Method::Post, "/v1/proposals/", "/prepare",
+     [](Asked& a) { return a.service.prepare_admission(a.caller, a.id, a.body, a.signer); }},
     {Method::Post, "/v1/proposals/", "/approve",
      [](Asked& a) { return a.service.decide_proposal(a.caller, a.id, a.body, true, a.signer); }},
     {Method::Post, "/v1/proposals/", "/reject",

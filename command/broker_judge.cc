@@ -1,4 +1,8 @@
-// broker pending, approve, reject, revoke, quarantine, lists, audit, propose: what people ask.
+// broker pending, approve, reject, revoke, quarantine, lists, propose: what people ask.
+#include <unistd.h>
+
+#include <iostream>
+
 #include "command/broker_connection.h"
 #include "command/broker_desk.h"
 #include "command/command.h"
@@ -42,11 +46,6 @@ constexpr Flag kBreakGlassFlags[] = {
 constexpr Flag kRevokeFlags[] = {kAgentFlag, {"tool-id", Flag::Kind::Text, "ID", "the tool"}, kReasonFlag, kBrokerFlag};
 constexpr Flag kQuarantineFlags[] = {
     {"accept", Flag::Kind::Text, "TOOL", "take the new definition of the tool"}, kReasonFlag, kBrokerFlag};
-constexpr Flag kAuditFlags[] = {
-    {"verify", Flag::Kind::Switch, "", "check the whole chain"},
-    {"format", Flag::Kind::Text, "KIND", "jsonl (default) or csv"},
-    kBrokerFlag,
-};
 constexpr Flag kProposeFlags[] = {
     {"server-name", Flag::Kind::Text, "NAME", "what its tools are called by: NAME:tool"},
     {"source", Flag::Kind::Text, "KIND", "docker_image, github_repo, npm_package, openapi or directory (default)"},
@@ -57,8 +56,6 @@ constexpr Flag kProposeFlags[] = {
     kBrokerFlag,
 };
 constexpr Flag kShowFlags[] = {kProposalFlag, kBrokerFlag};
-constexpr std::size_t kPage = 1000;
-
 Error missing(std::string_view flag) {
   return Error{ErrorCode::Invalid, "--" + std::string(flag) + " is required", "missing_flag"};
 }
@@ -107,16 +104,43 @@ Result<ApprovalChoice> choice_of(const Arguments& arguments) {
 void show(Call& call, const Json& request) {
   if (call.json) return;
   call.console.tell(std::string(request.text("summary")) + " (" + std::string(request.text("action_class")) +
-                    ")\n  args " + request.find("args")->compact());
+                    ")\n  args " + displayed(request.find("args")->compact()));
   if (const Json* since = request.find("since_last_approved")) {
-    call.console.tell("  changed since the last approved call: " + since->compact());
+    call.console.tell("  changed since the last approved call: " + displayed(since->compact()));
   }
+}
+
+void show_proposal(Call& call, const Json& proposal) {
+  if (call.json) return;
+  const std::string vetting(proposal.text("vetting_status"));
+  call.console.tell("the tool server " + displayed(proposal.text("server_name")) + ", version " +
+                    proposal.find("version")->compact() + ", proposed by " + displayed(proposal.text("proposed_by")) +
+                    "\n  digest " + std::string(proposal.text("digest")) +
+                    "\n  vetting: " + (vetting.empty() ? "none" : vetting));
+  const Json* verdict = proposal.find("vetting_verdict");
+  const Json* reasons = verdict == nullptr ? nullptr : verdict->find("reasons");
+  if (reasons == nullptr || !reasons->is_array()) return;
+  for (const Json& reason : reasons->as_array()) {
+    if (reason.is_string()) call.console.tell("    " + displayed(reason.as_string()));
+  }
+}
+
+// Why vetting is overridden: --reason, else what the person at the terminal says.
+std::string reason_of(Call& call, const Arguments& arguments) {
+  std::string reason(arguments.text("reason"));
+  if (!reason.empty() || !arguments.is_on("override-vetting") || call.json || ::isatty(STDIN_FILENO) == 0)
+    return reason;
+  call.console.tell("why is it to be admitted all the same? (one line, for the record)");
+  std::getline(std::cin, reason);
+  return reason;
 }
 
 Result<int> decide_proposal(Call& call, const Arguments& arguments, BrokerDesk& desk, const std::string& id,
                             bool approved) {
-  ASSIGN_OR_RETURN(const Json answer, desk.decide_proposal(id, approved, arguments.is_on("override-vetting"),
-                                                           std::string(arguments.text("reason"))));
+  ASSIGN_OR_RETURN(const Json proposal, desk.proposal(id));
+  if (approved) show_proposal(call, proposal);
+  ASSIGN_OR_RETURN(const Json answer,
+                   desk.decide_proposal(id, approved, arguments.is_on("override-vetting"), reason_of(call, arguments)));
   const bool settled = answer.find("ok") != nullptr && *answer.find("ok") == Json(true);
   return answered(call, answer, settled ? 0 : row_of(ErrorCode::ApprovalRequired).exit_code);
 }
@@ -178,48 +202,6 @@ Result<int> quarantine(Call& call, const Arguments& arguments) {
 Result<int> lists(Call& call, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const Json answer, BrokerConnection(arguments).get("/v1/lists"));
   return answered(call, answer);
-}
-
-std::string csv_field(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"') out += '"';
-    out += c;
-  }
-  return out + "\"";
-}
-
-std::string csv_line(const Json& record) {
-  std::string line;
-  for (const std::string_view member : {"index", "at", "event", "agent_id", "tool_id", "action_class", "args_digest",
-                                        "rule", "outcome", "request_id"}) {
-    const Json* value = record.find(member);
-    const std::string text = value == nullptr ? "" : value->is_string() ? value->as_string() : value->compact();
-    line += (line.empty() ? "" : ",") + csv_field(text);
-  }
-  return line + "\n";
-}
-
-Result<int> audit(Call& call, const Arguments& arguments) {
-  BrokerConnection broker(arguments);
-  if (arguments.is_on("verify")) {
-    ASSIGN_OR_RETURN(const Json answer, broker.get("/v1/audit?verify=1"));
-    return answered(call, answer);
-  }
-  const std::string_view format = arguments.text("format", "jsonl");
-  if (format != "jsonl" && format != "csv") return Error{ErrorCode::Invalid, "--format is jsonl or csv"};
-  if (format == "csv") {
-    call.console.answer("index,at,event,agent_id,tool_id,action_class,args_digest,rule,outcome,request_id\n");
-  }
-  for (std::uint64_t first = 0;;) {
-    ASSIGN_OR_RETURN(const Json page, broker.get("/v1/audit?first=" + std::to_string(first)));
-    const Json::Array& records = page.find("records")->as_array();
-    for (const Json& record : records) {
-      call.console.answer(format == "csv" ? csv_line(record) : record.compact() + "\n");
-    }
-    first += records.size();
-    if (records.size() < kPage) return 0;
-  }
 }
 
 Result<int> propose(Call& call, const Arguments& arguments) {
@@ -337,18 +319,6 @@ Command broker_lists_command() {
           Positionals::Anywhere,
           Shape::Ours,
           lists};
-}
-
-Command broker_audit_command() {
-  return {"broker audit",
-          "[--verify | --format jsonl|csv]",
-          "Prints everything the broker recorded, or checks its chain",
-          "Each record's hash covers the one before it; --verify reads all of them.",
-          "countersign broker audit --format csv > audit.csv",
-          kAuditFlags,
-          Positionals::Anywhere,
-          Shape::Ours,
-          audit};
 }
 
 Command broker_propose_command() {

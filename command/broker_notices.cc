@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "command/broker_service.h"
-#include "common/json_fields.h"
 
 namespace countersign::command {
 namespace {
@@ -49,7 +48,7 @@ Result<Json> BrokerService::reply(const BrokerCaller& caller, const Json& body) 
   }
   RETURN_IF_ERROR(codes_.spend(id, {"reply_yes", {{"request_id", id}, {"uid", uid}}}));
   answer.set("status", "pending");
-  answer.set("how_to_approve", broker::how_to_approve(id));
+  answer.set("how_to_approve", broker::how_to_approve(id, config_.socket));
   answer.set("note", "nothing is approved yet: who approves signs with a key of their own");
   return answer;
 }

@@ -31,12 +31,12 @@ std::string user_of(std::uint32_t uid) {
   return uid == transport::Peer::kNobody ? "whoever asks" : "uid " + std::to_string(uid);
 }
 
-Json approval_required(const ToolRequest& request) {
+Json approval_required(const ToolRequest& request, const std::string& socket) {
   return Json::object({{"error", "approval_required"},
                        {"request_id", request.id},
                        {"agent_id", request.agent},
                        {"tool_id", request.tool},
-                       {"how_to_approve", broker::how_to_approve(request.id)},
+                       {"how_to_approve", broker::how_to_approve(request.id, socket)},
                        {"summary", request.summary()},
                        {"args_digest", request.args_digest},
                        {"expires_at", request.expires_at.rfc3339()}});
@@ -147,9 +147,9 @@ Result<Json> BrokerService::denied(const CalledTool& called, const std::string& 
   return Json::object({{"error", word}, {"tool_id", called.tool}, {"agent_id", called.agent}, {"rule", rule}});
 }
 
-Result<Json> BrokerService::judged(const CalledTool& called, const std::string& policy, const std::vector<Json>& tokens,
+Result<Json> BrokerService::judged(const Json& intent, const std::string& policy, const std::vector<Json>& tokens,
                                    bool check, client::SignerClient& signer) {
-  Json body = Json::object({{"intent", called.intent()}, {"policy", policy}});
+  Json body = Json::object({{"intent", intent}, {"policy", policy}});
   if (!tokens.empty()) body.set("approval_tokens", Json::Array(tokens));
   if (check) body.set("check", true);
   return gate_.evaluate(body, 0, signer);
@@ -193,7 +193,8 @@ std::optional<Json> BrokerService::standing_answer(const CalledTool& called) {
   const std::optional<ToolRequest> newest = store_.newest(called.agent, called.tool, called.args_digest);
   if (!newest) return std::nullopt;
   const bool same_tool = newest->definition_digest == called.definition_digest;
-  if (newest->status == RequestStatus::Pending && !is_expired(*newest) && same_tool) return approval_required(*newest);
+  if (newest->status == RequestStatus::Pending && !is_expired(*newest) && same_tool)
+    return approval_required(*newest, config_.socket);
   if (newest->status != RequestStatus::Rejected || !newest->decided_at) return std::nullopt;
   const UtcTime again = *newest->decided_at + config_.cooldown;
   if (clock_.now() >= again) return std::nullopt;
@@ -210,7 +211,7 @@ Result<std::string> BrokerService::asking(const CalledTool& called, client::Sign
   const std::string generated = broker::asking_policy(called.tool, config_.approvals_for(called.tool));
   if (config_.policy.empty()) return generated;
   const std::string operators = operators_policy();
-  ASSIGN_OR_RETURN(const Json said, judged(called, operators, {}, true, signer));
+  ASSIGN_OR_RETURN(const Json said, judged(called.intent(), operators, {}, true, signer));
   return said.text("verdict") == "allow" ? generated : operators;
 }
 
@@ -224,7 +225,7 @@ Result<Json> BrokerService::ask(const CalledTool& called, client::SignerClient& 
                  "too_many_pending", "people look at them first: countersign broker pending"};
   }
   ASSIGN_OR_RETURN(const std::string policy, asking(called, signer));
-  ASSIGN_OR_RETURN(const Json said, judged(called, policy, {}, false, signer));
+  ASSIGN_OR_RETURN(const Json said, judged(called.intent(), policy, {}, false, signer));
   if (said.text("verdict") != "require_approval") return denied(called, "the gate's policy", "denied");
   ToolRequest request;
   request.id = new_id();
@@ -245,7 +246,8 @@ Result<Json> BrokerService::ask(const CalledTool& called, client::SignerClient& 
   if (const auto older = store_.newest(called.agent, called.tool, called.args_digest);
       older && (older->status == RequestStatus::Pending || older->status == RequestStatus::Approved)) {
     // Opened by the same call at the same moment: both wait for one request.
-    if (!is_expired(*older) && older->definition_digest == called.definition_digest) return approval_required(*older);
+    if (!is_expired(*older) && older->definition_digest == called.definition_digest)
+      return approval_required(*older, config_.socket);
     RETURN_IF_ERROR(end_request(*older, is_expired(*older) ? "its time is over" : "the tool is another one now"));
   }
   AuditEvent event = event_of("request_opened", called);
@@ -254,7 +256,7 @@ Result<Json> BrokerService::ask(const CalledTool& called, client::SignerClient& 
   event.members.emplace_back("intent_digest", request.intent_digest);
   event.members.emplace_back("policy_digest", request.policy_digest);
   const Status added = store_.add(request, std::move(event));
-  if (added) return approval_required(request);
+  if (added) return approval_required(request, config_.socket);
   if (added.error().reason != "request_open") return added.error();
   // The same call asked at the same moment: both wait for one request.
   std::optional<Json> standing = standing_answer(called);
@@ -339,12 +341,12 @@ Result<Json> BrokerService::call(const BrokerCaller& caller, const std::string& 
   if (!permitted->request && !config_.policy.empty()) {
     policy = operators_policy();
   }
-  ASSIGN_OR_RETURN(
-      Json decision,
-      judged(called, policy, permitted->request ? permitted->request->tokens : std::vector<Json>(), false, signer));
+  ASSIGN_OR_RETURN(Json decision,
+                   judged(called.intent(), policy,
+                          permitted->request ? permitted->request->tokens : std::vector<Json>(), false, signer));
   if (permitted->break_glass && decision.text("verdict") == "require_approval") {
-    ASSIGN_OR_RETURN(decision,
-                     judged(called, broker::allowing_policy(called.tool, permitted->policy_name), {}, false, signer));
+    ASSIGN_OR_RETURN(decision, judged(called.intent(), broker::allowing_policy(called.tool, permitted->policy_name), {},
+                                      false, signer));
   }
   const std::string_view verdict = decision.text("verdict");
   if (verdict == "allow") return run(called, *permitted, decision, signer);
@@ -387,7 +389,7 @@ Result<Json> BrokerService::explain(const BrokerCaller& caller, const std::strin
   }
   if (!config_.policy.empty()) {
     const std::string digest = operators_policy();
-    ASSIGN_OR_RETURN(const Json said, judged(called, digest, {}, true, signer));
+    ASSIGN_OR_RETURN(const Json said, judged(called.intent(), digest, {}, true, signer));
     out.set("gate",
             Json::object({{"verdict", said.text("verdict")},
                           {"policy_digest", digest},

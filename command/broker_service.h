@@ -13,6 +13,7 @@
 
 #include "command/gate_answers.h"
 #include "common/clock.h"
+#include "common/json_fields.h"
 #include "gate/broker/agent_lists.h"
 #include "gate/broker/broker_config.h"
 #include "gate/broker/broker_store.h"
@@ -33,6 +34,10 @@ struct BrokerCaller {
 Status require_person(const BrokerCaller& caller);
 // Fails with Refused, reason "unknown_agent".
 Status require_agent(const BrokerCaller& caller);
+
+// The body's `reason`, a sentence of a person's for the record; empty where there is none and it is not required. Fails
+// with Invalid, reason "reason_missing".
+Result<std::string> reason_in(JsonFields& fields, bool required);
 
 // One call, with what is known of its tool.
 struct CalledTool {
@@ -91,7 +96,10 @@ class BrokerService {
 
   // For people; each fails with Refused, reason "not_a_person", for others.
   Result<Json> pending(const BrokerCaller& caller);
-  Result<Json> requests(const BrokerCaller& caller);  // all, decided ones too
+  // Decided ones too, oldest first, a page of at most 500: those after the one of this id (from the first on where it
+  // is empty). The last page is the empty one.
+  Result<Json> requests(const BrokerCaller& caller, const std::string& after);
+  Result<Json> ended_requests(const BrokerCaller& caller);  // the newest 500 that wait no more, the newest first
   Result<Json> request(const BrokerCaller& caller, const std::string& id);
   // What an approver of the request has to sign for {"mode"?, "uses"?, "until"?}:
   // {"intent_digest","policy_digest","mode", "request"}. Of `once` it is the call; everything longer is an intent of
@@ -125,7 +133,12 @@ class BrokerService {
   Result<Json> propose(const BrokerCaller& caller, const Json& body, client::SignerClient& signer);
   Result<Json> proposal(const BrokerCaller& caller, const std::string& id);
   Result<Json> proposals(const BrokerCaller& caller);
-  // {"reason"?, "override"?: true}
+  // What an approver of the proposal has to sign for {"reason"?, "override"?: true}: {"intent_digest","policy_digest",
+  // "override_vetting","required_approvals","proposal"}.
+  Result<Json> prepare_admission(const BrokerCaller& caller, const std::string& id, const Json& body,
+                                 client::SignerClient& signer);
+  // The same with "token", the signer's approval token, where it is approved. One person admits what passed vetting
+  // (and says why where there were no bytes to vet), two override it; who proposed a server is none of them.
   Result<Json> decide_proposal(const BrokerCaller& caller, const std::string& id, const Json& body, bool approved,
                                client::SignerClient& signer);
 
@@ -135,11 +148,12 @@ class BrokerService {
 
  private:
   Result<Json> stored_proposal(const std::string& id) const;
+  struct Admission;   // a proposal that people decide on
   struct Case;        // a request that waits, and what is to be approved of it
   struct Permission;  // why it may go to the gate as something to allow
   Result<CalledTool> look_at(const BrokerCaller& caller, const std::string& tool, const Json& args);
   Result<std::optional<Permission>> permission(const CalledTool& called);
-  Result<Json> judged(const CalledTool& called, const std::string& policy, const std::vector<Json>& tokens, bool check,
+  Result<Json> judged(const Json& intent, const std::string& policy, const std::vector<Json>& tokens, bool check,
                       client::SignerClient& signer);
   Result<Json> run(const CalledTool& called, const Permission& permission, const Json& decision,
                    client::SignerClient& signer);
@@ -151,6 +165,12 @@ class BrokerService {
   Result<Json> approve_as_read(const BrokerCaller& caller, const std::string& id, const Json& body,
                                client::SignerClient& signer);
   Result<Json> settle(const Case& open, client::SignerClient& signer);
+  Result<Admission> admission(const BrokerCaller& caller, const std::string& id, const Json& body, bool approved) const;
+  Result<bool> add_approval(const Admission& asked, const Json& token, Json::Array& tokens,
+                            client::SignerClient& signer);
+  Result<std::string> redeem(const Admission& asked, const Json::Array& tokens, client::SignerClient& signer);
+  Result<Json> put_decision(const BrokerCaller& caller, Admission& asked, bool approved, bool settled,
+                            const std::string& trace_id, Json::Array tokens);
   // Its digest; empty where the lists alone decide.
   std::string operators_policy() const;
   Status use_request(broker::ToolRequest used, broker::AuditEvent event);
@@ -171,7 +191,8 @@ class BrokerService {
   broker::Catalogue catalogue_;
   std::mutex rate_mutex_;
   std::map<std::string, std::deque<std::chrono::steady_clock::time_point>> recent_;  // guarded by rate_mutex_
-  std::mutex vetting_mutex_;                                                         // one vetting at a time
+  std::mutex admission_mutex_;  // one decision on a proposal at a time: each is of what the one before left
+  std::mutex vetting_mutex_;    // one vetting at a time
 };
 
 }  // namespace countersign::command

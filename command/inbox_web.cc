@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "command/inbox_page.h"
+#include "command/web_origin.h"
 #include "common/digest.h"
 #include "common/json_fields.h"
 #include "common/text.h"
@@ -162,13 +163,10 @@ std::optional<Error> InboxWeb::misplaced(const HttpRequest& request) const {
   const auto refused = [](const std::string& detail) {
     return Error{ErrorCode::Refused, detail, "wrong_origin", "open the inbox by the link that it printed"};
   };
-  // A name that was made to point here (DNS rebinding) is not ours.
-  const Result<std::string> host = transport::header_value(request.headers, "host");
-  if (!host || *host != authority_) return refused("Host does not name this page");
-  const Result<std::string> origin = transport::header_value(request.headers, "origin");
-  if (!origin && origin.error().code != ErrorCode::NotFound) return origin.error();
-  if (origin && *origin != "http://" + authority_) return refused("the request comes from another page");
-  if (!origin && request.method == Method::Post) return refused("a POST names its Origin");
+  const Status own = check_origin(request.headers, authority_, OwnNames::Address);
+  if (!own) return own.error().code == ErrorCode::Refused ? refused(own.error().detail) : own.error();
+  const bool names_origin = transport::header_value(request.headers, "origin").has_value();
+  if (!names_origin && request.method == Method::Post) return refused("a POST names its Origin");
   const Result<std::string> site = transport::header_value(request.headers, "sec-fetch-site");
   const bool by_link = request.path == "/open" || request.path == "/";
   if (site && *site != "same-origin" && !(by_link && (*site == "none" || *site == "cross-site"))) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "command/web_origin.h"
 #include "common/bytes.h"
 #include "common/text.h"
 #include "gate/broker/mcp_session.h"
@@ -11,7 +12,6 @@ namespace {
 
 using transport::HttpHeaders;
 
-constexpr std::string_view kScheme = "http://";
 constexpr std::string_view kEncodedBegin = "=?base64?";
 constexpr std::string_view kEncodedEnd = "?=";
 
@@ -25,15 +25,6 @@ std::optional<McpRefusal> read_field(const HttpHeaders& headers, std::string_vie
   }
   if (found.error().code == ErrorCode::NotFound) return std::nullopt;
   return McpRefusal{400, broker::kHeaderMismatch, found.error().detail};
-}
-
-// Names under which loopback is reached; a page of another site cannot have one of them.
-bool is_own_authority(std::string_view host, std::string_view authority) {
-  const std::string_view port = authority.substr(authority.rfind(':'));
-  for (const std::string_view name : {"127.0.0.1", "localhost", "[::1]"}) {
-    if (host.starts_with(name) && host.substr(name.size()) == port) return true;
-  }
-  return false;
 }
 
 // Values that a field cannot carry as they are come as =?base64?…?=. Nothing where that is malformed.
@@ -59,20 +50,10 @@ std::optional<McpRefusal> must_equal(const HttpHeaders& headers, std::string_vie
 }  // namespace
 
 std::optional<McpRefusal> check_place(const HttpHeaders& headers, std::string_view authority) {
-  std::optional<std::string> host;
-  std::optional<std::string> origin;
-  if (auto refused = read_field(headers, "host", host)) return refused;
-  if (auto refused = read_field(headers, "origin", origin)) return refused;
-  if (!authority.empty() && (!host || !is_own_authority(*host, authority))) {
-    return McpRefusal{403, broker::kInvalidRequest,
-                      "Host does not name this server, which is " + std::string(authority)};
-  }
-  if (!origin) return std::nullopt;
-  const std::string_view text = *origin;
-  const bool own =
-      !authority.empty() && text.starts_with(kScheme) && is_own_authority(text.substr(kScheme.size()), authority);
+  const Status own = check_origin(headers, authority, OwnNames::AnyOfLoopback);
   if (own) return std::nullopt;
-  return McpRefusal{403, broker::kInvalidRequest, "pages of other origins are not served"};
+  if (own.error().code != ErrorCode::Refused) return McpRefusal{400, broker::kHeaderMismatch, own.error().detail};
+  return McpRefusal{403, broker::kInvalidRequest, own.error().detail};
 }
 
 std::optional<McpRefusal> read_bearer(const HttpHeaders& headers, std::string& secret) {

@@ -37,6 +37,13 @@ std::string composed(std::string_view text) {
   return result;
 }
 
+// Unicode's Default_Ignorable_Code_Point, without the selectors that only choose how an emoji looks.
+bool leaves_no_mark(utf8proc_int32_t c) {
+  constexpr utf8proc_int32_t kFirstSelector = 0xfe00;
+  constexpr utf8proc_int32_t kLastSelector = 0xfe0f;
+  return utf8proc_get_property(c)->ignorable != 0 && (c < kFirstSelector || c > kLastSelector);
+}
+
 bool is_shown_as_number(utf8proc_category_t category) {
   switch (static_cast<int>(category)) {
     case UTF8PROC_CATEGORY_CC:
@@ -120,7 +127,7 @@ std::string displayed(std::string_view text) {
       text.remove_prefix(1);
       continue;
     }
-    if (is_shown_as_number(utf8proc_category(c))) {
+    if (is_shown_as_number(utf8proc_category(c)) || leaves_no_mark(c)) {
       std::snprintf(shown, sizeof shown, "<U+%04X>", static_cast<unsigned>(c));
       out += shown;
     } else {

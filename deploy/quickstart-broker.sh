@@ -75,8 +75,8 @@ broker_demo() {
     "$bin/countersign" broker propose --server-name fs --source-path "$broker_state/fs-server" --json
   local proposal
   proposal="$(jq -r .id "$demo/stdout")"
-  step 0 "A person admits it" '"\(.status), vetted \(.vetting_status)"' \
-    "$bin/countersign" broker approve --request-id "$proposal" --json
+  step 0 "Alice admits it, with her own key" '"\(.status), vetted \(.vetting_status)"' \
+    "$bin/countersign" broker approve --request-id "$proposal" --approver alice@company.example --ssh-key "$var/keys/alice" --json
   step 0 "A tool of the agent's list runs" '"\(.server) answered, trace \(.trace_id)"' "${call[@]}" fs:list
   local write=("${call[@]}" fs:write --args '{"path":"note.txt","text":"hello"}')
   step 4 "Another tool: a person is asked" "$asked" "${write[@]}"

@@ -277,6 +277,7 @@ Status read_document(const Place& place, const YamlNode& document) {
   if (const YamlNode* notify = fields.take("notify")) {
     ASSIGN_OR_RETURN(config.notify, read_notify(*notify, place.folder));
   }
+  config.notify.socket = config.socket;
   RETURN_IF_ERROR(check_people(config));
   return fields.finish();
 }

@@ -74,8 +74,17 @@ class BrokerStore {
   // Replaces what was read, `stored`. Fails with NotFound, and with Conflict, reason "request_changed", where it is
   // another one meanwhile; allow() and add(Grant) as well.
   Status update(const ToolRequest& request, AuditEvent event);
-  Result<ToolRequest> request(std::string_view id) const;                        // NotFound "unknown_request"
-  std::vector<ToolRequest> requests(std::optional<RequestStatus> status) const;  // oldest first
+  Result<ToolRequest> request(std::string_view id) const;         // NotFound "unknown_request"
+  std::vector<ToolRequest> requests(RequestStatus status) const;  // oldest first
+  // All of them, in the order in which they were opened: those after the one of this id, or from the first on where it
+  // is empty, at most `most` and about 4 MiB at once. Nothing where there is none after it.
+  std::vector<ToolRequest> requests_after(std::string_view id, std::size_t most) const;
+  // Those that wait no more, the newest first.
+  std::vector<ToolRequest> newest_ended(std::size_t most) const;
+  // The last call of the same tool by the same agent whose approvals were redeemed.
+  std::optional<ToolRequest> last_used(const ToolRequest& beside) const;
+  // Emergencies that nobody reviewed yet, oldest first.
+  std::vector<ToolRequest> unreviewed() const;
   // The newest one of exactly this call.
   std::optional<ToolRequest> newest(std::string_view agent, std::string_view tool, std::string_view args_digest) const;
   std::int64_t open_requests(std::string_view agent) const;

@@ -13,12 +13,17 @@ namespace {
 struct KindRow {
   NoticeKind kind;
   std::string_view name;
+  bool loud;
 };
 constexpr KindRow kKinds[] = {
-    {NoticeKind::Request, "request"},   {NoticeKind::Reminder, "reminder"},      {NoticeKind::Decided, "decided"},
-    {NoticeKind::Expired, "expired"},   {NoticeKind::Proposal, "proposal"},      {NoticeKind::Quarantine, "quarantine"},
-    {NoticeKind::Override, "override"}, {NoticeKind::BreakGlass, "break_glass"},
+    {NoticeKind::Request, "request", false},   {NoticeKind::Reminder, "reminder", false},
+    {NoticeKind::Decided, "decided", false},   {NoticeKind::Expired, "expired", false},
+    {NoticeKind::Proposal, "proposal", false}, {NoticeKind::Quarantine, "quarantine", true},
+    {NoticeKind::Override, "override", true},  {NoticeKind::BreakGlass, "break_glass", true},
 };
+// Where people read, many at once are one message; programs get each of its own.
+constexpr std::int64_t kDigestForPeople = 5;
+constexpr std::int64_t kMostDigest = 1000;
 constexpr std::size_t kMostChannels = 32;
 constexpr std::size_t kMostRecipients = 32;
 constexpr std::size_t kMostSecrets = 4;
@@ -65,6 +70,10 @@ class ChannelReader {
       ASSIGN_OR_RETURN(channel.target, file());
     }
     ASSIGN_OR_RETURN(channel.kinds, kinds());
+    const bool people =
+        std::holds_alternative<MailTarget>(channel.target) || std::holds_alternative<CommandTarget>(channel.target);
+    ASSIGN_OR_RETURN(channel.digest, fields_.integer("digest", people ? kDigestForPeople : 0, 0, kMostDigest));
+    if (channel.digest == 1) return wrong(path_ + ".digest", "is 0 (never) or at least 2");
     ASSIGN_OR_RETURN(channel.timeout, fields_.duration("timeout", channel.timeout));
     RETURN_IF_ERROR(fields_.finish());
     return channel;
@@ -212,6 +221,10 @@ std::span<const NoticeKind> notice_kinds() {
 
 std::string_view name_of(NoticeKind kind) {
   return std::ranges::find(kKinds, kind, &KindRow::kind)->name;
+}
+
+bool is_loud(NoticeKind kind) {
+  return std::ranges::find(kKinds, kind, &KindRow::kind)->loud;
 }
 
 std::optional<NoticeKind> notice_kind_named(std::string_view name) {

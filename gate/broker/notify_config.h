@@ -29,6 +29,8 @@ enum class NoticeKind {
 };
 std::span<const NoticeKind> notice_kinds();
 std::string_view name_of(NoticeKind kind);  // "request", …
+// Whether it is told alone and before others, however many wait: nobody may miss it in a list.
+bool is_loud(NoticeKind kind);
 std::optional<NoticeKind> notice_kind_named(std::string_view name);
 
 // A secret is named by its source, as secret_from() reads it: "file:/path" or "credential:NAME".
@@ -58,6 +60,8 @@ struct ChannelConfig {
   std::variant<WebhookTarget, MailTarget, CommandTarget, FileTarget> target;
   std::set<NoticeKind> kinds;
   std::chrono::nanoseconds timeout = std::chrono::seconds(10);  // of one attempt
+  // So many notices that wait at once, or more, are told in one message; 0: each in its own.
+  std::int64_t digest = 0;
 };
 
 struct NotifyConfig {
@@ -65,7 +69,8 @@ struct NotifyConfig {
   std::chrono::nanoseconds remind_after = std::chrono::minutes(15);  // once, of a request that still waits
   std::chrono::nanoseconds give_up_after = std::chrono::hours(24);   // what was not delivered by then is given up
   std::set<std::uint32_t> repliers;                                  // who hands in answers to notices, beside people
-  std::int64_t reply_attempts = 5;                                   // wrong codes, until no code counts any more
+  std::string socket;               // of the broker, for the lines that people are told to type
+  std::int64_t reply_attempts = 5;  // wrong codes, until no code counts any more
 };
 
 // "uid: N" or "user: NAME"; nothing where neither is there. Fails with Invalid for a name that this system does not

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "common/json_fields.h"
+#include "common/shell_word.h"
 
 namespace countersign::broker {
 namespace {
@@ -33,6 +34,15 @@ Result<std::optional<UtcTime>> moment_of(JsonFields& fields, std::string_view me
 }
 
 }  // namespace
+
+std::string broker_line(std::string_view words, std::string_view socket) {
+  const std::string line = "countersign broker " + std::string(words);
+  return socket == kUsualSocket ? line : line + " --broker " + shell_word(socket);
+}
+
+std::string how_to_approve(std::string_view id, std::string_view socket) {
+  return broker_line("approve --request-id " + std::string(id), socket);
+}
 
 std::string_view name_of(RequestStatus status) {
   return std::find_if(std::begin(kStatuses), std::end(kStatuses),

@@ -56,10 +56,12 @@ struct ToolRequest {
   static Result<ToolRequest> from_json(const Json& json);
 };
 
+// Where the commands look for the broker unless they are told.
+inline constexpr std::string_view kUsualSocket = "/run/countersign-broker/broker.sock";
+// A line for a person to type, "countersign broker " and `words`; it names the socket where that is not the usual one.
+std::string broker_line(std::string_view words, std::string_view socket);
 // The line by which a person approves a request, or a proposal.
-inline std::string how_to_approve(std::string_view id) {
-  return "countersign broker approve --request-id " + std::string(id);
-}
+std::string how_to_approve(std::string_view id, std::string_view socket);
 
 // The tool may be called with exactly these arguments, so often or so long.
 struct Grant {

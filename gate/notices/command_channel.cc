@@ -1,6 +1,5 @@
 #include "common/text.h"
 #include "gate/notices/channel.h"
-#include "gate/notices/visible.h"
 #include "signer/process/child_program.h"
 #include "signer/process/started_process.h"
 
@@ -17,7 +16,8 @@ std::string complaint(std::string_view errors) {
   errors = trimmed(errors);
   if (errors.empty() || !is_utf8(errors)) return "";
   const std::size_t line = errors.rfind('\n');
-  return ": " + visible(line == std::string_view::npos ? errors : errors.substr(line + 1), kLongestComplaint);
+  return ": " +
+         displayed((line == std::string_view::npos ? errors : errors.substr(line + 1)).substr(0, kLongestComplaint));
 }
 
 class CommandChannel : public Channel {
@@ -25,11 +25,12 @@ class CommandChannel : public Channel {
   CommandChannel(const broker::CommandTarget& target, std::chrono::nanoseconds timeout)
       : target_(target), timeout_(timeout) {}
 
-  Status deliver(const Message& message, UtcTime, const std::atomic<bool>&) const override {
+  Status deliver(const Message& message, UtcTime, const std::atomic<bool>& interrupted) const override {
     process::Confinement bounds;
     bounds.environment = {process::kPath, process::kLanguage};
     bounds.time = std::chrono::ceil<std::chrono::milliseconds>(timeout_);
     bounds.output = kMostOutput;
+    bounds.interrupted = &interrupted;
     ASSIGN_OR_RETURN(const process::Finished finished,
                      process::run_confined(target_.argv, message.json + "\n", bounds));
     if (finished.exit_code == 0) return ok();

@@ -3,9 +3,9 @@
 
 #include <atomic>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "gate/notices/channel.h"
 #include "gate/notices/outbox.h"
@@ -18,9 +18,10 @@ enum class Attempt { None, Delivered, Failed, Dropped };
 class Deliverer {
  public:
   // All outlive it. From one thread.
-  Deliverer(std::string name, std::unique_ptr<Channel> channel, Outbox& outbox, ReplyCodes& codes,
+  Deliverer(const broker::ChannelConfig& config, std::unique_ptr<Channel> channel, Outbox& outbox, ReplyCodes& codes,
             const broker::BrokerStore& store, const Clock& clock)
-      : name_(std::move(name)),
+      : name_(config.name),
+        digest_(config.digest),
         channel_(std::move(channel)),
         outbox_(outbox),
         codes_(codes),
@@ -28,21 +29,24 @@ class Deliverer {
         clock_(clock) {}
   const std::string& name() const { return name_; }
 
-  // One attempt at what is due now. A request that does not wait any more is dropped instead of asked about. Of an
-  // attempt that was interrupted nothing is recorded. Fails as the store does: what was sent then is recorded by the
-  // next attempt, and not sent again.
+  // One attempt at what is due now, many in one message where the channel wants that. A request that does not wait any
+  // more is dropped instead of asked about. Of an attempt that was interrupted nothing is recorded. Fails as the store
+  // does: what was sent then is recorded by the next attempt, and not sent again.
   Result<Attempt> attempt(const std::atomic<bool>& interrupted);
 
  private:
   Result<Attempt> record();
+  // The due ones as they are told; those that nobody needs any more are dropped.
+  Result<std::vector<Json>> told(std::vector<Delivery>& due);
 
   std::string name_;
+  std::int64_t digest_;
   std::unique_ptr<Channel> channel_;
   Outbox& outbox_;
   ReplyCodes& codes_;
   const broker::BrokerStore& store_;
   const Clock& clock_;
-  std::optional<Delivery> sent_;  // and not recorded yet
+  std::vector<Delivery> sent_;  // and not recorded yet
 };
 
 }  // namespace countersign::notices

@@ -19,8 +19,7 @@ Result<std::unique_ptr<Notifier>> Notifier::start(const broker::NotifyConfig& co
       error.detail = "notify channel " + each.name + ": " + error.detail;
       return error;
     }
-    notifier->channels_.push_back(
-        std::make_unique<Deliverer>(each.name, *std::move(channel), outbox, codes, store, clock));
+    notifier->channels_.push_back(std::make_unique<Deliverer>(each, *std::move(channel), outbox, codes, store, clock));
   }
   if (notifier->channels_.empty()) return notifier;
   store.when_recorded([self = notifier.get()](std::string_view event) {

@@ -20,6 +20,7 @@ constexpr std::string_view kGivenUp = "given_up";
 constexpr std::string_view kDropped = "dropped";
 constexpr std::size_t kAtOnce = 1000;
 constexpr std::size_t kLongestError = 300;
+constexpr std::int64_t kMostInDigest = 8;     // with their lines they fit into a chat's message
 constexpr std::chrono::hours kKept(24 * 30);  // what has ended
 
 // One row for a notice on a channel, whatever happens between.
@@ -149,7 +150,7 @@ Status Outbox::remind(std::size_t& added) {
   for (auto due = to_remind_.begin(); due != end; ++due) {
     const Result<ToolRequest> request = store_.request(due->second);
     if (request && request->status == RequestStatus::Pending && now < request->expires_at) {
-      notices.push_back(reminder_of(*request, now));
+      notices.push_back(reminder_of(*request, now, config_.socket));
     }
   }
   if (!notices.empty()) RETURN_IF_ERROR(add(notices, added));
@@ -167,7 +168,8 @@ Result<std::size_t> Outbox::gather() {
       const Result<Json> body = Json::parse(record.body);
       const Result<UtcTime> at = body ? UtcTime::parse(body->text("at")) : Result<UtcTime>(body.error());
       if (!at || *at < too_old) continue;
-      if (std::optional<Notice> notice = notice_of(*body, store_)) notices.push_back(*std::move(notice));
+      if (std::optional<Notice> notice = notice_of(*body, store_, config_.socket))
+        notices.push_back(*std::move(notice));
     }
     const std::uint64_t before = next_record_;
     next_record_ += records.size();
@@ -187,16 +189,24 @@ Result<std::size_t> Outbox::gather() {
   return added;
 }
 
-std::optional<Delivery> Outbox::due(std::string_view channel) const {
-  std::optional<Delivery> found;
+std::vector<Delivery> Outbox::due(std::string_view channel, std::int64_t digest) const {
+  std::vector<Delivery> found;
+  std::int64_t all = 0;
   const UtcTime now = clock_.now();
   store_.read([&](Connection& connection) {
     Query row(connection,
               "SELECT id, channel, kind, message, attempts, made FROM deliveries WHERE status = 'waiting' AND "
-              "channel = ? AND next <= ? ORDER BY next, rowid LIMIT 1",
-              channel, now);
-    if (row.next()) found = delivery_of(row);
+              "channel = ? AND next <= ? ORDER BY kind IN ('quarantine', 'override', 'break_glass') DESC, next, rowid "
+              "LIMIT ?",
+              channel, now, digest == 0 ? 1 : kMostInDigest);
+    while (row.next()) found.push_back(delivery_of(row));
+    if (digest == 0) return;
+    Query count(connection, "SELECT count(*) FROM deliveries WHERE status = 'waiting' AND channel = ? AND next <= ?",
+                channel, now);
+    if (count.next()) all = count.integer(0);
   });
+  const bool alone = found.size() > 1 && (all < digest || broker::is_loud(found.front().kind));
+  if (alone) found.resize(1);
   return found;
 }
 

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/clock.h"
 #include "common/json.h"
@@ -41,8 +42,9 @@ class Outbox {
   // Takes in what was recorded since, and reminders that are due. Gives how many deliveries came of it.
   Result<std::size_t> gather();
 
-  // The one to try now, oldest first; nothing where none is due.
-  std::optional<Delivery> due(std::string_view channel) const;
+  // What to try now in one message, oldest first, what is loud before all others and alone. One, or where at least
+  // `digest` (if that is not 0) are due, up to eight. Empty where none is due.
+  std::vector<Delivery> due(std::string_view channel, std::int64_t digest) const;
 
   // What became of an attempt. A delivery, and what ends without one, is an audit record in the same transaction:
   // notice_delivered, notice_given_up, notice_dropped.

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -109,16 +110,28 @@ Result<int> exit_code_of(pid_t child, const std::string& name) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-// Whether the child ends within `time`, without reaping it.
-bool ended_within(pid_t child, std::chrono::milliseconds time) {
-  const auto until = std::chrono::steady_clock::now() + time;
+constexpr std::chrono::milliseconds kLook(100);  // for an interruption
+
+bool is_interrupted(const Confinement& limits) {
+  return limits.interrupted != nullptr && *limits.interrupted;
+}
+
+// Whether the child ends by itself within its time, without reaping it.
+bool ended_within(pid_t child, const Confinement& limits) {
+  const auto until = std::chrono::steady_clock::now() + limits.time;
   for (;;) {
     siginfo_t ended{};
     if (::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT | WNOHANG) != 0) return true;
     if (ended.si_pid != 0) return true;
-    if (std::chrono::steady_clock::now() >= until) return false;
+    if (std::chrono::steady_clock::now() >= until || is_interrupted(limits)) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
+}
+
+Error out_of_time(const Confinement& limits) {
+  if (is_interrupted(limits))
+    return Error{ErrorCode::Unavailable, "the program was interrupted", "program_interrupted"};
+  return Error{ErrorCode::Unavailable, "the program took too long", "program_timeout"};
 }
 
 // What a confined program writes until it closes both pipes, or why it has to end.
@@ -132,11 +145,12 @@ class ConfinedExchange {
     while (out_.read.open() || err_.read.open()) {
       const auto left =
           std::chrono::duration_cast<std::chrono::milliseconds>(until_ - std::chrono::steady_clock::now()).count();
-      if (left <= 0) return Error{ErrorCode::Unavailable, "the program took too long", "program_timeout"};
+      if (left <= 0 || is_interrupted(limits_)) return out_of_time(limits_);
+      const auto pause = limits_.interrupted == nullptr ? left : std::min<decltype(left)>(left, kLook.count());
       // poll leaves out a descriptor of -1.
       std::array<pollfd, 3> waiting = {pollfd{out_.read.number(), POLLIN, 0}, pollfd{err_.read.number(), POLLIN, 0},
                                        pollfd{in_.write.number(), POLLOUT, 0}};
-      if (::poll(waiting.data(), waiting.size(), static_cast<int>(left)) < 0 && errno != EINTR) {
+      if (::poll(waiting.data(), waiting.size(), static_cast<int>(pause)) < 0 && errno != EINTR) {
         return unavailable("poll", errno);
       }
       if (waiting[2].revents != 0) feed(input);
@@ -205,11 +219,11 @@ Result<Finished> run_confined(const std::vector<std::string>& argv, std::string_
   // Closing its output ends its say, but not always at once its life. The child is looked at without being reaped, so
   // that the group's number is still its own when the group is killed.
   bool in_time = true;
-  if (exchanged) in_time = ended_within(child, confinement.time);
+  if (exchanged) in_time = ended_within(child, confinement);
   ::kill(-child, SIGKILL);
   ASSIGN_OR_RETURN(finished.exit_code, exit_code_of(child, argv[0]));
   RETURN_IF_ERROR(exchanged);
-  if (!in_time) return Error{ErrorCode::Unavailable, "the program took too long", "program_timeout"};
+  if (!in_time) return out_of_time(confinement);
   return finished;
 }
 

@@ -1,6 +1,7 @@
 // Another program, run to its end: by argument vector, never through a shell.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -24,12 +25,14 @@ Result<Finished> run_program(const std::vector<std::string>& argv, std::string_v
 struct Confinement {
   std::vector<std::string> environment;  // "NAME=value", all of it
   std::chrono::milliseconds time{};
-  std::size_t output = 0;  // most bytes on stdout and stderr together
+  std::size_t output = 0;                          // most bytes on stdout and stderr together
+  const std::atomic<bool>* interrupted = nullptr;  // ends it soon where it becomes true; outlives the run
 };
 
 // Runs argv[0] as given (no search along PATH) in a
 // process group of its own, which is killed when it is over: nothing it started outlives it. Fails as above, with
-// TooLarge beyond `output`, and with Unavailable, reason program_timeout, beyond `time`.
+// TooLarge beyond `output`, and with Unavailable, reason program_timeout, beyond `time`,
+// or program_interrupted.
 Result<Finished> run_confined(const std::vector<std::string>& argv, std::string_view input,
                               const Confinement& confinement);
 

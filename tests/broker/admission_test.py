@@ -12,7 +12,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from appliance import Appliance  # noqa: E402
+from appliance import Appliance, Refused  # noqa: E402
 from broker import FILE_SERVER, Broker  # noqa: E402
 
 VECTORS = pathlib.Path(__file__).resolve().parents[1] / "vectors" / "vetting"
@@ -24,7 +24,7 @@ class Admission(unittest.TestCase):
     def setUpClass(cls):
         cls.room = pathlib.Path(tempfile.mkdtemp(prefix="countersign-admission-"))
         subprocess.run([sys.executable, VECTORS / "materialise.py", cls.room / "trees"], check=True, stdout=subprocess.DEVNULL)
-        cls.appliance = Appliance(PROGRAMS, cls.room / "appliance", approvers=("alice",)).init()
+        cls.appliance = Appliance(PROGRAMS, cls.room / "appliance", approvers=("alice", "bob")).init()
         cls.appliance.start()
         cls.source = cls.room / "source"
         cls.source.mkdir()
@@ -34,6 +34,9 @@ class Admission(unittest.TestCase):
         text = text.replace(str(FILE_SERVER), str(cls.source / "server.py")).replace("unvetted: true", f"source: {cls.source}")
         cls.broker.config.write_text(text.replace(f"read_only: [{cls.source / 'server.py'}], ", ""))
         cls.broker.start()
+
+        cls.alice = {"COUNTERSIGN_APPROVER": "alice@company.example", "COUNTERSIGN_SIGNER": str(cls.appliance.socket),
+                     "COUNTERSIGN_APPROVER_KEY": str(cls.appliance.folder / "keys" / "alice")}
 
     @classmethod
     def tearDownClass(cls):
@@ -53,7 +56,7 @@ class Admission(unittest.TestCase):
         code, proposal = self.propose(self.source)
         self.assertEqual((code, proposal["vetting_status"], proposal["status"]), (0, "pass", "pending"), proposal)
         self.assertEqual(self.broker.call("fs:list", {})[0], 3)  # proposed is not approved
-        code, approved = self.broker.run("approve", "--tool-id", proposal["id"], "--agent-id", "admin")
+        code, approved = self.broker.run("approve", "--tool-id", proposal["id"], "--agent-id", "admin", **self.alice)
         self.assertEqual((code, approved["status"]), (0, "approved"), approved)
         code, done = self.broker.call("fs:list", {})
         self.assertEqual(code, 0, done)
@@ -65,7 +68,7 @@ class Admission(unittest.TestCase):
         self.assertEqual(self.broker.call("fs:list", {})[1]["error"], "server_not_admitted")
         again = self.propose(self.source)[1]
         self.assertEqual((again["id"], again["version"]), (proposal["id"], 2))
-        self.assertEqual(self.broker.run("approve", "--request-id", again["id"])[0], 0)
+        self.assertEqual(self.broker.approve(again["id"], "alice")[0], 0)
         self.assertEqual(self.broker.call("fs:list", {})[0], 0)
 
     def test_what_vetting_found_bad_needs_two_people_and_a_reason(self):
@@ -75,12 +78,53 @@ class Admission(unittest.TestCase):
         self.assertEqual(refused["error"]["code"], "vetting_not_passed")
         without = self.broker.run("approve", "--request-id", proposal["id"], "--override-vetting")[1]
         self.assertEqual(without["error"]["code"], "reason_missing")
-        code, first = self.broker.run("approve", "--request-id", proposal["id"], "--override-vetting", "--reason", "needed")
+        override = ("--override-vetting", "--reason", "needed")
+        code, first = self.broker.approve(proposal["id"], "alice", *override)
         self.assertEqual((code, first["status"]), (4, "pending"), first)
-        twice = self.broker.run("approve", "--request-id", proposal["id"], "--override-vetting", "--reason", "needed")[1]
+        twice = self.broker.approve(proposal["id"], "alice", *override)[1]
         self.assertEqual(twice["error"]["code"], "second_person_needed")
-        code, rejected = self.broker.run("proposals", "--proposal-id", proposal["id"])
-        self.assertEqual([each["override"] for each in rejected["decisions"]], [True])
+        code, waiting = self.broker.run("proposals", "--proposal-id", proposal["id"])
+        self.assertEqual([(each["override"], each["approver"]) for each in waiting["decisions"]], [(True, "alice@company.example")])
+        self.assertNotIn("tokens", waiting)
+        code, second = self.broker.approve(proposal["id"], "bob", *override)
+        self.assertEqual((code, second["status"]), (0, "approved"), second)
+        record = [each for each in self.broker.audit() if each["event"] == "proposal_approved" and each["proposal_id"] == proposal["id"]][-1]
+        self.assertEqual((record["override"], record["approvers"], record["reason"]),
+                         (True, ["alice@company.example", "bob@company.example"], "needed"))
+        # The signer redeemed both: what they agreed to is in its log.
+        self.assertTrue(record["trace_id"])
+
+    def test_an_approver_of_a_server_proves_it_to_the_signer(self):
+        passed = self.propose(self.room / "trees" / "clean-server", "proven")[1]["id"]
+        failed = self.propose(self.room / "trees" / "evil-server", "unproven")[1]["id"]
+        code, nobody = self.broker.run("approve", "--request-id", passed, "--signer", str(self.appliance.socket))
+        self.assertEqual((code, nobody["error"]["code"]), (6, "missing_flag"), nobody)
+        code, other = self.broker.run("approve", "--request-id", passed, "--approver", "alice@company.example", "--ssh-key",
+                                      str(self.appliance.folder / "keys" / "bob"), "--signer", str(self.appliance.socket))
+        self.assertEqual(code, 3, other)
+        # Whoever speaks to the socket without the command gets no further.
+        socket = self.broker.connection()
+
+        def refused(proposal, **body):
+            with self.assertRaises(Refused) as said:
+                socket.call("POST", f"/v1/proposals/{proposal}/approve", body)
+            return said.exception.code
+
+        self.assertEqual(refused(passed), "token_missing")
+        self.assertEqual(refused(passed, token={"approver_identity": "alice@company.example"}), "approval_not_counted")
+        # A token for one server admits no other, and one that overrides nothing overrides nothing.
+        token = self.token_of(passed)
+        self.assertEqual(refused(failed, token=token, override=True, reason="x"), "approval_not_counted")
+        self.assertEqual(refused(passed, token={**token, "approver_identity": "bob@company.example"}), "approval_not_counted")
+        self.assertEqual(refused(failed, token=token), "vetting_not_passed")
+        self.assertEqual(self.broker.run("proposals", "--proposal-id", failed)[1]["decisions"], [])
+        answer = socket.call("POST", f"/v1/proposals/{passed}/approve", {"token": token})
+        self.assertEqual((answer["ok"], answer["status"]), (True, "approved"))
+
+    def token_of(self, proposal):
+        """Alice's approval of the proposal, kept by her."""
+        prepared = self.broker.connection().call("POST", f"/v1/proposals/{proposal}/prepare", {})
+        return self.appliance.approve("alice", prepared, ["tool:broker.admit_server"])
 
     def countersign(self, *words):
         done = subprocess.run([str(self.appliance.bin / "countersign"), *map(str, words), "--json"], capture_output=True, text=True, timeout=60)
@@ -111,7 +155,7 @@ class Admission(unittest.TestCase):
             self.assertEqual(changed.rowcount, 1)
         self.broker.start()
         self.assertEqual(self.broker.run("proposals", "--proposal-id", bad["id"])[1]["vetting_status"], "pass")
-        code, refused = self.broker.run("approve", "--request-id", bad["id"])
+        code, refused = self.broker.approve(bad["id"], "alice")
         self.assertEqual((code, refused["error"]["code"]), (3, "state_changed"), refused)
 
     def test_without_the_signer_the_verdict_waits_for_its_signature(self):
@@ -119,10 +163,10 @@ class Admission(unittest.TestCase):
         proposal = self.propose(self.room / "trees" / "clean-server", "later")[1]
         self.assertNotIn("countersign", proposal["vetting_verdict"])
         self.assertTrue(proposal["vetting_unsigned"])
-        code, refused = self.broker.run("approve", "--request-id", proposal["id"])
+        code, refused = self.broker.approve(proposal["id"], "alice")
         self.assertEqual(code, 7, refused)
         self.appliance.start()
-        self.assertEqual(self.broker.run("approve", "--request-id", proposal["id"])[0], 0)
+        self.assertEqual(self.broker.approve(proposal["id"], "alice")[0], 0)
         self.assertIn("countersign", self.broker.run("proposals", "--proposal-id", proposal["id"])[1]["vetting_verdict"])
 
     def test_rejected_stays_rejected(self):

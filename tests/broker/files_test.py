@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/ usr / bin / env python3
 """What happens, for programs that follow it, and the files of the written workflow: files_test.py PROGRAMS"""
 import hashlib
 import json
@@ -53,12 +53,12 @@ class Events(BrokerCase):
         request = broker.call("fs:write", CALL)[1]["request_id"]
         opened = self.until(lines, "request_opened")
         self.assertEqual((opened["request_id"], opened["summary"]), (request, "Agent 'web' wants to call tool 'fs:write'"))
-        self.assertEqual(opened["how_to_approve"], f"countersign broker approve --request-id {request}")
+        self.assertEqual(opened["how_to_approve"], f"countersign broker approve --request-id {request} --broker {broker.socket}")
         broker.kill()
         broker.start()  # it goes on by itself
         self.until(lines, "started")
         end()
-        # What happens meanwhile is not missed, and nothing from before comes again.
+#What happens meanwhile is not missed, and nothing from before comes again.
         self.assertEqual(broker.approve(request, "alice")[0], 0)
         lines, _ = self.follow("--state", str(state))
         self.assertEqual(self.until(lines, "approved")["request_id"], request)
@@ -99,7 +99,7 @@ class Files(BrokerCase):
         for path in folder.iterdir():
             self.assertEqual(path.stat().st_mode & 0o077, 0, path)
             self.assertNotIn("hunter2", path.read_text(), path)
-        # Copies: editing one grants nothing.
+#Copies : editing one grants nothing.
         (folder / "allowlists.json").write_text(json.dumps({"web": {"allow": ["*"], "deny": [], "servers": []}}))
         self.assertEqual(broker.call("fs:read", {"path": "a.txt"})[0], 4)
 
@@ -121,7 +121,7 @@ class Files(BrokerCase):
         self.assertIn({"name": "allowlists.json", "entries": 2,
                        "sha256": hashlib.sha256((folder / "allowlists.json").read_bytes()).hexdigest()}, recorded["files"])
         self.assertEqual(broker.call("fs:list", {})[0], 4, "what is imported grants nothing by itself")
-        # The section is one that the broker reads, once a person has said who the agent is.
+#The section is one that the broker reads, once a person has said who the agent is.
         broker.stop()
         secret = self.appliance.folder / "old.secret"
         secret.write_text("test-only secret of an old agent\n")

@@ -88,7 +88,7 @@ class Npm(unittest.TestCase):
     def test_a_client_of_npm_reaches_servers_of_npm(self):
         code, proposal = self.broker.run("propose", "--server-name", "everything", "--source", "url", "--source-id", f"http://127.0.0.1:{self.port}/mcp")
         self.assertEqual((code, proposal["vetting_status"]), (0, "definitions"), proposal)
-        self.assertEqual(self.broker.run("approve", "--request-id", proposal["id"], "--reason", "a test")[0], 0)
+        self.assertEqual(self.broker.approve(proposal["id"], "alice", "--reason", "a test")[0], 0)
         (self.broker.files / "seen.txt").write_text("x")
         script = pathlib.Path(MODULES).resolve().parent / "countersign-client.mjs"  # beside its packages
         script.write_text(CLIENT)

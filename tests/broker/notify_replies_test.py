@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/ usr / bin / env python3
 """The answer that comes back from a chat: notify_replies_test.py PROGRAMS"""
 import json
 import os
@@ -47,13 +47,13 @@ class Replies(NotifyCase):
         request, reply = self.asked(receiver)
         code, answer = self.reply(reply["yes"])
         self.assertEqual((code, answer["answer"], answer["status"]), (4, "yes", "pending"))
-        self.assertEqual(answer["how_to_approve"], f"countersign broker approve --request-id {request}")
+        self.assertEqual(answer["how_to_approve"], f"countersign broker approve --request-id {request} --broker {self.broker.socket}")
         self.assertEqual(self.status(request), "pending")
         self.assertEqual(self.broker.call("fs:write", CALL)[0], 4)
         self.assertIsNone(self.written())
         self.assertEqual([each for each in self.broker.audit() if each["event"] in ("approved", "approval_added")], [])
         self.assertEqual(self.reply(reply["yes"])[1]["error"]["code"], "reply_code_unknown")  # once
-        # The line it is answered with does approve, with a key.
+#The line it is answered with does approve, with a key.
         self.assertEqual(self.broker.approve(request, "alice", "--once")[0], 0)
         self.assertEqual(self.broker.call("fs:write", CALL)[0], 0)
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/ usr / bin / env python3
 """Who is told of what waits: real receivers, real hooks, and a broker that is killed: notify_test.py PROGRAMS"""
 import base64
 import concurrent.futures
@@ -88,8 +88,8 @@ class Webhooks(NotifyCase):
         self.assertEqual((said["type"], said["id"]), ("broker.request", told["headers"]["webhook-id"]))
         self.assertEqual(said["data"]["request_id"], request)
         self.assertEqual(said["data"]["summary"], "Agent 'web' wants to call tool 'fs:write'")
-        self.assertEqual(said["data"]["how_to_approve"], f"countersign broker approve --request-id {request}")
-        self.assertIn(f"\napprove: countersign broker approve --request-id {request}\n", said["data"]["text"])
+        self.assertEqual(said["data"]["how_to_approve"], f"countersign broker approve --request-id {request} --broker {self.broker.socket}")
+        self.assertIn(f"\napprove: countersign broker approve --request-id {request} --broker {self.broker.socket}\n", said["data"]["text"])
         self.assertEqual(said["data"]["args"]["password"], "[REDACTED]")
         self.assertNotIn(b"hunter2", told["body"])
         rows = self.settled()
@@ -97,7 +97,7 @@ class Webhooks(NotifyCase):
                          [(said["id"], "delivered", 1, request)])
         records = [each for each in self.broker.audit() if each["event"] == "notice_delivered"]
         self.assertEqual([(each["message_id"], each["request_id"], each["channel"]) for each in records], [(said["id"], request, "ops")])
-        # The same call again joins the request: nobody is told twice.
+#The same call again joins the request : nobody is told twice.
         self.assertEqual(self.ask({**CALL, "password": "hunter2-is-secret"}), request)
         self.ask(OTHER)
         self.assertNotEqual(json.loads(receiver.next()["body"])["data"]["request_id"], request)
@@ -175,7 +175,7 @@ class Webhooks(NotifyCase):
         self.assertEqual(told, [first, second])
         self.assertEqual(self.broker.approve(first, "alice", "--once")[0], 0)
         self.assertEqual(self.broker.call("fs:write", CALL)[0], 0)
-        # An attempt that is under way does not hold up the end either.
+#An attempt that is under way does not hold up the end either.
         self.assertEqual(self.broker.stop(), 0)
 
     def test_killed_between_the_record_and_its_delivery(self):
@@ -207,7 +207,8 @@ class Webhooks(NotifyCase):
 
     def open_requests(self, paths):
         return {self.broker.connection().call("POST", "/v1/call", {"tool_id": "fs:write", "agent_id": "web",
-                                                                   "args": {"path": path, "text": "x"}})["request_id"] for path in paths}
+                                                                   "args": {"path": path, "text": "x"}})["request_id"] for path in paths
+}
 
     def test_killed_again_and_again(self):
         receiver = self.receiver()
@@ -286,7 +287,7 @@ class Others(NotifyCase):
         self.assertEqual(mail["Auto-Submitted"], "auto-generated")
         row = self.settled()[0]
         self.assertEqual(mail["Message-ID"], f"<{row['id']}@company.example>")
-        self.assertIn(f"\napprove: countersign broker approve --request-id {request}\n", mail.get_content())
+        self.assertIn(f"\napprove: countersign broker approve --request-id {request} --broker {self.broker.socket}\n", mail.get_content())
 
     def test_a_mail_by_a_user_over_tls(self):
         credentials = self.appliance.folder / "credentials"
@@ -314,7 +315,7 @@ class Others(NotifyCase):
     def test_no_mail_in_the_clear_to_another_machine(self):
         server = MailServer()
         self.addCleanup(server.close)
-        # No address that the configuration takes for this machine, but one that leads here.
+#No address that the configuration takes for this machine, but one that leads here.
         self.notifying(f'{{name: mail, mail: {{smtp: "smtp://0.0.0.0:{server.port}", from: a@company.example, to: [b@company.example]}}}}')
         self.ask()
         row = self.until(lambda rows: rows and rows[0]["attempts"] == 1)[0]
@@ -357,6 +358,41 @@ class Others(NotifyCase):
         self.assertEqual((row["status"], row["error"]), ("waiting", "the program took too long"))
         self.assertFalse(pathlib.Path("/proc", started.read_text()).exists())
 
+    def test_a_command_that_stays_does_not_hold_up_the_end(self):
+        started = self.appliance.folder / "started"
+        started.unlink(missing_ok=True)
+        hook = self.hook("stays.py", "import os, pathlib, sys, time\n"
+                                     "pathlib.Path(sys.argv[1] + '.new').write_text(str(os.getpid()))\n"
+                                     "os.rename(sys.argv[1] + '.new', sys.argv[1])\n"
+                                     "time.sleep(1000)\n")
+        self.notifying(f"{{name: hook, command: [{hook}, {started}], timeout: 10m}}")
+        self.ask()
+        self.until(lambda rows: started.exists())
+        self.assertEqual(self.broker.stop(), 0)  # within 30 s; the hook's own time is ten minutes
+        self.assertFalse(pathlib.Path("/proc", started.read_text()).exists())
+        self.broker.start()
+        self.assertEqual([row["attempts"] for row in self.broker.run("deliveries")[1]], [0])  # what was cut off is no attempt
+
+    def test_many_at_once_are_one_message(self):
+        told = self.appliance.folder / "told.jsonl"
+        told.unlink(missing_ok=True)
+        # Takes nothing but all six in one.
+        hook = self.hook("tells.py", "import sys\n"
+                                     "said = sys.stdin.read()\n"
+                                     "with open(sys.argv[1], 'a') as out: out.write(said)\n"
+                                     "sys.exit(0 if '\"count\":6' in said else 1)\n")
+        self.notifying(f"{{name: hook, command: [{hook}, {told}], digest: 3, events: [request]}}")
+        requests = {self.ask({"path": str(number), "text": "x"}) for number in range(6)}
+        self.until(lambda rows: len(rows) == 6 and self.broker.run("deliveries", "--now")[0] == 0
+                   and all(row["status"] == "delivered" for row in rows))
+        last = json.loads(told.read_text().splitlines()[-1])
+        self.assertEqual((last["type"], last["data"]["summary"]), ("broker.digest", "6 notices of the broker: 6 request"))
+        self.assertEqual({each["request_id"] for each in last["data"]["notices"]}, requests)
+        # Each has a code of its own, and the answer to one is of that one.
+        first = last["data"]["notices"][0]
+        self.assertEqual(self.broker.run("reply", "--text", first["reply"]["no"])[0], 0)
+        self.assertEqual({each["id"] for each in self.broker.run("pending")[1]}, requests - {first["request_id"]})
+
     def test_what_is_told_of_a_request(self):
         receiver = self.receiver()
         self.notifying(self.webhook(receiver), more="approvals: {default: once, request_ttl: 1h}\n")
@@ -390,7 +426,7 @@ class Others(NotifyCase):
         self.assertEqual(code, 0, proposal)
         said = json.loads(receiver.next()["body"])
         self.assertEqual((said["type"], said["data"]["proposal_id"]), ("broker.proposal", proposal["id"]))
-        self.assertEqual(self.broker.run("approve", "--request-id", proposal["id"], "--override-vetting", "--reason", "needed")[0], 4)
+        self.assertEqual(self.broker.approve(proposal["id"], "alice", "--override-vetting", "--reason", "needed")[0], 4)
         said = json.loads(receiver.next()["body"])
         self.assertEqual((said["type"], said["data"]["reason"]), ("broker.override", "needed"))
 

@@ -28,6 +28,8 @@ TEST(Text, ForPeopleShowsWhatWouldHideOrReorder) {
   EXPECT_EQ(displayed("\u202egnp.exe\u2066\u200b\ufeff\u2028"), "<U+202E>gnp.exe<U+2066><U+200B><U+FEFF><U+2028>");
   EXPECT_EQ(displayed("\U000e0041\ue000"), "<U+E0041><U+E000>");
   EXPECT_EQ(displayed("a\xff\xc3"), "a<0xFF><0xC3>");
+  EXPECT_EQ(displayed("a\u3164\u115f\u034f\U000e0100b"), "a<U+3164><U+115F><U+034F><U+E0100>b");
+  EXPECT_EQ(displayed("\u2764\ufe0f"), "\u2764\ufe0f");
   EXPECT_EQ(displayed(""), "");
 }
 

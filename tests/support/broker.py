@@ -85,6 +85,7 @@ class Broker:
         return self.run("call", "--tool-id", tool, "--args", json.dumps(args), *words)
 
     def approve(self, request, approver, *words):
+        """Of a request, or of a proposed server."""
         return self.run("approve", "--request-id", request, "--approver", f"{approver}@company.example", "--ssh-key",
                         str(self.appliance.folder / "keys" / approver), "--signer", str(self.appliance.socket), *words)
 

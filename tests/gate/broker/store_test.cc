@@ -57,6 +57,57 @@ TEST_F(Store, KeepsARequestAndItsRecordTogether) {
   EXPECT_EQ(store_->verify()->records, 2U);
 }
 
+TEST_F(Store, RequestsAreReadPageByPage) {
+  for (const char* id : {"c", "a", "b"}) ASSERT_TRUE(store_->add(request_of(id, id), {"request_opened", {}}));
+  const auto ids = [&](const std::vector<ToolRequest>& requests) {
+    std::string all;
+    for (const ToolRequest& each : requests) all += each.id;
+    return all;
+  };
+  EXPECT_EQ(ids(store_->requests_after("", 2)), "ca") << "as they were opened";
+  EXPECT_EQ(ids(store_->requests_after("a", 2)), "b");
+  EXPECT_EQ(ids(store_->requests_after("b", 2)), "");
+  EXPECT_EQ(ids(store_->requests_after("unknown", 2)), "");
+  EXPECT_EQ(ids(store_->newest_ended(9)), "");
+  for (const char* id : {"a", "c"}) {
+    ToolRequest request = *store_->request(id);
+    request.status = RequestStatus::Used;
+    request.mode = id[0] == 'c' ? GrantMode::BreakGlass : GrantMode::Once;
+    Grant grant;
+    grant.id = request.id;
+    grant.request = request.id;
+    grant.args_digest = id[0] == 'c' ? "" : request.args_digest;
+    grant.expires_at = request.expires_at;
+    ASSERT_TRUE(store_->add(grant, request, {"approved", {}}));
+  }
+  EXPECT_EQ(ids(store_->newest_ended(9)), "ac");
+  EXPECT_EQ(ids(store_->newest_ended(1)), "a");
+  EXPECT_EQ(store_->last_used(request_of("b"))->id, "a") << "of one moment, the one opened later";
+  EXPECT_EQ(store_->last_used(request_of("a"))->id, "c");
+  ToolRequest others = request_of("b");
+  others.agent = "other";
+  EXPECT_FALSE(store_->last_used(others));
+  EXPECT_EQ(ids(store_->unreviewed()), "c");
+  ToolRequest seen = *store_->request("c");
+  seen.review = Json::object({{"reason", "looked"}});
+  ASSERT_TRUE(store_->update(seen, {"break_glass_reviewed", {}}));
+  EXPECT_EQ(ids(store_->unreviewed()), "");
+}
+
+// A broker of before has none of them.
+TEST_F(Store, AnOldDatabaseGetsItsIndexes) {
+  ASSERT_TRUE(store_->add(request_of("1"), {"request_opened", {}}));
+  spoil("DROP INDEX requests_by_status; DROP INDEX used_requests; DROP INDEX emergencies");
+  open();
+  EXPECT_EQ(store_->requests(RequestStatus::Pending).size(), 1U);
+  store_->read([](sqlite::Connection& connection) {
+    sqlite::Query row(connection,
+                      "EXPLAIN QUERY PLAN SELECT document FROM requests WHERE status = 'pending' ORDER BY at, id");
+    ASSERT_TRUE(row.next());
+    EXPECT_NE(row.text(3).find("requests_by_status"), std::string_view::npos) << row.text(3);
+  });
+}
+
 TEST_F(Store, ChangesARequestOnlyAsItWasRead) {
   ASSERT_TRUE(store_->add(request_of("1"), {"request_opened", {{"request_id", "1"}}}));
   ToolRequest first = *store_->request("1");

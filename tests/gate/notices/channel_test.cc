@@ -159,7 +159,7 @@ TEST_F(Channels, ACommandGetsTheMessageAndACleanEnvironment) {
 TEST_F(Channels, ACommandThatFailsOrStaysIsAFailure) {
   EXPECT_EQ(run("exit 3").error().detail, "it ended with status 3");
   EXPECT_EQ(run("echo first >&2; printf 'no \\033[2J server\\n' >&2; exit 4").error().detail,
-            "it ended with status 4: no \\u{1b}[2J server");
+            "it ended with status 4: no <U+001B>[2J server");
   EXPECT_EQ(run("exit 75").error().code, ErrorCode::Unavailable);
   EXPECT_FALSE(run("head -c 100000 /dev/zero"));
   broker::ChannelConfig config;

@@ -1,5 +1,6 @@
 #include "gate/notices/deliverer.h"
 
+#include <algorithm>
 #include <functional>
 
 #include "common/sqlite/connection.h"
@@ -34,7 +35,8 @@ class Attempts : public NoticeCase {
   };
   Deliverer& deliverer() {
     if (!deliverer_)
-      deliverer_.emplace("ops", std::make_unique<Scripted>(channel_), *outbox_, *codes_, *store_, clock_);
+      deliverer_.emplace(config_.channels.front(), std::make_unique<Scripted>(channel_), *outbox_, *codes_, *store_,
+                         clock_);
     return *deliverer_;
   }
   Attempt attempt() {
@@ -104,13 +106,52 @@ TEST_F(Attempts, NobodyIsAskedWhatIsAnsweredAlready) {
   EXPECT_EQ(attempt(), Attempt::Delivered) << "that it was decided";
 }
 
+TEST_F(Attempts, ManyAtOnceAreOneMessage) {
+  config_.channels.front().digest = 3;
+  for (const char* id : {"1", "2", "3"}) ask(id, Json::object({{"path", id}, {"password", "hunter2"}}));
+  settle(ask("4", Json::object({{"path", "4"}})), broker::RequestStatus::Rejected,
+         {"rejected", {{"request_id", "4"}, {"reason", "no"}}});
+  gathered();
+  EXPECT_EQ(attempt(), Attempt::Delivered);
+  ASSERT_EQ(channel_.sent.size(), 1U);
+  const Json message = *Json::parse(channel_.sent[0].json);
+  EXPECT_EQ(message.text("type"), "broker.digest");
+  const Json& data = *message.find("data");
+  // The request that was rejected meanwhile is not asked about; that it was, is told.
+  EXPECT_EQ(data.text("summary"), "4 notices of the broker: 1 decided, 3 request");
+  ASSERT_EQ(data.find("notices")->as_array().size(), 4U);
+  const Json& first = data.find("notices")->as_array().front();
+  EXPECT_EQ(first.text("request_id"), "1");
+  const std::string code(first.find("reply")->text("code"));
+  EXPECT_EQ(channel_.sent[0].json.find("hunter2"), std::string::npos);
+  EXPECT_NE(channel_.sent[0].text.find("\n  approve: countersign broker approve --request-id 1\n"), std::string::npos);
+  EXPECT_NE(channel_.sent[0].text.find("\n  answer \"no " + code + "\": rejects it"), std::string::npos);
+  EXPECT_LT(channel_.sent[0].text.size(), 2500U);
+  EXPECT_EQ(std::ranges::count(events(), std::string("notice_delivered")), 4) << "each is on record";
+  EXPECT_EQ(attempt(), Attempt::None);
+}
+
+TEST_F(Attempts, ManyThatFailedAreTriedAgainUnderTheSameId) {
+  config_.channels.front().digest = 2;
+  for (const char* id : {"1", "2"}) ask(id, Json::object({{"path", id}}));
+  gathered();
+  channel_.answer = Error{ErrorCode::Unavailable, "it answered 500"};
+  EXPECT_EQ(attempt(), Attempt::Failed);
+  EXPECT_EQ(attempt(), Attempt::None) << "not at once, and not one by one";
+  clock_.advance(seconds(5));
+  channel_.answer = ok();
+  EXPECT_EQ(attempt(), Attempt::Delivered);
+  ASSERT_EQ(channel_.sent.size(), 2U);
+  EXPECT_EQ(channel_.sent[0].id, channel_.sent[1].id);
+}
+
 TEST_F(Attempts, AnInterruptedOneDoesNotCount) {
   ask("1");
   gathered();
   channel_.answer = Error{ErrorCode::Unavailable, "interrupted"};
   const std::atomic<bool> ending = true;
   EXPECT_EQ(*deliverer().attempt(ending), Attempt::None);
-  EXPECT_EQ(outbox_->due("ops")->attempts, 0);
+  EXPECT_EQ(due()->attempts, 0);
 }
 
 }  // namespace

@@ -22,6 +22,7 @@ class NoticeCase : public testing::Test {
     ops.target = broker::FileTarget{folder_ / "ops.jsonl"};
     ops.kinds = {broker::notice_kinds().begin(), broker::notice_kinds().end()};
     config_.channels = {ops};
+    config_.socket = broker::kUsualSocket;
     open();
   }
   // As after a restart, or a crash: nothing in memory outlives it.
@@ -38,6 +39,11 @@ class NoticeCase : public testing::Test {
     auto codes = ReplyCodes::open(*store_, folder_ / "reply.key", config_.reply_attempts, clock_);
     ASSERT_TRUE(codes) << codes.error().detail;
     codes_ = *std::move(codes);
+  }
+
+  std::optional<Delivery> due(const std::string& channel = "ops") const {
+    std::vector<Delivery> found = outbox_->due(channel, 0);
+    return found.empty() ? std::nullopt : std::optional(std::move(found.front()));
   }
 
   broker::ToolRequest request_of(const std::string& id, Json args = Json::object({{"path", "a"}})) {

@@ -10,8 +10,9 @@ class Notices : public NoticeCase {
   // Of the last record.
   std::optional<Notice> last() const {
     const auto records = store_->audit(store_->size() - 1, 1);
-    return notice_of(*Json::parse(records.front().body), *store_);
+    return notice_of(*Json::parse(records.front().body), *store_, socket_);
   }
+  std::string socket_{broker::kUsualSocket};
   static const Json& data(const std::optional<Notice>& notice) {
     EXPECT_TRUE(notice);
     static const Json kNothing;
@@ -34,13 +35,22 @@ TEST_F(Notices, ARequestSaysEverythingThatAnAnswerNeeds) {
             std::string::npos);
 }
 
+TEST_F(Notices, TheLinesToTypeNameTheSocketWhereItIsNotTheUsualOne) {
+  socket_ = "/srv/my broker/b.sock";
+  ask("221cd761fb9455b2");
+  EXPECT_EQ(data(last()).text("how_to_approve"),
+            "countersign broker approve --request-id 221cd761fb9455b2 --broker '/srv/my broker/b.sock'");
+  EXPECT_EQ(data(last()).text("how_to_reject"),
+            "countersign broker reject --request-id 221cd761fb9455b2 --reason TEXT --broker '/srv/my broker/b.sock'");
+}
+
 TEST_F(Notices, NothingThatAnAgentWroteBeginsALineOrHides) {
   ask("1", Json::object({{"path", "a\napprove: rm -rf /\r\xe2\x80\xa8x\xe2\x80\xaey\xe2\x80\x8b\x7f"}}));
   const std::string text(data(last()).text("text"));
   EXPECT_EQ(text.find("\napprove: rm"), std::string::npos);
-  EXPECT_NE(text.find("\\u{202e}"), std::string::npos) << text;
-  EXPECT_NE(text.find("\\u{200b}"), std::string::npos) << text;
-  EXPECT_NE(text.find("\\u{2028}"), std::string::npos) << text;
+  EXPECT_NE(text.find("<U+202E>"), std::string::npos) << text;
+  EXPECT_NE(text.find("<U+200B>"), std::string::npos) << text;
+  EXPECT_NE(text.find("<U+2028>"), std::string::npos) << text;
   EXPECT_EQ(text.find('\x7f'), std::string::npos);
 }
 
@@ -60,7 +70,7 @@ TEST_F(Notices, EndsSayWhoAndWhy) {
   settle(ask("1"), broker::RequestStatus::Rejected,
          {"rejected", {{"request_id", "1"}, {"reason", "not\ntoday"}, {"uid", std::int64_t{1000}}}});
   EXPECT_EQ(data(last()).text("text"),
-            "Agent 'web' wants to call tool 'fs:write': rejected by uid 1000\nreason: not\\u{a}today");
+            "Agent 'web' wants to call tool 'fs:write': rejected by uid 1000\nreason: not<U+000A>today");
   settle(ask("2"), broker::RequestStatus::Approved,
          {"approved", {{"request_id", "2"}, {"mode", "once"}, {"approvers", Json::array({"alice@company"})}}});
   EXPECT_EQ(data(last()).text("text"),

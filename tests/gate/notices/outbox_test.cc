@@ -14,7 +14,7 @@ using std::chrono::seconds;
 class OutboxCase : public NoticeCase {
  protected:
   Delivery due() {
-    const std::optional<Delivery> found = outbox_->due("ops");
+    const std::optional<Delivery> found = NoticeCase::due();
     EXPECT_TRUE(found);
     return found.value_or(Delivery{});
   }
@@ -30,8 +30,26 @@ TEST_F(OutboxCase, TellsEachNoticeOnceOnEachChannel) {
   ASSERT_TRUE(store_->change([](sqlite::Connection&) { return ok(); }));
   open();
   EXPECT_EQ(gathered(), 0U);
-  EXPECT_NE(outbox_->due("ops")->id, outbox_->due("second")->id);
-  EXPECT_EQ(outbox_->due("third"), std::nullopt);
+  EXPECT_NE(due().id, NoticeCase::due("second")->id);
+  EXPECT_EQ(NoticeCase::due("third"), std::nullopt);
+}
+
+TEST_F(OutboxCase, ManyAtOnceAreGivenTogetherAndWhatIsLoudAlone) {
+  for (const char* id : {"1", "2"}) ask(id, Json::object({{"path", id}}));
+  gathered();
+  EXPECT_EQ(outbox_->due("ops", 3).size(), 1U) << "not yet many";
+  EXPECT_EQ(outbox_->due("ops", 2).size(), 2U);
+  EXPECT_EQ(outbox_->due("ops", 0).size(), 1U) << "never, where that is not wanted";
+  for (int i = 3; i < 20; ++i) ask(std::to_string(i), Json::object({{"path", std::to_string(i)}}));
+  gathered();
+  const std::vector<Delivery> many = outbox_->due("ops", 2);
+  ASSERT_EQ(many.size(), 8U);
+  EXPECT_EQ(many.front().message.find("data")->text("request_id"), "1") << "the oldest first";
+  ASSERT_TRUE(store_->record({"definition_quarantined", {{"tool_id", "fs:write"}, {"cause", "changed"}}}));
+  gathered();
+  const std::vector<Delivery> loud = outbox_->due("ops", 2);
+  ASSERT_EQ(loud.size(), 1U);
+  EXPECT_EQ(loud.front().kind, NoticeKind::Quarantine) << "before all that waits";
 }
 
 TEST_F(OutboxCase, TellsWhatWasRecordedBeforeACrash) {
@@ -76,7 +94,7 @@ TEST_F(OutboxCase, ADeliveryIsARecord) {
   const Delivery delivery = due();
   EXPECT_EQ(delivery.kind, NoticeKind::Request);
   ASSERT_TRUE(outbox_->delivered(delivery));
-  EXPECT_FALSE(outbox_->due("ops"));
+  EXPECT_FALSE(NoticeCase::due());
   EXPECT_EQ(events(), (std::vector<std::string>{"request_opened", "notice_delivered"}));
   const Json record = *Json::parse(store_->audit(1, 1).front().body);
   EXPECT_EQ(record.text("message_id"), delivery.id);
@@ -92,7 +110,7 @@ TEST_F(OutboxCase, WaitsLongerAfterEachFailureAndGivesUpInTheEnd) {
   for (const auto pause : {seconds(5), seconds(30), seconds(120), seconds(600), seconds(1800), seconds(3600)}) {
     ASSERT_TRUE(outbox_->failed(due(), "it answered 500"));
     clock_.advance(pause - seconds(1));
-    EXPECT_FALSE(outbox_->due("ops")) << pause.count();
+    EXPECT_FALSE(NoticeCase::due()) << pause.count();
     clock_.advance(seconds(1));
   }
   const Json row = outbox_->listed("waiting", 10).as_array().front();
@@ -101,7 +119,7 @@ TEST_F(OutboxCase, WaitsLongerAfterEachFailureAndGivesUpInTheEnd) {
   EXPECT_EQ(row.text("request_id"), "1");
   clock_.advance(hours(23));
   ASSERT_TRUE(outbox_->failed(due(), "it answered 500"));
-  EXPECT_FALSE(outbox_->due("ops"));
+  EXPECT_FALSE(NoticeCase::due());
   EXPECT_EQ(outbox_->listed("given_up", 10).as_array().size(), 1U);
   EXPECT_EQ(events().back(), "notice_given_up");
 }
@@ -110,12 +128,12 @@ TEST_F(OutboxCase, WhatWaitsIsTriedNowWhereSomebodyAsks) {
   ask("1");
   gathered();
   ASSERT_TRUE(outbox_->failed(due(), "no"));
-  EXPECT_FALSE(outbox_->due("ops"));
+  EXPECT_FALSE(NoticeCase::due());
   EXPECT_EQ(*outbox_->hasten({"notices_hastened", {}}), 1);
   EXPECT_EQ(due().attempts, 1);
   ASSERT_TRUE(outbox_->delivered(due()));
   EXPECT_EQ(*outbox_->hasten({"notices_hastened", {}}), 0) << "what ended stays ended";
-  EXPECT_FALSE(outbox_->due("ops"));
+  EXPECT_FALSE(NoticeCase::due());
 }
 
 TEST_F(OutboxCase, OneThatFailsLetsTheNextPass) {

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include <atomic>
 #include <fstream>
 #include <thread>
 
@@ -84,6 +85,19 @@ TEST(ConfinedProgram, EndsWithEverythingItStartedWhenItsTimeIsOver) {
     ASSERT_FALSE(finished) << script;
     EXPECT_EQ(finished.error().reason, "program_timeout") << script;
     EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(60)) << script;
+  }
+}
+
+TEST(ConfinedProgram, EndsWhenItIsInterrupted) {
+  for (const char* script : {"sleep 600", "exec >&- 2>&-; sleep 600"}) {
+    std::atomic<bool> interrupted = false;
+    Confinement limits = bounds(std::chrono::minutes(10));
+    limits.interrupted = &interrupted;
+    std::thread interrupter([&] { interrupted = true; });
+    const auto finished = run_confined({"/bin/sh", "-c", script}, "", limits);
+    interrupter.join();
+    ASSERT_FALSE(finished) << script;
+    EXPECT_EQ(finished.error().reason, "program_interrupted") << script;
   }
 }
 
