@@ -12,8 +12,6 @@
 namespace countersign::command {
 namespace {
 
-constexpr std::size_t kMostHistory = 200;
-
 // Which intent it is, is the broker's word; what that intent says, the signer's.
 Status mismatch() {
   return Error{ErrorCode::VerificationFailed, "the intent at the signer is not what the broker shows",
@@ -99,7 +97,6 @@ Result<Json> BrokerDesk::history() {
   const auto decided = [](const Json& row) { return !waits(row); };
   ASSIGN_OR_RETURN(Json::Array requests, rows_of(broker_.get("/v1/ended"), decided));
   ASSIGN_OR_RETURN(Json::Array proposals, rows_of(broker_.get("/v1/proposals"), decided));
-  if (requests.size() > kMostHistory) requests.resize(kMostHistory);
   return Json::object({{"requests", std::move(requests)}, {"proposals", std::move(proposals)}});
 }
 

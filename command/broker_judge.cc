@@ -78,8 +78,20 @@ int answered(Call& call, const Json& answer, int exit_code = 0) {
 
 Result<int> pending(Call& call, const Arguments& arguments) {
   if (!arguments.positionals().empty()) return Error{ErrorCode::Invalid, "broker pending takes no arguments"};
-  ASSIGN_OR_RETURN(const Json answer, BrokerConnection(arguments).get("/v1/pending"));
-  return answered(call, answer);
+  BrokerDesk desk(arguments);
+  if (call.json) {
+    ASSIGN_OR_RETURN(const Json answer, desk.broker().get("/v1/pending"));
+    return answered(call, answer);
+  }
+  ASSIGN_OR_RETURN(const Json inbox, desk.inbox());
+  const auto more = [&](std::string_view member, const std::string& what) {
+    const std::size_t count = inbox.find(member)->as_array().size();
+    if (count > 0) call.console.tell(std::to_string(count) + " " + what);
+  };
+  more("proposals", "proposed servers wait as well: countersign broker proposals");
+  more("quarantine", "tools are quarantined: countersign broker quarantine");
+  more("break_glass", "emergencies wait for a review: countersign broker break-glass");
+  return answered(call, *inbox.find("requests"));
 }
 
 Result<ApprovalChoice> choice_of(const Arguments& arguments) {
@@ -103,11 +115,16 @@ Result<ApprovalChoice> choice_of(const Arguments& arguments) {
 // What a person agrees to, whole, before they do.
 void show(Call& call, const Json& request) {
   if (call.json) return;
-  call.console.tell(std::string(request.text("summary")) + " (" + std::string(request.text("action_class")) +
-                    ")\n  args " + displayed(request.find("args")->compact()));
-  if (const Json* since = request.find("since_last_approved")) {
-    call.console.tell("  changed since the last approved call: " + displayed(since->compact()));
-  }
+  const auto line = [&](const std::string& name, const Json* value) {
+    if (value == nullptr || value->is_null()) return;
+    call.console.tell("  " + name + ": " + displayed(value->is_string() ? value->as_string() : value->compact()));
+  };
+  call.console.tell(displayed(request.text("summary")) + " (" + std::string(request.text("action_class")) + ")");
+  line("arguments (secrets masked)", request.find("args"));
+  line("changed since the last approved call", request.find("since_last_approved"));
+  line("rule", request.find("rule"));
+  line("the tool, as its server defined it", request.find("definition"));
+  line("its server, as vetting found it", request.find("server"));
 }
 
 void show_proposal(Call& call, const Json& proposal) {
@@ -236,7 +253,9 @@ Command broker_pending_command() {
   return {"broker pending",
           "",
           "Lists the calls that wait for people",
-          "Secrets in arguments are masked.",
+          "Secrets in arguments are masked. What else waits (servers, tools in quarantine, emergencies) is counted on "
+          "standard\n"
+          "error; `broker inbox --json` has all of it.",
           "countersign broker pending --json",
           kOnlyBroker,
           Positionals::Anywhere,

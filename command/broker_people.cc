@@ -5,6 +5,7 @@
 #include "common/text.h"
 #include "gate/broker/action_class.h"
 #include "gate/broker/masking.h"
+#include "gate/broker/pattern.h"
 
 namespace countersign::command {
 namespace {
@@ -15,6 +16,7 @@ using broker::RequestStatus;
 using broker::ToolRequest;
 
 constexpr std::size_t kPage = 500;
+constexpr std::size_t kMostEnded = 200;
 
 Json person(const BrokerCaller& caller) {
   return std::int64_t{caller.uid};
@@ -84,6 +86,30 @@ CalledTool BrokerService::called_of(const ToolRequest& request) const {
   return called;
 }
 
+// What vetting said of the server that runs the tool, and whether people overrode it.
+Json BrokerService::server_of(const std::string& tool) const {
+  const std::string name(broker::server_of(tool));
+  const auto configured = config_.servers.find(name);
+  Json out = Json::object({{"name", name}});
+  if (configured != config_.servers.end() && configured->second.unvetted) {
+    out.set("vetting_status", "unvetted");
+    return out;
+  }
+  const std::optional<Json> proposal = store_.admitted(name);
+  if (!proposal) {
+    out.set("vetting_status", "not admitted");
+    return out;
+  }
+  for (const char* member : {"vetting_status", "digest", "version"}) out.set(member, *proposal->find(member));
+  out.set("proposal_id", proposal->text("id"));
+  const Json* verdict = proposal->find("vetting_verdict");
+  if (verdict != nullptr && verdict->find("reasons") != nullptr) out.set("reasons", *verdict->find("reasons"));
+  out.set("overridden", std::ranges::any_of(proposal->find("decisions")->as_array(), [](const Json& decision) {
+            return *decision.find("override") == Json(true);
+          }));
+  return out;
+}
+
 Result<Json> BrokerService::pending(const BrokerCaller& caller) {
   RETURN_IF_ERROR(require_person(caller));
   Json::Array rows;
@@ -101,13 +127,14 @@ Result<Json> BrokerService::requests(const BrokerCaller& caller, const std::stri
 
 Result<Json> BrokerService::ended_requests(const BrokerCaller& caller) {
   RETURN_IF_ERROR(require_person(caller));
-  return rows_of(store_.newest_ended(kPage));
+  return rows_of(store_.newest_ended(kMostEnded));
 }
 
 Result<Json> BrokerService::request(const BrokerCaller& caller, const std::string& id) {
   RETURN_IF_ERROR(require_person(caller));
   ASSIGN_OR_RETURN(const ToolRequest request, store_.request(id));
   Json out = shown(request, store_.definition(request.tool));
+  out.set("server", server_of(request.tool));
   if (const std::optional<ToolRequest> last = store_.last_used(request)) {
     out.set("since_last_approved", difference(broker::masked(last->args), broker::masked(request.args)));
     out.set("last_approved", last->id);

@@ -30,6 +30,7 @@ Result<Json> BrokerService::audit(const BrokerCaller& caller, std::uint64_t firs
     return Json::object({{"ok", true}, {"records", seen.records}, {"head", seen.head.hex()}});
   }
   Json::Array rows;
+  RETURN_IF_ERROR(store_.settle());
   for (const broker::AuditRecord& record : store_.audit(first, most)) {
     ASSIGN_OR_RETURN(Json row, Json::parse(record.body));
     row.set("hash", record.hash.hex());

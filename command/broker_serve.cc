@@ -90,6 +90,8 @@ Result<int> serve(Call& call, const Arguments& arguments) {
   const auto watch = signals.end(loop, http);
   RETURN_IF_ERROR(http.serve(std::move(listener)));
   loop.every(std::chrono::seconds(30), [&] { service.expire(); });
+  loop.every(std::chrono::seconds(1),
+             [&] { (void)store->settle(); });  // else the next record, or who asks for it, says
   if (call.json) {
     call.console.answer(Json::object({{"ok", true}, {"socket", config.socket}}).compact() + "\n");
   } else {

@@ -2,7 +2,9 @@
 #include "command/broker_service.h"
 
 #include <algorithm>
+#include <future>
 
+#include "command/broker_permission.h"
 #include "common/digest.h"
 #include "gate/broker/action_class.h"
 #include "gate/broker/decision_policy.h"
@@ -49,13 +51,6 @@ Status require_agent(const BrokerCaller& caller) {
   return Error{ErrorCode::Refused, user_of(caller.uid) + " is no agent of this broker", "unknown_agent",
                "agents are configured by user or secret; one of several is chosen by --agent-id"};
 }
-
-struct BrokerService::Permission {
-  std::string rule;
-  std::string policy_name;             // of the generated policy's rule
-  std::optional<ToolRequest> request;  // its approvals are redeemed by this call
-  bool break_glass = false;            // counts also where the operator's policy asks for approvals
-};
 
 Json CalledTool::intent() const {
   Json what = Json::object({{"tool", tool}});
@@ -160,34 +155,6 @@ std::string BrokerService::operators_policy() const {
   return std::string(gate_.policies().find("policies")->as_array().front().text("digest"));
 }
 
-// The first reason that lets it go to the gate; nothing where people have to be asked.
-Result<std::optional<BrokerService::Permission>> BrokerService::permission(const CalledTool& called) {
-  if (called.listing.standing == Standing::Listed) {
-    return std::optional(Permission{called.listing.rule, "broker-listed", std::nullopt});
-  }
-  if (const auto entry = store_.allowed_by(called.agent, called.tool)) {
-    return std::optional(Permission{"allowed by request " + *entry, "broker-approved", std::nullopt});
-  }
-  const std::optional<ToolRequest> newest = store_.newest(called.agent, called.tool, called.args_digest);
-  if (newest && newest->status == RequestStatus::Approved && !is_expired(*newest) &&
-      newest->definition_digest == called.definition_digest) {
-    return std::optional(Permission{"request " + newest->id, "", newest});
-  }
-  ASSIGN_OR_RETURN(
-      const std::optional<broker::BrokerStore::UsedGrant> grant,
-      store_.use_grant(called.agent, called.tool, called.args_digest, called.definition_digest, operators_policy()));
-  if (grant && grant->break_glass) {
-    return std::optional(Permission{"break-glass grant " + grant->id, "broker-break-glass", std::nullopt, true});
-  }
-  if (grant) return std::optional(Permission{"grant " + grant->id, "broker-grant", std::nullopt});
-  for (const broker::AutoApproval& automatic : config_.security.auto_approve) {
-    if (!broker::matches(automatic.pattern, called.tool)) continue;
-    ASSIGN_OR_RETURN(const bool used, store_.use_automatic(automatic));
-    if (used) return std::optional(Permission{"auto_approve_patterns " + automatic.pattern, "broker-automatic", {}});
-  }
-  return std::optional<Permission>();
-}
-
 // What stands already and needs no new request: one that waits, or one that was turned down a short while ago.
 std::optional<Json> BrokerService::standing_answer(const CalledTool& called) {
   const std::optional<ToolRequest> newest = store_.newest(called.agent, called.tool, called.args_digest);
@@ -263,24 +230,37 @@ Result<Json> BrokerService::ask(const CalledTool& called, client::SignerClient& 
   return standing ? Result<Json>(*std::move(standing)) : Result<Json>(added.error());
 }
 
+// Before the server hears of the call: it is on record (of one that a crash cut short the record is there, without an
+// outcome), and the signer has marked the permit executed, once. Neither waits for the other.
+Status BrokerService::begin(const Permission& permission, const Json& trace, const AuditEvent& event,
+                            client::SignerClient& signer) {
+  std::future<Status> marked = std::async(std::launch::async, [&] { return signer.executed(trace); });
+  AuditEvent started = event;
+  started.event = permission.request ? "request_used" : "call_started";
+  const Status recorded =
+      permission.request ? use_request(*permission.request, std::move(started)) : store_.record(std::move(started));
+  const Status executed = marked.get();
+  RETURN_IF_ERROR(recorded);
+  if (executed) return ok();
+  AuditEvent ended = event;
+  ended.members.emplace_back("outcome", "permit_refused");
+  RETURN_IF_ERROR(store_.record(std::move(ended)));
+  return executed;
+}
+
 Result<Json> BrokerService::run(const CalledTool& called, const Permission& permission, const Json& decision,
                                 client::SignerClient& signer) {
   const Json* trace = decision.find("trace");
   if (trace == nullptr) return Error{ErrorCode::Internal, "the gate allowed a call and gave no trace"};
-  RETURN_IF_ERROR(signer.executed(*trace));  // once: before anything happens
   AuditEvent event = event_of("call", called);
   event.members.emplace_back("rule", permission.rule);
   event.members.emplace_back("trace_id", trace->text("trace_id"));
   if (permission.request) event.members.emplace_back("request_id", permission.request->id);
-  // Before the server hears of it: of a call that a crash cut short the record is there, without an outcome.
-  AuditEvent started = event;
-  started.event = permission.request ? "request_used" : "call_started";
-  RETURN_IF_ERROR(permission.request ? use_request(*permission.request, std::move(started))
-                                     : store_.record(std::move(started)));
+  RETURN_IF_ERROR(begin(permission, *trace, event, signer));
   Result<Json> result = catalogue_.call(*called.offered, called.args);
   const bool failed = result && result->find("isError") != nullptr && *result->find("isError") == Json(true);
   event.members.emplace_back("outcome", !result ? result.error().reason : failed ? "tool_error" : "done");
-  RETURN_IF_ERROR(store_.record(std::move(event)));
+  RETURN_IF_ERROR(store_.record_soon(std::move(event)));
   if (!result) {
     return Json::object({{"error", result.error().reason},
                          {"tool_id", called.tool},
@@ -333,7 +313,7 @@ Result<Json> BrokerService::call(const BrokerCaller& caller, const std::string& 
   if (!offered) return offered.error();
   called.offered = *std::move(offered);
   if (called.offered) called.definition_digest = called.offered->digest;
-  ASSIGN_OR_RETURN(const std::optional<Permission> permitted, permission(called));
+  ASSIGN_OR_RETURN(const std::optional<Permission> permitted, permission(called, Take::Yes));
   if (!permitted) return ask(called, signer);
   if (!called.offered) return denied(called, permitted->rule, "tool_not_found");
   std::string policy =
@@ -356,46 +336,6 @@ Result<Json> BrokerService::call(const BrokerCaller& caller, const std::string& 
   }
   if (verdict == "require_approval") return ask(called, signer);
   return denied(called, "the gate's verdict is " + std::string(verdict), "denied");
-}
-
-Result<Json> BrokerService::explain(const BrokerCaller& caller, const std::string& tool, const Json& args,
-                                    client::SignerClient& signer) {
-  ASSIGN_OR_RETURN(CalledTool called, look_at(caller, tool, args));
-  const Result<std::optional<broker::Tool>> offered = catalogue_.find(tool);
-  if (offered && *offered) called.definition_digest = (*offered)->digest;
-  Json out = Json::object({{"tool_id", tool},
-                           {"agent_id", called.agent},
-                           {"action_class", called.action_class},
-                           {"args_digest", called.args_digest},
-                           {"definition_digest", called.definition_digest},
-                           {"rule", called.listing.rule}});
-  if (!offered) out.set("tool", offered.error().detail);
-  const auto entry = store_.allowed_by(called.agent, called.tool);
-  const auto standing = standing_answer(called);
-  if (called.listing.standing == Standing::Denied) {
-    out.set("decision", "denied");
-    out.set("what_would_change_it", "nobody can approve it: the configuration would have to change");
-    return out;
-  }
-  if (called.listing.standing == Standing::Listed || entry) {
-    out.set("decision", "allow");
-    if (entry) out.set("rule", "allowed by request " + *entry);
-    out.set("what_would_change_it", "a deny pattern, another definition of the tool, or the gate's policy");
-  } else {
-    out.set("decision", standing ? standing->text("error") : "approval_required");
-    if (standing) out.set("request_id", standing->text("request_id"));
-    out.set("required_approvals", config_.approvals_for(tool));
-    out.set("what_would_change_it", "approval of exactly these arguments (--once), or of the tool for this agent");
-  }
-  if (!config_.policy.empty()) {
-    const std::string digest = operators_policy();
-    ASSIGN_OR_RETURN(const Json said, judged(called.intent(), digest, {}, true, signer));
-    out.set("gate",
-            Json::object({{"verdict", said.text("verdict")},
-                          {"policy_digest", digest},
-                          {"explanation", said.find("explanation") == nullptr ? Json() : *said.find("explanation")}}));
-  }
-  return out;
 }
 
 }  // namespace countersign::command

@@ -99,7 +99,7 @@ class BrokerService {
   // Decided ones too, oldest first, a page of at most 500: those after the one of this id (from the first on where it
   // is empty). The last page is the empty one.
   Result<Json> requests(const BrokerCaller& caller, const std::string& after);
-  Result<Json> ended_requests(const BrokerCaller& caller);  // the newest 500 that wait no more, the newest first
+  Result<Json> ended_requests(const BrokerCaller& caller);  // the newest 200 that wait no more, the newest first
   Result<Json> request(const BrokerCaller& caller, const std::string& id);
   // What an approver of the request has to sign for {"mode"?, "uses"?, "until"?}:
   // {"intent_digest","policy_digest","mode", "request"}. Of `once` it is the call; everything longer is an intent of
@@ -152,9 +152,12 @@ class BrokerService {
   struct Case;        // a request that waits, and what is to be approved of it
   struct Permission;  // why it may go to the gate as something to allow
   Result<CalledTool> look_at(const BrokerCaller& caller, const std::string& tool, const Json& args);
-  Result<std::optional<Permission>> permission(const CalledTool& called);
+  enum class Take { Yes, No };  // of a use, where uses are counted
+  Result<std::optional<Permission>> permission(const CalledTool& called, Take take);
   Result<Json> judged(const Json& intent, const std::string& policy, const std::vector<Json>& tokens, bool check,
                       client::SignerClient& signer);
+  Status begin(const Permission& permission, const Json& trace, const broker::AuditEvent& event,
+               client::SignerClient& signer);
   Result<Json> run(const CalledTool& called, const Permission& permission, const Json& decision,
                    client::SignerClient& signer);
   Result<Json> ask(const CalledTool& called, client::SignerClient& signer);
@@ -180,6 +183,7 @@ class BrokerService {
   Status within_rate(const std::string& agent);
   broker::AuditEvent event_of(std::string name, const CalledTool& called) const;
   CalledTool called_of(const broker::ToolRequest& request) const;
+  Json server_of(const std::string& tool) const;
   bool is_expired(const broker::ToolRequest& request) const { return clock_.now() >= request.expires_at; }
 
   const broker::BrokerConfig& config_;

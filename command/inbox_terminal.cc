@@ -67,7 +67,8 @@ std::string whole_request(const Json& request) {
          padded("approvals", 14) + std::to_string(gate::texts_of(request.find("approvers")).size()) + " of " +
          number(request, "required_approvals") + "\n" + member_block(request, "args", "arguments (secrets masked)") +
          member_block(request, "since_last_approved", "changed since the last approved call") +
-         member_block(request, "definition", "the tool, as its server defined it");
+         member_block(request, "definition", "the tool, as its server defined it") +
+         member_block(request, "server", "its server, as vetting found it");
 }
 
 std::string whole_proposal(const Json& proposal) {

@@ -245,6 +245,7 @@ function showRequest(row) {
     ['Approvals', (row.approvers || []).length + ' of ' + row.required_approvals + (row.approvers && row.approvers.length ? ': ' + row.approvers.join(', ') : '')],
     ['Reason', row.reason], ['Arguments’ digest', row.args_digest]]));
   if (row.definition) details.append(block('The tool, as its server defined it', row.definition));
+  if (row.server) details.append(block('Its server, as vetting found it', row.server));
   if (row.status === 'pending') details.append(answerForm(row.id));
   if (row.mode === 'break_glass' && row.status === 'used' && !row.review) details.append(reviewForm(row.id));
 }

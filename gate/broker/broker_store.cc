@@ -2,6 +2,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
+
 #include "gate/broker/broker_store_state.h"
 
 namespace countersign::broker {
@@ -109,6 +112,7 @@ Result<std::unique_ptr<BrokerStore>> BrokerStore::open(const std::string& path, 
   if (!connection) return failed(connection.error());
   RETURN_IF_ERROR(connection->execute(kSettings));
   auto state = std::make_unique<State>(*std::move(connection), *std::move(lock), clock);
+  state->journal = path + "-wal";
   std::int64_t application = 0;
   std::int64_t tables = 0;
   {
@@ -158,7 +162,33 @@ Status in_transaction(Connection& connection, const BrokerStore::Act& act) {
 
 }  // namespace
 
+// The journal's pages are the file's, whoever syncs it; SQLite holds no lock on it that closing would lose.
+Status BrokerStore::State::settle() {
+  if (!unsettled) return ok();
+  const int file = ::open(journal.c_str(), O_RDWR | O_CLOEXEC);
+  const bool synced = file >= 0 && ::fdatasync(file) == 0;
+  const int why = errno;
+  if (file >= 0) ::close(file);
+  if (!synced) return failed(Error{ErrorCode::Unavailable, journal + ": " + std::strerror(why)});
+  unsettled = false;
+  return ok();
+}
+
+Status BrokerStore::settle() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->settle();
+}
+
 Status BrokerStore::change(AuditEvent event, const Act& act) {
+  return change(std::move(event), act, Sync::Now);
+}
+
+Status BrokerStore::record_soon(AuditEvent event) {
+  return change(
+      std::move(event), [](Connection&) { return ok(); }, Sync::Soon);
+}
+
+Status BrokerStore::change(AuditEvent event, const Act& act, Sync sync) {
   State& state = *state_;
   const std::lock_guard lock(state.mutex);
   Json body = Json(std::move(event.members));
@@ -167,11 +197,18 @@ Status BrokerStore::change(AuditEvent event, const Act& act) {
   body.set("event", event.event);
   const std::string text = body.canonical();
   const Digest hash = chained(state.head, text);
-  RETURN_IF_ERROR(in_transaction(state.connection, [&](Connection& connection) -> Status {
-    RETURN_IF_ERROR(act(connection));
-    Query insert(connection, "INSERT INTO audit(idx, body, hash) VALUES (?, ?, ?)", state.size, text, hash);
-    return insert.run();
-  }));
+  const auto write = [&] {
+    return in_transaction(state.connection, [&](Connection& connection) -> Status {
+      RETURN_IF_ERROR(act(connection));
+      Query insert(connection, "INSERT INTO audit(idx, body, hash) VALUES (?, ?, ?)", state.size, text, hash);
+      return insert.run();
+    });
+  };
+  if (sync == Sync::Soon) RETURN_IF_ERROR(state.connection.execute("PRAGMA synchronous = NORMAL"));
+  const Status written = write();
+  if (sync == Sync::Soon) RETURN_IF_ERROR(state.connection.execute("PRAGMA synchronous = FULL"));
+  RETURN_IF_ERROR(written);
+  state.unsettled = sync == Sync::Soon;  // a commit that syncs the journal syncs what stood in it before
   ++state.size;
   state.head = hash;
   if (state.told) state.told(event.event);
@@ -205,6 +242,7 @@ std::uint64_t BrokerStore::size() const {
 std::vector<AuditRecord> BrokerStore::audit(std::uint64_t first, std::size_t most) const {
   const std::lock_guard lock(state_->mutex);
   std::vector<AuditRecord> records;
+  if (!state_->settle()) return records;  // what might be lost is shown to nobody
   Query row(state_->connection, "SELECT idx, body, hash FROM audit WHERE idx >= ? ORDER BY idx LIMIT ?", first, most);
   while (row.next()) records.push_back({row.number(0), std::string(row.text(1)), row.digest(2)});
   return records;
@@ -213,6 +251,7 @@ std::vector<AuditRecord> BrokerStore::audit(std::uint64_t first, std::size_t mos
 Result<AuditVerification> BrokerStore::verify() const {
   constexpr std::size_t kAtOnce = 1000;
   AuditVerification seen;
+  RETURN_IF_ERROR(settle());
   for (;;) {
     const std::vector<AuditRecord> records = audit(seen.records, kAtOnce);
     if (records.empty()) return seen;

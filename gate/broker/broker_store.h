@@ -68,6 +68,12 @@ class BrokerStore {
 
   // Every change fails with Unavailable, reason "broker_store_failed", and is then undone whole.
   Status record(AuditEvent event);
+  // Of what is over and cannot be undone, where the record before it says that it began: in the chain at once, so that
+  // the end of this process loses nothing, and on the disk with the next record, the next settle(), or before audit()
+  // or verify() gives it to anybody. If the machine loses power first, its end is unknown, and nobody has seen another.
+  Status record_soon(AuditEvent event);
+  // What record_soon() left is on the disk after this.
+  Status settle() const;
 
   // Fails with Conflict, reason "request_open", where one of the same agent, tool and arguments is open.
   Status add(const ToolRequest& request, AuditEvent event);
@@ -96,17 +102,20 @@ class BrokerStore {
   Json allowed() const;  // [{"agent_id","tool_id","request_id","at"}]
 
   Status add(const Grant& grant, const ToolRequest& request, AuditEvent event);
-  // Takes one use. Nothing where none fits any more.
   struct UsedGrant {
     std::string id;
     bool break_glass = false;
   };
+  std::optional<UsedGrant> fitting_grant(std::string_view agent, std::string_view tool, std::string_view args_digest,
+                                         std::string_view definition_digest, std::string_view policy_digest) const;
+  // Takes one use. Nothing where none fits any more.
   Result<std::optional<UsedGrant>> use_grant(std::string_view agent, std::string_view tool,
                                              std::string_view args_digest, std::string_view definition_digest,
                                              std::string_view policy_digest);
   Json grants() const;
 
   // Counts one more use of an automatic approval, unless it is over. Gives whether it was counted.
+  bool has_automatic(const AutoApproval& approval) const;
   Result<bool> use_automatic(const AutoApproval& approval);
 
   std::optional<Definition> definition(std::string_view tool) const;
@@ -123,6 +132,9 @@ class BrokerStore {
   enum class Proposed { Digest, Url };
   bool is_approved(std::string_view server, Proposed by, std::string_view value) const;
 
+  // The proposal of the server that people approved last; nothing where they approved none.
+  std::optional<Json> admitted(std::string_view server) const;
+
   std::uint64_t size() const;  // records
   // Records from `first` on, at most `most`.
   std::vector<AuditRecord> audit(std::uint64_t first, std::size_t most) const;
@@ -131,6 +143,8 @@ class BrokerStore {
 
  private:
   struct State;
+  enum class Sync { Now, Soon };
+  Status change(AuditEvent event, const Act& act, Sync sync);
   explicit BrokerStore(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <string_view>
 
 #include "common/locked_file.h"
@@ -20,7 +21,11 @@ struct BrokerStore::State {
   sqlite::Connection connection;  // guarded by mutex, as all that follows
   LockedFile lock;                // one broker for a database
   const Clock& clock;
+  std::string journal;     // the write-ahead log's file
+  bool unsettled = false;  // it holds records that were not synced
   std::uint64_t size = 0;
+
+  Status settle();
   Digest head{};
   std::function<void(std::string_view)> told;
 };

@@ -1,4 +1,6 @@
 // BrokerStore's requests, and what people made of them: entries of the allow list, grants.
+#include <limits>
+
 #include "gate/broker/broker_store_state.h"
 
 namespace countersign::broker {
@@ -129,9 +131,12 @@ std::optional<ToolRequest> BrokerStore::newest(std::string_view agent, std::stri
 
 std::int64_t BrokerStore::open_requests(std::string_view agent) const {
   const std::lock_guard lock(state_->mutex);
-  Query row(state_->connection, "SELECT count(*) FROM requests WHERE agent = ? AND status IN ('pending', 'approved')",
+  // By the index of those that are open: without it SQLite goes through all that the agent ever asked.
+  Query row(state_->connection,
+            "SELECT count(*) FROM requests INDEXED BY one_open_request WHERE agent = ? AND status IN ('pending', "
+            "'approved')",
             agent);
-  return row.next() ? row.integer(0) : 0;
+  return row.next() ? row.integer(0) : std::numeric_limits<std::int64_t>::max();  // unknown is too many
 }
 
 Status BrokerStore::allow(const ToolRequest& request, AuditEvent event) {
@@ -184,23 +189,28 @@ Status BrokerStore::add(const Grant& grant, const ToolRequest& request, AuditEve
   });
 }
 
+std::optional<BrokerStore::UsedGrant> BrokerStore::fitting_grant(std::string_view agent, std::string_view tool,
+                                                                 std::string_view args_digest,
+                                                                 std::string_view definition_digest,
+                                                                 std::string_view policy_digest) const {
+  const std::lock_guard lock(state_->mutex);
+  Query row(state_->connection,
+            "SELECT id, args_digest = '' FROM grants WHERE agent = ? AND tool = ? AND args_digest IN (?, '') AND "
+            "definition_digest = ? AND "
+            "policy_digest = ? AND expires > ? AND (uses_left IS NULL OR uses_left > 0) ORDER BY args_digest = '', "
+            "expires LIMIT 1",
+            agent, tool, args_digest, definition_digest, policy_digest, state_->clock.now());
+  if (!row.next()) return std::nullopt;
+  return UsedGrant{std::string(row.text(0)), row.integer(1) != 0};
+}
+
 Result<std::optional<BrokerStore::UsedGrant>> BrokerStore::use_grant(std::string_view agent, std::string_view tool,
                                                                      std::string_view args_digest,
                                                                      std::string_view definition_digest,
                                                                      std::string_view policy_digest) {
-  UsedGrant grant;
-  {
-    const std::lock_guard lock(state_->mutex);
-    Query row(state_->connection,
-              "SELECT id, args_digest = '' FROM grants WHERE agent = ? AND tool = ? AND args_digest IN (?, '') AND "
-              "definition_digest = ? AND "
-              "policy_digest = ? AND expires > ? AND (uses_left IS NULL OR uses_left > 0) ORDER BY args_digest = '', "
-              "expires LIMIT 1",
-              agent, tool, args_digest, definition_digest, policy_digest, state_->clock.now());
-    if (!row.next()) return std::optional<UsedGrant>();
-    grant.id = row.text(0);
-    grant.break_glass = row.integer(1) != 0;
-  }
+  const std::optional<UsedGrant> fitting = fitting_grant(agent, tool, args_digest, definition_digest, policy_digest);
+  if (!fitting) return std::optional<UsedGrant>();
+  const UsedGrant& grant = *fitting;
   bool used = false;
   AuditEvent event{"grant_used",
                    {{"grant_id", grant.id}, {"agent_id", std::string(agent)}, {"tool_id", std::string(tool)}}};
@@ -233,6 +243,12 @@ Json BrokerStore::grants() const {
                                  {"expires_at", row.time(6).rfc3339()}}));
   }
   return rows;
+}
+
+bool BrokerStore::has_automatic(const AutoApproval& approval) const {
+  const std::lock_guard lock(state_->mutex);
+  Query row(state_->connection, "SELECT uses FROM automatic WHERE pattern = ?", approval.pattern);
+  return !is_over(approval, row.next() ? row.integer(0) : 0, state_->clock.now());
 }
 
 Result<bool> BrokerStore::use_automatic(const AutoApproval& approval) {

@@ -86,6 +86,17 @@ std::vector<Json> BrokerStore::proposals() const {
   return found;
 }
 
+std::optional<Json> BrokerStore::admitted(std::string_view server) const {
+  const std::lock_guard lock(state_->mutex);
+  Query row(state_->connection,
+            "SELECT document FROM proposals WHERE json_extract(document, '$.server_name') = ? AND "
+            "json_extract(document, '$.status') = 'approved' ORDER BY rowid DESC LIMIT 1",
+            server);
+  if (!row.next()) return std::nullopt;
+  Result<Json> document = Json::parse(row.text(0));
+  return document ? std::optional(*std::move(document)) : std::nullopt;
+}
+
 bool BrokerStore::is_approved(std::string_view server, Proposed by, std::string_view value) const {
   const std::lock_guard lock(state_->mutex);
   const bool url = by == Proposed::Url;

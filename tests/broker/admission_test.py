@@ -29,7 +29,7 @@ class Admission(unittest.TestCase):
         cls.source = cls.room / "source"
         cls.source.mkdir()
         shutil.copy(FILE_SERVER, cls.source / "server.py")
-        cls.broker = Broker(cls.appliance, lists='allow: ["fs:*"]')
+        cls.broker = Broker(cls.appliance, lists='allow: ["fs:list"]')
         text = cls.broker.config.read_text()
         text = text.replace(str(FILE_SERVER), str(cls.source / "server.py")).replace("unvetted: true", f"source: {cls.source}")
         cls.broker.config.write_text(text.replace(f"read_only: [{cls.source / 'server.py'}], ", ""))
@@ -60,6 +60,12 @@ class Admission(unittest.TestCase):
         self.assertEqual((code, approved["status"]), (0, "approved"), approved)
         code, done = self.broker.call("fs:list", {})
         self.assertEqual(code, 0, done)
+        # Whoever judges a call sees what vetting said of the server that would run it.
+        asked = self.broker.call("fs:write", {"path": "a", "text": "b"})[1]["request_id"]
+        seen = self.broker.connection().call("GET", f"/v1/requests/{asked}")["server"]
+        self.assertEqual((seen["vetting_status"], seen["proposal_id"], seen["digest"], seen["overridden"]), ("pass", proposal["id"], proposal["digest"], False))
+        told = self.told("pending")
+        self.assertIn("Agent 'web' wants to call tool 'fs:write'", told.stdout)
         # Other bytes under the same name are another server, also for a broker that is started again.
         self.broker.stop()
         with (self.source / "server.py").open("a") as server:
@@ -169,8 +175,14 @@ class Admission(unittest.TestCase):
         self.assertEqual(self.broker.approve(proposal["id"], "alice")[0], 0)
         self.assertIn("countersign", self.broker.run("proposals", "--proposal-id", proposal["id"])[1]["vetting_verdict"])
 
+    def told(self, *words):
+        """As a person reads it."""
+        return subprocess.run([str(self.appliance.bin / "countersign"), "broker", *words, "--broker", str(self.broker.socket)], capture_output=True, text=True, timeout=120)
+
     def test_rejected_stays_rejected(self):
         proposal = self.propose(self.room / "trees" / "clean-server", "clean")[1]
+        # Who looks at what waits is told of servers too.
+        self.assertIn("proposed servers wait as well: countersign broker proposals", self.told("pending").stderr)
         self.assertEqual(self.broker.run("reject", "--request-id", proposal["id"])[1]["error"]["code"], "reason_missing")
         self.assertEqual(self.broker.run("reject", "--request-id", proposal["id"], "--reason", "no need")[0], 0)
         self.assertEqual(self.broker.run("approve", "--request-id", proposal["id"])[1]["error"]["code"], "proposal_closed")

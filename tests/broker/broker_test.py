@@ -189,6 +189,27 @@ class Calls(BrokerCase):
         self.assertEqual((said["decision"], said["action_class"], said["required_approvals"]), ("approval_required", "write", 1))
         self.assertEqual(broker.run("pending")[1], [])
 
+    def test_explains_what_people_allowed_and_uses_nothing_up(self):
+        broker = self.start(more="approvals: {default: once}")
+        call = {"path": "a.txt", "text": "x"}
+
+        def explained(args=call):
+            said = broker.run("explain", "--tool-id", "fs:write", "--args", json.dumps(args))[1]
+            return said["decision"], said["rule"]
+
+        once = broker.call("fs:write", call)[1]["request_id"]
+        self.assertEqual(explained()[0], "approval_required")
+        self.assertEqual(broker.approve(once, "alice", "--once")[0], 0)
+        self.assertEqual([explained() for _ in range(2)], [("allow", f"request {once}")] * 2)
+        self.assertEqual(explained({"path": "b.txt", "text": "x"})[0], "approval_required")
+        self.assertEqual(broker.call("fs:write", call)[0], 0)
+        used = broker.call("fs:write", call)[1]["request_id"]
+        grant = broker.approve(used, "alice", "--uses", "1")[1]["grant_id"]
+        self.assertEqual([explained() for _ in range(3)], [("allow", f"grant {grant}")] * 3)
+        self.assertEqual(broker.call("fs:write", call)[0], 0)
+        self.assertEqual(explained()[0], "approval_required")
+        self.assertFalse([each for each in broker.audit() if each["event"] == "grant_used"][1:])
+
     def test_automatic_approval_ends(self):
         policy = self.appliance.folder / "security_policy.json"
         policy.write_text(json.dumps({"auto_approve_patterns": [{"pattern": "fs:l*", "max_uses": 2}]}))

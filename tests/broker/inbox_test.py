@@ -97,6 +97,8 @@ class Inbox(unittest.TestCase):
         self.assertIn("fs:write", shown)
         self.assertIn('"text": "in the terminal"', shown)
         self.assertIn("Writes a text file.", shown)
+        self.assertIn("its server, as vetting found it", shown)
+        self.assertIn('"vetting_status": "unvetted"', shown)
         self.assertIn("approved: once", shown)
         self.assertEqual(self.broker.call("fs:write", {"path": "t.txt", "text": "in the terminal"})[0], 0)
         self.assertIn("used", self.terminal("history"))

@@ -57,6 +57,36 @@ TEST_F(Store, KeepsARequestAndItsRecordTogether) {
   EXPECT_EQ(store_->verify()->records, 2U);
 }
 
+TEST_F(Store, WhatIsRecordedSoonIsInTheChainAndOutlivesTheProcess) {
+  ASSERT_TRUE(store_->record({"call_started", {}}));
+  ASSERT_TRUE(store_->record_soon({"call", {{"outcome", "done"}}}));
+  {
+    // As another process sees it before anything was synced: after a kill -9.
+    auto copy = sqlite::Connection::open(path(), sqlite::Connection::Access::ReadOnly);
+    ASSERT_TRUE(copy);
+    sqlite::Query row(*copy, "SELECT count(*) FROM audit");
+    ASSERT_TRUE(row.next());
+    EXPECT_EQ(row.integer(0), 2);
+  }
+  EXPECT_EQ(store_->audit(0, 10).size(), 2U);
+  ASSERT_TRUE(store_->record({"call_started", {}}));
+  open();
+  EXPECT_EQ(store_->verify()->records, 3U);
+}
+
+// A record that a power cut could take back is shown to nobody.
+TEST_F(Store, WhatCannotBeSettledIsNotShown) {
+  ASSERT_TRUE(store_->record_soon({"call", {{"outcome", "done"}}}));
+  const std::string journal = path() + "-wal";
+  ASSERT_EQ(rename(journal.c_str(), (journal + ".away").c_str()), 0);
+  EXPECT_FALSE(store_->settle());
+  EXPECT_FALSE(store_->verify());
+  EXPECT_TRUE(store_->audit(0, 10).empty());
+  ASSERT_EQ(rename((journal + ".away").c_str(), journal.c_str()), 0);
+  EXPECT_TRUE(store_->settle());
+  EXPECT_EQ(store_->verify()->records, 1U);
+}
+
 TEST_F(Store, RequestsAreReadPageByPage) {
   for (const char* id : {"c", "a", "b"}) ASSERT_TRUE(store_->add(request_of(id, id), {"request_opened", {}}));
   const auto ids = [&](const std::vector<ToolRequest>& requests) {
