@@ -39,7 +39,7 @@ Status Transfer::add(CURLoption option, const std::string& line) {
 Status Transfer::perform() {
   const CURLcode done = library_.easy_perform(handle_.get());
   if (done == CURLE_OK) return ok();
-  if (heard_ > bounds_.answer) {
+  if (was_too_long()) {
     return Error{ErrorCode::Unavailable, "it answers more than " + std::to_string(bounds_.answer) + " bytes"};
   }
   return Error{ErrorCode::Unavailable, library_.easy_strerror(done)};
@@ -52,10 +52,12 @@ long Transfer::status() const {
 }
 
 // Returning less than was given ends the exchange.
-std::size_t Transfer::count(char*, std::size_t size, std::size_t items, void* transfer) {
+std::size_t Transfer::count(char* bytes, std::size_t size, std::size_t items, void* transfer) {
   auto& self = *static_cast<Transfer*>(transfer);
   self.heard_ += size * items;
-  return self.heard_ > self.bounds_.answer ? 0 : size * items;
+  if (self.was_too_long()) return 0;
+  if (self.bounds_.kept != nullptr) self.bounds_.kept->append(bytes, size * items);
+  return size * items;
 }
 
 int Transfer::look(void* transfer, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {

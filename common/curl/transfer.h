@@ -1,5 +1,5 @@
-// One bounded exchange over libcurl: peers verified, no redirections, one scheme, an answer that is counted and thrown
-// away.
+// One bounded exchange over libcurl: peers verified, no redirections, one scheme, an answer that is counted, and thrown
+// away unless somebody keeps it.
 #pragma once
 
 #include <atomic>
@@ -21,6 +21,7 @@ class Transfer {
     std::size_t answer = std::size_t{64} << 10;      // bytes; one more ends it
     const std::atomic<bool>* interrupted = nullptr;  // ends it soon where it becomes true; outlives it
     std::string authorities{};                       // PEM file; empty: the system's
+    std::string* kept = nullptr;                     // gets the answer; outlives it
   };
   // Nothing but the url's own scheme is spoken. Fails with Unavailable where libcurl is not there.
   static Result<std::unique_ptr<Transfer>> to(const std::string& url, Bounds bounds);
@@ -35,6 +36,7 @@ class Transfer {
   // Fails with Unavailable: the peer is not who it should be, does not answer in time, says too much.
   Status perform();
   long status() const;  // of HTTP
+  bool was_too_long() const { return heard_ > bounds_.answer; }
 
  private:
   using List = std::unique_ptr<curl_slist, decltype(Library::slist_free_all)>;
