@@ -14,7 +14,7 @@ stop_broker() {
 }
 
 start_broker() {
-  grep -q 'tool:fs:write' "$var/countersign.yaml" || die "this appliance was made by an earlier version: deploy/quickstart.sh clean"
+  grep -q 'tool:broker.admit_server' "$var/countersign.yaml" || die "this appliance was made by an earlier version: deploy/quickstart.sh clean"
   stop_broker
   mkdir -p "$broker_state/files" "$broker_state/fs-server"
   cp tests/broker/file_server.py "$broker_state/fs-server/server.py"
