@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 import pathlib
 import shutil
 import sqlite3
@@ -99,6 +100,19 @@ class Admission(unittest.TestCase):
                          (True, ["alice@company.example", "bob@company.example"], "needed"))
         # The signer redeemed both: what they agreed to is in its log.
         self.assertTrue(record["trace_id"])
+
+    def test_at_a_terminal_the_reason_is_asked_for(self):
+        proposal = self.propose(self.room / "trees" / "evil-server", "typed")[1]["id"]
+        keyboard, terminal = os.openpty()
+        os.write(keyboard, b"needed, CHG-9\n")
+        done = subprocess.run([str(self.appliance.bin / "countersign"), "broker", "approve", "--request-id", proposal, "--override-vetting", "--broker", str(self.broker.socket)],
+                              stdin=terminal, capture_output=True, text=True, timeout=120, env={**os.environ, **self.alice})
+        os.close(keyboard)
+        os.close(terminal)
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertIn("why is it to be admitted all the same?", done.stderr)
+        self.assertIn("vetting: fail", done.stderr)  # what they agree to stands above the question
+        self.assertEqual([each["reason"] for each in self.broker.run("proposals", "--proposal-id", proposal)[1]["decisions"]], ["needed, CHG-9"])
 
     def test_an_approver_of_a_server_proves_it_to_the_signer(self):
         passed = self.propose(self.room / "trees" / "clean-server", "proven")[1]["id"]
