@@ -75,7 +75,7 @@ class Examples(NotifyCase):
         self.notifying(self.hook("slack.py", "--url-file", self.private("slack.url", f"http://127.0.0.1:{receiver.port}/services/T0/B0/x")))
         request = self.ask(HOSTILE)
         self.delivered()
-        self.assertIn(f"\napprove: countersign broker approve --request-id {request}\n", self.seen["blocks"][0]["text"]["text"])
+        self.assertIn(f"\napprove: countersign broker approve --request-id {request} --broker {self.broker.socket}\n", self.seen["blocks"][0]["text"]["text"])
         self.assertRegex(self.seen["blocks"][0]["text"]["text"], r'\nanswer: "no \d{6}" rejects it')
 
     def test_slack_says_no(self):
@@ -104,7 +104,7 @@ class Examples(NotifyCase):
         self.assertEqual((self.seen["topic"], self.seen["priority"]), ("tools-5fQ2", 4))
         self.assertEqual(self.seen["title"], "Agent 'web' wants to call tool 'fs:write'")
         # Long arguments push nothing out.
-        self.assertIn(f"\napprove: countersign broker approve --request-id {request}\n", self.seen["message"])
+        self.assertIn(f"\napprove: countersign broker approve --request-id {request} --broker {self.broker.socket}\n", self.seen["message"])
         self.assertRegex(self.seen["message"], r'\nanswer: "no \d{6}" rejects it')
 
     def whatsapp(self, path, headers, body):
@@ -213,7 +213,7 @@ class Examples(NotifyCase):
         lines = self.seen["message"].splitlines()
         end = next(line for line in lines if line.startswith("-----END NOTICE"))
         self.assertEqual(end, lines[-1])  # what the agent wrote ends nothing
-        self.assertIn(f"approve: countersign broker approve --request-id {request}", lines)
+        self.assertIn(f"approve: countersign broker approve --request-id {request} --broker {self.broker.socket}", lines)
 
 
 class CommandLines(unittest.TestCase):
