@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Releases as libraries and tools from outside Debian read them: securesystemslib (DSSE), python-tuf (a delegated targets role),
-cosign (detached signature). What is not installed is skipped with a message.
+cosign (detached signature, both bundles). What is not installed is skipped with a message.
 
   foreign_libraries_test.py PROGRAMS
 """
+import base64
 import copy
 import datetime
 import json
@@ -90,6 +91,42 @@ def targets_by_python_tuf(folder, ed25519):
     return 1
 
 
+# Nothing of sigstore's own is asked: the key is the release's.
+NO_AUTHORITIES = {"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1", "tlogs": [], "certificateAuthorities": [],
+                  "ctlogs": [], "timestampAuthorities": []}
+
+
+def bundles_by_cosign(folder, _):
+    """The manifest by its bundle, and each file by the in-toto statement's; nothing else by either."""
+    if not shutil.which("cosign"):
+        return 0
+    (folder / "trusted_root.json").write_text(json.dumps(NO_AUTHORITIES))
+    blob, statement = MANIFEST + ".sigstore.json", "countersign-release.intoto.sigstore.json"
+    envelope = json.loads((folder / statement).read_text())["dsseEnvelope"]
+    kind = json.loads(base64.b64decode(envelope["payload"]))["predicateType"]
+
+    def good(verb, bundle, file, *more):
+        return run("cosign", verb, "--key", "release.pem", "--bundle", bundle, "--new-bundle-format", "--trusted-root", "trusted_root.json",
+                   "--insecure-ignore-tlog", *more, file, folder=folder)
+
+    attested = ("verify-blob-attestation", statement)
+    assert good("verify-blob", blob, MANIFEST) and not good("verify-blob", blob, "tool.tar.gz")
+    for file in ("tool.tar.gz", "notes.txt"):
+        assert good(*attested, file, "--type", kind), file
+    assert not good(*attested, "release.pem", "--type", kind), "a file that is not of the release"
+    # The signature of one in the bundle of the other.
+    bundle = json.loads((folder / blob).read_text())
+    swapped = copy.deepcopy(bundle)
+    swapped["messageSignature"]["signature"] = envelope["signatures"][0]["sig"]
+    (folder / "swapped.json").write_text(json.dumps(swapped))
+    assert not good("verify-blob", "swapped.json", MANIFEST)
+    changed = json.loads((folder / statement).read_text())
+    changed["dsseEnvelope"]["signatures"][0]["sig"] = bundle["messageSignature"]["signature"]
+    (folder / "swapped.json").write_text(json.dumps(changed))
+    assert not good("verify-blob-attestation", "swapped.json", "notes.txt", "--type", kind)
+    return 1
+
+
 def blob_by_cosign(folder, _):
     if not shutil.which("cosign"):
         print("skipped: cosign is not installed (go install github.com/sigstore/cosign/v2/cmd/cosign@latest)")
@@ -121,7 +158,7 @@ def main():
     checked = 0
     for algorithm in ("ed25519", "p256"):
         out = released_by(programs, folder / algorithm, algorithm)
-        for check in (dsse_by_securesystemslib, targets_by_python_tuf, blob_by_cosign):
+        for check in (dsse_by_securesystemslib, targets_by_python_tuf, blob_by_cosign, bundles_by_cosign):
             checked += check(out, algorithm == "ed25519")
     shutil.rmtree(folder)
     if checked == 0:
