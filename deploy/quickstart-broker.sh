@@ -54,7 +54,13 @@ vet_samples() {
   rm -rf "$trees" "$broker_state/vetting"
   python3 tests/vectors/vetting/materialise.py "$trees" >/dev/null
   python3 tests/vectors/vetting/make_local_osv_db.py "$broker_state/osv" >/dev/null
-  echo '{"advisories": "osv"}' >"$broker_state/vetting.json"
+  # Those of the real scanners that need no data of an operator's run where they are installed; gitleaks has rules of its own.
+  local gitleaks='{"enabled": false}'
+  if command -v gitleaks >/dev/null; then
+    printf '[extend]\nuseDefault = true\n' >"$broker_state/gitleaks.toml"
+    gitleaks="$(jq -nc --arg command "$(command -v gitleaks)" '{command: $command, data: "gitleaks.toml"}')"
+  fi
+  echo "{\"advisories\": \"osv\", \"scanners\": {\"gitleaks\": $gitleaks}}" >"$broker_state/vetting.json"
   for tree in evil:fail:3 clean:pass:0 warn:warn:0 silenced:fail:3 padded:fail:3; do
     IFS=: read -r tree verdict code <<<"$tree"
     step "$code" "Vetting the sample server \"$tree\"" '"\(.verdict): \(.verdict_reasons | join("; "))"' \
@@ -62,6 +68,18 @@ vet_samples() {
       --output-dir "$broker_state/vetting" --json
     must "the verdict on $tree is another one" grep -q "\"verdict\":\"$verdict\"" "$demo/stdout"
   done
+  tell_scanners "$broker_state/vetting/evil_FINDINGS.json"
+}
+
+# Which programs of others looked, which could not, and which are not there: a verdict is worth what looked.
+tell_scanners() {
+  local each missing=()
+  echo "  scanners on \"evil\": $(jq -r '[.scanners[] | select(.outcome == "clean" or .outcome == "findings") | .scanner + (if .version == "" then "" else " (" + .version + ")" end)] | join(", ")' "$1")"
+  echo "  that did not look: $(jq -r '[.scanners[] | select(.outcome == "unavailable" or .outcome == "failed") | .scanner + " (" + .error + ")"] | join(", ") | if . == "" then "none" else . end' "$1")"
+  for each in gitleaks osv-scanner clamscan semgrep bandit trivy pip-audit; do
+    command -v "$each" >/dev/null || missing+=("$each")
+  done
+  echo "  not installed here: ${missing[*]:-none}; docs/vetting.md says how a policy sets each up"
 }
 
 broker_demo() {

@@ -38,7 +38,7 @@ std::optional<Json> document(const ScannerOutput& output, std::initializer_list<
   }
   auto json = Json::parse(output.answer, {.bytes = kLargestAnswer, .depth = 256});
   if (!json) {
-    fail(report, "its answer is no JSON document");
+    fail(report, "its answer is no JSON document" + (output.errors.empty() ? "" : ": " + last_line(output.errors)));
     return std::nullopt;
   }
   return std::move(*json);
@@ -161,6 +161,8 @@ void read_clamscan(const ScannerOutput& output, const TreeFacts& facts, ScannerR
     const std::string_view verdict = line.substr(colon + 2);
     if (verdict == "OK" || verdict == "Empty file") {
       ++report.checked;
+    } else if (verdict == "Symbolic link") {
+      // Links of a snapshot lead to its own files, which have lines of their own.
     } else if (verdict.ends_with(" FOUND")) {
       ++report.checked;
       const std::string path = in_tree(line.substr(0, colon));
@@ -177,19 +179,26 @@ void read_clamscan(const ScannerOutput& output, const TreeFacts& facts, ScannerR
   conclude(report, output.exit_code == 1);
 }
 
-void read_semgrep(const ScannerOutput& output, const TreeFacts&, ScannerReport& report) {
+namespace {
+
+// A rule's own name: Semgrep puts the folders of the rule file before it.
+std::string rule_of(std::string_view check, std::string folder) {
+  folder = folder.substr(0, folder.rfind('/') + 1);
+  std::replace(folder.begin(), folder.end(), '/', '.');
+  const std::string_view prefix = std::string_view(folder).substr(std::min<std::size_t>(1, folder.size()));
+  return std::string(!prefix.empty() && check.starts_with(prefix) ? check.substr(prefix.size()) : check);
+}
+
+}  // namespace
+
+void read_semgrep(const ScannerOutput& output, const TreeFacts& facts, ScannerReport& report) {
   const auto json = document(output, {0, 1}, report);
   if (!json) return;
+  report.version = json->text("version");
   const Json::Array* results = array_of(*json, "results");
   const Json* paths = json->find("paths");
   const Json::Array* scanned = paths == nullptr ? nullptr : array_of(*paths, "scanned");
   if (results == nullptr || scanned == nullptr) return fail(report, "its answer does not say what it scanned");
-  if (const Json::Array* errors = array_of(*json, "errors")) {
-    for (const Json& error : *errors) {
-      if (error.text("level") == "error")
-        return fail(report, "it met an error: " + std::string(error.text("message").substr(0, 200)));
-    }
-  }
   for (const Json& each : *results) {
     const Json* extra = each.find("extra");
     const Json* start = each.find("start");
@@ -197,16 +206,22 @@ void read_semgrep(const ScannerOutput& output, const TreeFacts&, ScannerReport& 
     const Json* metadata = extra->find("metadata");
     const bool injection = metadata != nullptr && metadata->text("category") == "prompt-injection";
     report.findings.push_back({injection ? Category::Injection : Category::Code,
-                               severity_named(extra->text("severity")), std::string(each.text("check_id")),
+                               severity_named(extra->text("severity")), rule_of(each.text("check_id"), facts.data),
                                std::string(extra->text("message")), "", in_tree(each.text("path")),
                                integer_of(*start, "line")});
   }
   report.checked = scanned->size();
   if (report.checked == 0) return fail(report, "it scanned no file");
+  // A file it could not parse, gave up on or ran out of memory over was not checked, whatever the level of the error.
+  if (const Json::Array* errors = array_of(*json, "errors"); errors != nullptr && !errors->empty()) {
+    const Json& first = errors->front();
+    return fail(report, "it did not check all of " + in_tree(first.text("path")) + ": " +
+                            last_line(std::string(first.text("message").substr(0, 200))));
+  }
   conclude(report, output.exit_code == 1);
 }
 
-void read_bandit(const ScannerOutput& output, const TreeFacts&, ScannerReport& report) {
+void read_bandit(const ScannerOutput& output, const TreeFacts& facts, ScannerReport& report) {
   const auto json = document(output, {0, 1}, report);
   if (!json) return;
   const Json::Array* results = array_of(*json, "results");
@@ -214,7 +229,6 @@ void read_bandit(const ScannerOutput& output, const TreeFacts&, ScannerReport& r
   const Json* metrics = json->find("metrics");
   if (results == nullptr || errors == nullptr || metrics == nullptr || !metrics->is_object())
     return fail(report, "its answer is incomplete");
-  if (!errors->empty()) return fail(report, "it could not read " + in_tree((*errors)[0].text("filename")));
   for (const Json& each : *results) {
     report.findings.push_back({Category::Code, severity_named(each.text("issue_severity")),
                                std::string(each.text("test_id")), std::string(each.text("issue_text")), "",
@@ -222,11 +236,16 @@ void read_bandit(const ScannerOutput& output, const TreeFacts&, ScannerReport& r
   }
   for (const auto& [file, counts] : metrics->as_object()) report.checked += file == "_totals" ? 0 : 1;
   if (report.checked == 0) return fail(report, "it looked at no file");
+  if (!errors->empty()) return fail(report, "it could not read " + in_tree((*errors)[0].text("filename")));
+  if (report.checked < facts.matching) {
+    return fail(report,
+                "it looked at " + std::to_string(report.checked) + " of " + std::to_string(facts.matching) + " files");
+  }
   conclude(report, output.exit_code == 1);
 }
 
 // Without its registry npm answers "no vulnerabilities" as if it had asked; only its log of requests tells.
-void read_npm_audit(const ScannerOutput& output, const TreeFacts&, ScannerReport& report) {
+void read_npm_audit(const ScannerOutput& output, const TreeFacts& facts, ScannerReport& report) {
   const auto json = document(output, {0, 1}, report);
   if (!json) return;
   if (json->find("error") != nullptr || json->find("statusCode") != nullptr) {
@@ -256,18 +275,22 @@ void read_npm_audit(const ScannerOutput& output, const TreeFacts&, ScannerReport
   }
   report.checked = static_cast<std::size_t>(std::max(0, integer_of(*dependencies, "total")));
   if (report.checked == 0) return fail(report, "it looked up no package");
+  if (report.checked < facts.packages) return fail(report, "it looked up fewer packages than the lock file names");
   conclude(report, output.exit_code == 1);
 }
 
-void read_pip_audit(const ScannerOutput& output, const TreeFacts&, ScannerReport& report) {
+void read_pip_audit(const ScannerOutput& output, const TreeFacts& facts, ScannerReport& report) {
   const auto json = document(output, {0, 1}, report);
   if (!json) return;
   const Json::Array* dependencies = array_of(*json, "dependencies");
   if (dependencies == nullptr) return fail(report, "its answer has no dependencies");
+  std::string skipped;
   for (const Json& each : *dependencies) {
-    if (each.find("skip_reason") != nullptr)
-      return fail(report, "it skipped " + std::string(each.text("name")) + ": " +
-                              std::string(each.text("skip_reason").substr(0, 200)));
+    if (each.find("skip_reason") != nullptr) {
+      skipped =
+          "it skipped " + std::string(each.text("name")) + ": " + std::string(each.text("skip_reason").substr(0, 200));
+      continue;
+    }
     ++report.checked;
     const Json::Array* found = array_of(each, "vulns");
     if (found == nullptr) return fail(report, "one of its dependencies was not looked up");
@@ -285,7 +308,9 @@ void read_pip_audit(const ScannerOutput& output, const TreeFacts&, ScannerReport
                                  "vulnerability\n" + name + "\n" + id});
     }
   }
+  if (!skipped.empty()) return fail(report, skipped);
   if (report.checked == 0) return fail(report, "it looked up no package");
+  if (report.checked < facts.packages) return fail(report, "it looked up fewer packages than the file names");
   conclude(report, output.exit_code == 1);
 }
 

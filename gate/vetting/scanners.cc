@@ -52,6 +52,8 @@ constexpr Words kSemgrep[] = {"scan",
                               "--disable-nosem",
                               "--no-git-ignore",
                               "--x-ignore-semgrepignore-files",
+                              "--max-target-bytes",
+                              "0",
                               "--output",
                               "OUT",
                               "TREE"};
@@ -62,13 +64,14 @@ constexpr Words kNpmAudit[] = {"audit",
                                "--package-lock-only",
                                "--ignore-scripts",
                                "--loglevel=http",
-                               "--userconfig=/dev/null",
-                               "--globalconfig=/dev/null",
+                               "--userconfig=DATA",
+                               "--globalconfig=EMPTY/npmrc",
+                               "--cache=/tmp/npm",
+                               "--no-update-notifier",
                                "--prefix",
                                "TREE"};
-constexpr Words kPipAudit[] = {
-    "-r", "TREE/requirements.txt", "--format", "json", "--no-deps", "--disable-pip", "--progress-spinner", "off", "-o",
-    "OUT"};
+constexpr Words kPipAudit[] = {"-r",  "FILE", "--format", "json", "--no-deps", "--disable-pip", "--progress-spinner",
+                               "off", "-o",   "OUT"};
 constexpr Words kTrivy[] = {"fs",
                             "--cache-dir",
                             "EMPTY",
@@ -91,6 +94,8 @@ constexpr Words kTrivy[] = {"fs",
                             "5",
                             "TREE"};
 constexpr Words kLlmGuard[] = {"TREE"};
+constexpr Words kVersion[] = {"--version"};
+constexpr Words kVersionWord[] = {"version"};
 constexpr Words kNone[] = {""};
 constexpr std::span<const Words> kNothing = std::span<const Words>(kNone).subspan(1);
 
@@ -103,7 +108,7 @@ constexpr Words kLocks[] = {
     "Cargo.lock"};
 
 constexpr ScannerRow built_in(std::string_view name) {
-  return {name, "", kNothing, false, false, kNothing, kNothing, nullptr};
+  return {name, "", kNothing, kNothing, Sees::Tree, false, false, kNothing, kNothing, nullptr};
 }
 
 constexpr ScannerRow kRows[] = {
@@ -115,17 +120,19 @@ constexpr ScannerRow kRows[] = {
     built_in("install_hooks"),
     built_in("archives"),
     built_in("links"),
-    {"gitleaks", "gitleaks", kGitleaks, true, true, kNothing, kNothing, read_gitleaks},
-    {"osv_scanner", "osv-scanner", kOsv, true, true, kOsvEnvironment, kLocks, read_osv_scanner},
-    {"clamscan", "clamscan", kClamscan, false, true, kNothing, kNothing, read_clamscan},
-    {"clamd", "", kNothing, false, true, kNothing, kNothing, nullptr},  // asked over its socket (clamd.h)
-    {"semgrep", "semgrep", kSemgrep, true, true, kNothing, kNothing, read_semgrep},
-    {"bandit", "bandit", kBandit, true, false, kNothing, kPython, read_bandit},
-    {"npm_audit", "npm", kNpmAudit, false, false, kNothing, kNpmLock, read_npm_audit},
-    {"pip_audit", "pip-audit", kPipAudit, true, false, kNothing, kRequirements, read_pip_audit},
-    {"trivy", "trivy", kTrivy, true, false, kNothing, kNothing, read_trivy},
-    {"llm_guard", "", kLlmGuard, false, false, kNothing, kNothing,
-     read_llm_guard},  // only where settings name a command
+    {"gitleaks", "gitleaks", kGitleaks, kVersionWord, Sees::Text, true, true, kNothing, kNothing, read_gitleaks},
+    {"osv_scanner", "osv-scanner", kOsv, kVersion, Sees::Tree, true, true, kOsvEnvironment, kLocks, read_osv_scanner},
+    {"clamscan", "clamscan", kClamscan, kVersion, Sees::Tree, false, true, kNothing, kNothing, read_clamscan},
+    // Asked over its socket (clamd.h).
+    {"clamd", "", kNothing, kNothing, Sees::Tree, false, true, kNothing, kNothing, nullptr},
+    {"semgrep", "semgrep", kSemgrep, kNothing, Sees::Code, true, true, kNothing, kNothing, read_semgrep},
+    {"bandit", "bandit", kBandit, kVersion, Sees::Code, true, false, kNothing, kPython, read_bandit},
+    {"npm_audit", "npm", kNpmAudit, kVersion, Sees::FileAlone, false, false, kNothing, kNpmLock, read_npm_audit},
+    {"pip_audit", "pip-audit", kPipAudit, kVersion, Sees::EachFile, true, false, kNothing, kRequirements,
+     read_pip_audit},
+    {"trivy", "trivy", kTrivy, kVersion, Sees::Code, true, false, kNothing, kNothing, read_trivy},
+    // Only where settings name a command.
+    {"llm_guard", "", kLlmGuard, kNothing, Sees::Tree, false, false, kNothing, kNothing, read_llm_guard},
 };
 
 }  // namespace
@@ -144,12 +151,16 @@ bool is_scanner(std::string_view name) {
   return scanner_row(name) != nullptr;
 }
 
-bool applies(const ScannerRow& row, const Tree& tree) {
-  if (row.needs.empty()) return true;
-  return std::any_of(tree.entries.begin(), tree.entries.end(), [&](const TreeEntry& entry) {
-    return std::any_of(row.needs.begin(), row.needs.end(),
-                       [&](std::string_view ending) { return entry.path.ends_with(ending); });
-  });
+std::vector<const TreeEntry*> needed_files(const ScannerRow& row, const Tree& tree) {
+  std::vector<const TreeEntry*> out;
+  for (const TreeEntry& entry : tree.entries) {
+    if (entry.kind != TreeEntry::Kind::File) continue;
+    const bool needed = row.needs.empty() || std::any_of(row.needs.begin(), row.needs.end(), [&](std::string_view end) {
+                          return entry.path.ends_with(end);
+                        });
+    if (needed) out.push_back(&entry);
+  }
+  return out;
 }
 
 }  // namespace countersign::vetting

@@ -1,6 +1,7 @@
 // The table of scanners: what each is, how an external one is started, what its answers mean.
 #pragma once
 
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,15 +23,30 @@ struct ScannerOutput {
 // What a parser has to know of the tree to tell "clean" from "did not look".
 struct TreeFacts {
   std::size_t files = 0;
-  std::size_t packages = 0;  // exact versions that the lock files name
+  std::size_t matching = 0;                          // of them, those that the scanner is for (ScannerRow::needs)
+  std::size_t packages = 0;                          // exact versions that the files it is for name
+  std::map<std::string, std::size_t> packages_of{};  // likewise, by file
+  std::string data{};                                // settings.data
+};
+
+// What of the tree a scanner is given at /tree, and how often it is run.
+enum class Sees {
+  Tree,       // the tree as it is
+  Code,       // under neutral names (scanner_view.h)
+  Text,       // likewise, every file as a text
+  EachFile,   // the tree, once for each file it needs, which FILE stands for
+  FileAlone,  // once for each file it needs, which lies alone at /tree under the needed name
 };
 
 struct ScannerRow {
   std::string_view name;
   std::string_view program;  // empty: built in
-  // Arguments after the program. TREE, OUT (the report file), DATA (settings.data) and EMPTY (an empty folder) stand
-  // for paths inside the sandbox.
+  // Arguments after the program. TREE, FILE, OUT (the report file), DATA (settings.data, or a file that is not there)
+  // and EMPTY (an empty folder) stand for paths inside the sandbox.
   std::span<const std::string_view> arguments;
+  // How it says its version; empty: not asked.
+  std::span<const std::string_view> version;
+  Sees sees = Sees::Tree;
   bool report_file = true;  // whether OUT holds the report
   bool wants_data = false;  // without settings.data it is Unavailable
   std::span<const std::string_view> environment;
@@ -44,7 +60,7 @@ std::span<const ScannerRow> scanner_rows();
 const ScannerRow* scanner_row(std::string_view name);
 bool is_scanner(std::string_view name);
 
-// Whether the tree has anything for it.
-bool applies(const ScannerRow& row, const Tree& tree);
+// The files of the tree that it is for; none: there is nothing to do.
+std::vector<const TreeEntry*> needed_files(const ScannerRow& row, const Tree& tree);
 
 }  // namespace countersign::vetting

@@ -14,7 +14,7 @@
 #include "common/temporary_folder.h"
 #include "gate/vetting/archive.h"
 #include "gate/vetting/built_in.h"
-#include "gate/vetting/clamd.h"
+#include "gate/vetting/external_scanner.h"
 #include "gate/vetting/sandbox.h"
 #include "gate/vetting/scanners.h"
 #include "signer/process/child_program.h"
@@ -183,9 +183,20 @@ class Vetting {
     return ok();
   }
 
+  // What lies installed or is declared is in no lock file, and a scanner of lock files does not count it.
+  static TreeFacts facts_for(const ScannerRow& row, TreeFacts facts, const std::vector<Package>& packages) {
+    for (const Package& package : packages) {
+      const bool named =
+          std::ranges::any_of(row.needs, [&](std::string_view end) { return package.path.ends_with(end); });
+      if (!named) continue;
+      ++facts.packages;
+      ++facts.packages_of[package.path];
+    }
+    return facts;
+  }
+
   void look_with_others(const Tree& tree, VettingReport& report) {
     TreeFacts facts;
-    facts.packages = report.packages.size();
     for (const TreeEntry& entry : tree.entries) facts.files += entry.kind == TreeEntry::Kind::File ? 1 : 0;
     for (const ScannerRow& row : scanner_rows()) {
       const std::string name(row.name);
@@ -197,73 +208,10 @@ class Vetting {
       if (!wanted && (row.program.empty() || row.wants_data || !program_path(std::string(row.program)))) continue;
       progress_(name);
       const auto begun = clock_.since_boot();
-      ScannerReport one = look_with(row, settings, tree, facts);
+      ScannerReport one = ask_scanner(row, settings, tree, facts_for(row, facts, report.packages), request_.store);
       one.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.since_boot() - begun).count();
       report.scanners.push_back(std::move(one));
     }
-  }
-
-  ScannerReport look_with(const ScannerRow& row, const ScannerSettings& settings, const Tree& tree,
-                          const TreeFacts& facts) {
-    ScannerReport report{std::string(row.name)};
-    const auto unavailable = [&](std::string why) {
-      report.outcome = Outcome::Unavailable;
-      report.error = std::move(why);
-      return report;
-    };
-    if (!applies(row, tree)) {
-      report.outcome = Outcome::NotApplicable;
-      return report;
-    }
-    if (row.wants_data && settings.data.empty())
-      return unavailable("the policy does not say where its data is (scanners." + report.scanner + ".data)");
-    if (row.read == nullptr) return ask_clamd(settings.data, tree, settings.time);
-    const auto program = program_path(settings.command.empty() ? std::string(row.program) : settings.command);
-    if (!program) return unavailable("it is not installed");
-    if (row.wants_data && !files::exists(settings.data)) return unavailable("there is nothing at " + settings.data);
-    const auto scratch = TemporaryFolder::make(request_.store);
-    if (!scratch) return unavailable(scratch.error().detail);
-    SandboxedProgram sandboxed;
-    sandboxed.argv = {*program};
-    for (const std::string_view word : row.arguments) sandboxed.argv.push_back(with_paths(word, settings));
-    for (const std::string_view word : row.environment) sandboxed.environment.push_back(with_paths(word, settings));
-    sandboxed.tree = tree.folder;
-    sandboxed.out = scratch->path();
-    sandboxed.read_only = settings.read_only;
-    if (!settings.data.empty()) sandboxed.read_only.push_back(settings.data);
-    sandboxed.network = settings.network;
-    sandboxed.time = settings.time;
-    sandboxed.memory = 0;  // Go and Node reserve more than they use
-    const auto answer = run_sandboxed(sandboxed);
-    if (!answer) {
-      report.outcome = answer.error().reason == "sandbox_missing" ? Outcome::Unavailable : Outcome::Failed;
-      report.error = answer.error().detail;
-      return report;
-    }
-    ScannerOutput output{answer->exit_code, answer->output, answer->errors};
-    if (row.report_file) {
-      const auto text = read_file(*scratch / "report", kLargestAnswer);
-      output.answer = text ? *text : std::string();
-    }
-    row.read(output, facts, report);
-    return report;
-  }
-
-  static std::string with_paths(std::string_view word, const ScannerSettings& settings) {
-    struct Stand {
-      std::string_view name;
-      std::string path;
-    };
-    const Stand stands[] = {{"TREE", kSandboxTree},
-                            {"OUT", std::string(kSandboxOut) + "/report"},
-                            {"DATA", settings.data},
-                            {"EMPTY", kSandboxEmpty}};
-    std::string out(word);
-    for (const Stand& stand : stands) {
-      const std::size_t at = out.find(stand.name);
-      if (at != std::string::npos) out.replace(at, stand.name.size(), stand.path);
-    }
-    return out;
   }
 
   const VettingRequest& request_;

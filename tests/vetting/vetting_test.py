@@ -121,8 +121,8 @@ class Vetting(unittest.TestCase):
                 (f'printf "{leak}" >/out/report; exit 3', "findings"), ('echo "[]" >/out/report; exit 0', "clean"),
                 ('echo "[]" >/out/report; exit 3', "failed"), ("exit 0", "failed"), ("exit 1", "failed"),
                 ("exec sleep 100", "failed"),
-                # It sees the tree, and neither the network nor the machine.
-                ('[ -e /tree/requirements.txt ] && [ ! -e /root ] && [ ! -e /home ] && [ "$(grep -c : /proc/net/dev)" = 1 ] '
+                # It sees the tree under neutral names, and neither the network nor the machine.
+                ('[ -e /tree/requirements_txt.text ] && [ ! -e /root ] && [ ! -e /home ] && [ "$(grep -c : /proc/net/dev)" = 1 ] '
                  '&& ! echo x >/tree/new 2>/dev/null && echo "[]" >/out/report; exit 0', "clean")):
             with self.subTest(script):
                 settings = {"gitleaks": {"command": self.fake(script), "data": str(config), "seconds": 3}}

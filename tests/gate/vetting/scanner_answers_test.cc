@@ -9,7 +9,7 @@
 namespace countersign::vetting {
 namespace {
 
-constexpr TreeFacts kFacts{.files = 12, .packages = 5};
+const TreeFacts kFacts{.files = 12, .packages = 2};
 
 std::string recorded(const std::string& name) {
   const auto text = read_file(COUNTERSIGN_VECTORS "/vetting/outputs/" + name);
@@ -74,6 +74,53 @@ TEST(ScannerAnswer, NamesPathsAsTheTreeDoes) {
   ASSERT_EQ(report.findings.size(), 1U);
   EXPECT_EQ(report.findings[0].path, "config/settings.env");
   EXPECT_EQ(report.findings[0].line, 3);
+}
+
+TEST(ScannerAnswer, OfSemgrepNamesRulesAsTheirFileDoes) {
+  ScannerReport report{"semgrep"};
+  const std::string result =
+      R"({"version":"1.185.0","errors":[],"paths":{"scanned":["/tree/a.py"]},"results":[{"check_id":"etc.rules.my.rule","path":"/tree/a.py","start":{"line":1},"extra":{"severity":"ERROR","message":"m"}}]})";
+  TreeFacts facts = kFacts;
+  facts.data = "/etc/rules/ours.yml";
+  read_semgrep({1, result, ""}, facts, report);
+  ASSERT_EQ(report.findings.size(), 1U) << report.error;
+  EXPECT_EQ(report.findings[0].rule, "my.rule");
+  EXPECT_EQ(report.version, "1.185.0");
+}
+
+TEST(ScannerAnswer, KeepsWhatWasFoundBeforeItFailed) {
+  const std::string found = R"("path":"/tree/a.py","start":{"line":1},"extra":{"severity":"ERROR","message":"m"}}]})";
+  ScannerReport partly{"semgrep"};
+  read_semgrep(
+      {1,
+       R"({"errors":[{"level":"warn","path":"/tree/b.py","message":"Syntax error"}],"paths":{"scanned":["/tree/a.py"]},"results":[{"check_id":"r",)" +
+           found,
+       ""},
+      kFacts, partly);
+  EXPECT_EQ(partly.outcome, Outcome::Failed);
+  EXPECT_EQ(partly.error, "it did not check all of b.py: Syntax error");
+  EXPECT_EQ(partly.findings.size(), 1U);
+  ScannerReport fewer{"bandit"};
+  read_bandit({1, recorded("bandit.json"), ""}, {.files = 12, .matching = 2}, fewer);
+  EXPECT_EQ(fewer.outcome, Outcome::Failed);
+  EXPECT_EQ(fewer.findings.size(), 7U);
+}
+
+TEST(ScannerAnswer, OfClamscanPassesOverLinks) {
+  ScannerReport report{"clamscan"};
+  read_clamscan({0, "/tree/a: OK\n/tree/link: Symbolic link\n", ""}, {.files = 1}, report);
+  EXPECT_EQ(report.outcome, Outcome::Clean) << report.error;
+  EXPECT_EQ(report.checked, 1U);
+}
+
+TEST(ScannerAnswer, OfPipAuditLooksUpEveryPackage) {
+  const std::string answer = R"({"dependencies":[{"name":"idna","version":"3.6","vulns":[]}],"fixes":[]})";
+  ScannerReport all{"pip_audit"};
+  read_pip_audit({0, answer, ""}, {.packages = 1}, all);
+  EXPECT_EQ(all.outcome, Outcome::Clean) << all.error;
+  ScannerReport fewer{"pip_audit"};
+  read_pip_audit({0, answer, ""}, {.packages = 2}, fewer);
+  EXPECT_EQ(fewer.outcome, Outcome::Failed);
 }
 
 TEST(ScannerAnswer, OfOsvCountsWhatWasLookedUp) {
