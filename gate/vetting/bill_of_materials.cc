@@ -1,5 +1,7 @@
 #include "gate/vetting/bill_of_materials.h"
 
+#include <map>
+
 namespace countersign::vetting {
 namespace {
 
@@ -15,15 +17,21 @@ std::string uuid_of(const Digest& digest) {
 
 Json bill_of_materials(const std::string& name, const Tree& tree, const std::vector<Package>& packages) {
   const std::string digest = tree.digest().hex();
-  Json::Array components;
+  // A component for each package, which may lie in several places: CycloneDX wants each bom-ref once.
+  std::map<std::string, std::pair<const Package*, Json::Array>> by_reference;
   for (const Package& package : packages) {
-    components.push_back(Json::object(
-        {{"bom-ref", purl(package)},
-         {"type", "library"},
-         {"name", package.name},
-         {"version", package.version},
-         {"purl", purl(package)},
-         {"properties", Json::Array{Json::object({{"name", "countersign:path"}, {"value", package.path}})}}}));
+    auto& [first, places] = by_reference[purl(package)];
+    first = &package;
+    places.push_back(Json::object({{"name", "countersign:path"}, {"value", package.path}}));
+  }
+  Json::Array components;
+  for (auto& [reference, component] : by_reference) {
+    components.push_back(Json::object({{"bom-ref", reference},
+                                       {"type", "library"},
+                                       {"name", component.first->name},
+                                       {"version", component.first->version},
+                                       {"purl", reference},
+                                       {"properties", std::move(component.second)}}));
   }
   Json::Array files;
   for (const TreeEntry& entry : tree.entries) {

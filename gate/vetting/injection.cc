@@ -20,26 +20,32 @@ struct Phrase {
 };
 
 // Instructions to a model as they are seen in the wild; wording varies, so each is a shape.
-constexpr Phrase
-    kPhrases[] =
-        {
-            {"ignore-instructions", "asks the model to drop its instructions",
-             R"(\b(?:ignore|disregard|forget|override|bypass|skip|drop) (?:\w+ ){0,4}?(?:previous|prior|above|earlier|preceding|existing|original|system|safety|other|these|those|your|all) (?:\w+ ){0,3}?(?:instruction|instructions|prompt|prompts|rule|rules|direction|directions|guideline|guidelines|message|messages|context|constraints|commands)\b)"},
-            {"new-role", "gives the model another role",
-             R"(\byou are (?:now|no longer|from now on) (?:an? |the )?\w+|\bfrom now on,? (?:you|act|behave|respond)\b|\bpretend (?:to be|that you are|you are)\b|\bact as (?:if you (?:are|were)|an? (?:unrestricted|unfiltered|root|admin\w*|dan|jailbroken))\b)"},
-            {"system-override", "speaks as the system",
-             R"(\bsystem (?:override|prompt|message|instruction|instructions|notice)\s?:|<\s?/?\s?(?:system|sys|assistant|instructions?)\s?>|\[\s?/?\s?(?:inst|system)\s?\]|<\s?\|\s?(?:im start|im end|system|user|assistant|endoftext)|<<\s?sys\s?>>|\bnew (?:system )?instructions?\s?:|\b(?:developer|god|debug|jailbreak|dan) mode (?:enabled|activated|on)\b)"},
-            {"important-tag", "marks text as important for the model",
-             R"(<\s?/?\s?(?:important|critical|secret|hidden|admin)\s?>)"},
-            {"hide-from-user", "asks the model to keep something from its user",
-             R"(\b(?:do not|don'?t|never|without) (?:tell|telling|inform|informing|mention|mentioning|notify|notifying|show|showing|reveal|revealing|alert|alerting|ask|asking|let) (?:\w+ ){0,4}?(?:user|human|operator|person|anyone|them)\b|\b(?:keep|do) (?:this|it) (?:secret|hidden|silently|quietly)\b)"},
-            {"before-tool-use", "makes another action a condition of using a tool",
-             R"(\b(?:before|prior to|when|whenever|after|instead of) (?:you )?(?:using|use|calling|call|invoking|invoke|running|run|read|reading) (?:this|the|any|that|other) (?:tool|tools|function|file|server)\b.{0,80}?\b(?:read|call|send|execute|run|fetch|open|include|pass|must|first)\b)"},
-            {"exfiltration", "asks for data to be sent away",
-             R"(\b(?:send|post|upload|transmit|forward|exfiltrate|leak|email|append|include|pass) (?:\S+ ){0,8}?(?:\S*token\S*|\S*secret\S*|\S*credential\S*|\S*password\S*|api keys?|private keys?|ssh keys?|environment variables?|conversation|chat history|system prompt|contents?) (?:\S+ ){0,10}?(?:to|at|via) (?:https?:|\S+@\S|this (?:url|address|endpoint|server|webhook)|the following)|\b(?:send|post|upload|exfiltrate|leak) (?:\S+ ){1,12}?(?:to|at|via) https?:)"},
-            {"credential-file", "names a file of credentials in prose to be read", R"(\b(?:read|open|cat|load|fetch|fs:read|get|include|attach|copy)\b[^.]{0,60}?(?:~\s?/\s?\.\s?ssh|\bid rsa\b|\bid ed25519\b|\.\s?cursor\s?/|\.\s?aws\s?/|/etc/passwd|/etc/shadow|\.netrc\b|\.pypirc\b|\.git credentials\b|\.kube\s?/))"},
-            {"silent-execution", "asks for a command to be run unseen",
-             R"(\b(?:run|execute|eval|invoke) (?:\w+ ){0,4}?(?:secret|silent|silently|hidden|unrestricted|root|admin) ?(?:mode|shell|command|commands|access)?\b)"},
+constexpr Phrase kPhrases[] =
+    {
+        {"ignore-instructions", "asks the model to drop its instructions",
+         R"(\b(?:ignore|disregard|forget|override|bypass) (?:\w+ ){0,4}?(?:previous|prior|above|earlier|preceding|original|system|safety|these|those|your|all) (?:\w+ ){0,3}?(?:instruction|instructions|prompt|prompts|rule|rules|direction|directions|guideline|guidelines|message|messages|context|constraints|commands|training)\b)"},
+        {"ignore-instructions", "asks the model to drop its instructions",
+         R"(\b(?:ignore|disregard|forget) (?:everything|anything|all) (?:\w+ ){0,3}?(?:above|before|previously|prior|earlier|you were|you have been|you know)\b|\b(?:do not|don'?t|never|stop) (?:follow|obey|following|obeying) (?:\w+ ){0,2}?(?:user|developer|system|previous|prior|other|original|safety)(?:'?s)? (?:instructions?|rules?|prompts?|guidelines?)\b)"},
+        {"ignore-instructions", "asks the model to drop its instructions",
+         R"(\b(?:ignora|ignorez?|ignoriere?n?|ignorar|olvida|vergiss|vergesst|oubliez?|desconsidere|esqueca|dimentica) (?:\w+ ){0,4}?(?:instrucciones|instrucoes|anweisungen|istruzioni|consignes|befehle|instructions (?:precedentes|anterieures|ci dessus))\b|(?:忽略|无视|無視|忘记|忘記)\S{0,12}(?:指令|指示|说明|提示|規則|规则))"},
+        {"new-role", "gives the model another role",
+         R"(\byou are (?:now|from now on) (?:(?:an?|the|my|acting|operating|unrestricted|unfiltered|jailbroken|dan|root)\b|free (?:of|from)\b)|\byou are no longer (?:an?|bound|restricted|limited)\b|\bfrom now on,? (?:you|act|behave|respond)\b|\bpretend (?:to be|that you are|you are)\b|\bact as (?:if you (?:are|were)|an? (?:unrestricted|unfiltered|root|admin\w*|dan|jailbroken))\b|\bdo anything now\b|\byou have no (?:limits|restrictions|rules|guidelines)\b|\byour (?:new|real|actual|true) (?:task|goal|objective|instructions?|mission|purpose) (?:is|are)\b|\bas an? (?:ai|llm|large language model|language model)\b(?: \w+){0,5} you (?:should|must|need to|will|have to)\b)"},
+        {"system-override", "speaks as the system",
+         R"(\bsystem (?:override|prompt|message|instruction|instructions|notice)\s?:|<\s?/?\s?(?:system|sys|assistant|instructions?)\s?>|\[\s?/?\s?(?:inst|system)\s?\]|<\s?\|\s?(?:im start|im end|system|user|assistant|endoftext)|<<\s?sys\s?>>|\bnew (?:system )?(?:instructions?|directives?)\s?:|\b(?:developer|god|debug|jailbreak|dan) mode (?:enabled|activated|on)\b)"},
+        {"reveal-prompt", "asks for the model's own instructions",
+         R"(\b(?:output|print|reveal|repeat|display|leak|recite|disclose) (?:\w+ ){0,4}?your (?:\w+ ){0,2}?(?:system prompt|instructions|prompt|system message)\b)"},
+        {"important-tag", "marks text as important for the model",
+         R"(<\s?/?\s?(?:important|critical|secret|hidden|admin)\s?>)"},
+        {"hide-from-user", "asks the model to keep something from its user",
+         R"(\b(?:do not|don'?t|never|must not|mustn'?t|should not|shouldn'?t|without) (?:tell|telling|inform|informing|mention|mentioning|notify|notifying|reveal|revealing|alert|alerting|ask|asking|let) (?:\w+ ){0,6}?(?:user|human|operator|person|anyone|them)\b|\b(?:do not|don'?t|never|must not|should not|without) (?:show|showing) (?:\w+ ){0,4}?(?:user|human|operator|anyone)\b|\b(?:keep|do) (?:this|it) (?:secret|hidden|silently|quietly)\b)"},
+        {"before-tool-use", "makes another action a condition of using a tool",
+         R"(\b(?:before|prior to|when|whenever|after|instead of) (?:you )?(?:using|use|calling|call|invoking|invoke|running|run|read|reading) (?:this|the|any|that|other) (?:tool|tools|function|file|server)\b.{0,80}?\b(?:read|call|send|execute|run|fetch|open|include|pass|must|first)\b|\bused? (?:\w+ ){0,3}?instead of (?:all|any|every) other tools?\b|\b(?:when|whenever|before|after) this (?:tool|function) (?:is|was|gets) (?:called|used|invoked)\b.{0,80}?\b(?:send|upload|forward|read|post|call|execute)\b)"},
+        {"exfiltration", "asks for data to be sent away",
+         R"(\b(?:send|post|upload|transmit|forward|exfiltrate|leak|email|append|include|pass) (?:\S+ ){0,8}?(?:\S*token\S*|\S*secret\S*|\S*credential\S*|\S*password\S*|api keys?|private keys?|ssh keys?|environment variables?|conversation|chat history|system prompt|contents?) (?:\S+ ){0,10}?(?:to|at|via) (?:https?:|\S+@\S|this (?:url|address|endpoint|server|webhook)|the following)|\b(?:send|post|upload|exfiltrate|leak) (?:\S+ ){1,12}?(?:to|at|via) https?:|\bexfiltrate (?:\S+ ){0,6}?(?:\S*token\S*|\S*secret\S*|keys?|\S*credential\S*|\S*password\S*|data|files?)\b)"},
+        {"credential-file", "names a file of credentials in prose to be read",
+         R"(\b(?:read|open|cat|load|fetch|fs:read|get|include|attach|copy)\b[^.]{0,60}?(?:~\s?/\s?\.\s?ssh|\bid rsa\b|\bid ed25519\b|\.\s?cursor\s?/|\.\s?aws\s?/\s?credentials|/etc/passwd|/etc/shadow|\.netrc\b|\.pypirc\b|\.git credentials\b|\.kube\s?/))"},
+        {"silent-execution", "asks for something to be done unseen",
+         R"(\b(?:run|execute|eval|invoke|enter|enable) (?:\w+ ){0,4}?(?:secret|silent|silently|hidden|unrestricted) ?(?:mode|shell|command|commands|access)\b|\b(?:secretly|covertly) (?:run|execute|copy|send|forward|upload|delete|read|append|include|post|store|record)\b|\bsilently (?:copy|send|forward|upload|exfiltrate|transmit|post)\b)"},
 };
 
 struct Compiled {
