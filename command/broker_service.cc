@@ -234,7 +234,9 @@ Result<Json> BrokerService::ask(const CalledTool& called, client::SignerClient& 
 // outcome), and the signer has marked the permit executed, once. Neither waits for the other.
 Status BrokerService::begin(const Permission& permission, const Json& trace, const AuditEvent& event,
                             client::SignerClient& signer) {
-  std::future<Status> marked = std::async(std::launch::async, [&] { return signer.executed(trace); });
+  // Where there is no thread to be had, after the other.
+  std::future<Status> marked =
+      std::async(std::launch::async | std::launch::deferred, [&] { return signer.executed(trace); });
   AuditEvent started = event;
   started.event = permission.request ? "request_used" : "call_started";
   const Status recorded =
