@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <atomic>
 
-#include "common/bytes.h"
 #include "common/secret_source.h"
 #include "common/text.h"
 #include "gate/broker/mcp_session.h"
+#include "gate/broker/parameter_headers.h"
 #include "gate/broker/upstream_messages.h"
 
 namespace countersign::broker {
@@ -20,13 +20,6 @@ std::chrono::milliseconds left(steady_clock::time_point until) {
   return std::chrono::ceil<std::chrono::milliseconds>(until - steady_clock::now());
 }
 
-// As a field of a head can carry it: plain where it is printable ASCII, else =?base64?…?=.
-std::string field_value(const std::string& text) {
-  const bool plain = !text.empty() && text.front() != ' ' && text.back() != ' ' && !text.starts_with("=?base64?") &&
-                     std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
-  return plain ? text : "=?base64?" + to_base64(view_of(text)) + "?=";
-}
-
 bool is_visible(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
 }
@@ -34,6 +27,14 @@ bool is_visible(std::string_view text) {
 // A status by which a server says that it did not take a request: nothing was done.
 bool says_no(long status) {
   return status >= 400 && status < 500 && status != 408;
+}
+
+// What the tool's definition wants in the head of a call.
+Result<std::vector<std::string>> marked_arguments(const std::vector<Json>& tools, const std::string& name,
+                                                  const Json& arguments) {
+  const auto tool = std::ranges::find_if(tools, [&](const Json& each) { return each.text("name") == name; });
+  const Json* schema = tool == tools.end() ? nullptr : tool->find("inputSchema");
+  return schema == nullptr ? std::vector<std::string>() : parameter_headers(*schema, arguments);
 }
 
 Json meta_of(const std::string& version) {
@@ -76,11 +77,12 @@ void HttpUpstream::tell(const Agreed& agreed, const Json& message, Deadline unti
 }
 
 Result<Json> HttpUpstream::request(HttpPost& http, const Agreed& agreed, const std::string& method, Json params,
-                                   Deadline until, std::string* session) {
+                                   Deadline until, std::string* session, const std::vector<std::string>& more) {
   static std::atomic<std::int64_t> last_id = 0;
   const Json id = ++last_id;
   if (agreed.stateless) params.set("_meta", meta_of(agreed.version));
-  ASSIGN_OR_RETURN(const std::vector<std::string> head, headers(agreed, method, params));
+  ASSIGN_OR_RETURN(std::vector<std::string> head, headers(agreed, method, params));
+  head.insert(head.end(), more.begin(), more.end());
   const Json body = Json::object({{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", std::move(params)}});
   std::optional<Json> reply;
   const auto hear = [&](const std::string& data) {
@@ -173,14 +175,22 @@ Result<Json> HttpUpstream::call(const std::string& tool, const Json& arguments, 
   const CallSlots::Slot slot = slots_.take();
   RETURN_IF_ERROR(admitted_());
   std::optional<Agreed> agreed;
+  Tools listed;
   {
     const std::lock_guard lock(mutex_);
     agreed = agreed_;
+    listed = tools_;
   }
   if (!agreed) return server_unavailable(name_, "is not as it was when the call was judged");
+  std::vector<std::string> marked;
+  if (agreed->stateless && listed) {
+    Result<std::vector<std::string>> fields = marked_arguments(*listed, tool, arguments);
+    if (!fields) return server_unavailable(name_, "cannot be called: " + fields.error().detail);
+    marked = *std::move(fields);
+  }
   HttpPost http(config_.url, config_.ca);  // a new connection: see HttpPost::post
   Result<Json> result = request(http, *agreed, "tools/call", Json::object({{"name", tool}, {"arguments", arguments}}),
-                                steady_clock::now() + within, nullptr);
+                                steady_clock::now() + within, nullptr, marked);
   if (result) {
     const std::string type(result->text("resultType"));
     result->erase("resultType");

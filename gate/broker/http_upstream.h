@@ -39,10 +39,10 @@ class HttpUpstream : public Upstream {
   Status agree_without_handshake();
   Result<std::vector<Json>> list();
   Result<std::vector<std::string>> headers(const Agreed& agreed, const std::string& method, const Json& params) const;
-  // One request and its result. Reasons of its errors: "server_error" (the server's own), "server_refused" (a status
-  // that says so), "not_sent"; others where nobody knows what the server did.
+  // One request and its result; `more` are further fields of its head. Reasons of its errors: "server_error" (the
+  // server's own), "server_refused" (a status that says so), "not_sent"; others where nobody knows what the server did.
   Result<Json> request(HttpPost& http, const Agreed& agreed, const std::string& method, Json params, Deadline until,
-                       std::string* session);
+                       std::string* session, const std::vector<std::string>& more = {});
   void tell(const Agreed& agreed, const Json& message, Deadline until) const;
 
   std::string name_;

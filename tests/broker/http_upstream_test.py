@@ -28,7 +28,10 @@ class HttpUpstream(unittest.TestCase):
         cls.appliance.start()
         cls.servers = {"far": ToolServer(), "json": ToolServer(), "events": ToolServer(events=True), "new": ToolServer("stateless"),
                        "newevents": ToolServer("stateless", events=True), "tls": ToolServer(certificate=cls.certificate("tls")),
-                       "strange": ToolServer(certificate=cls.certificate("strange"))}
+                       "strange": ToolServer(certificate=cls.certificate("strange")), "marked": ToolServer("stateless"), "wrong": ToolServer("stateless")}
+        for name, mark in (("marked", "Text"), ("wrong", "no field")):
+            schema = {"type": "object", "properties": {"text": {"type": "string", "x-mcp-header": mark}}}
+            cls.servers[name].tools = [{**TOOL, "inputSchema": schema}]
         cls.broker = Broker(cls.appliance, lists='allow: ["*:note", "*:more"]', more="limits: {call_timeout: 2s}")
         token = cls.appliance.folder / "token"
         token.write_text(TOKEN + "\n")
@@ -141,6 +144,17 @@ class HttpUpstream(unittest.TestCase):
                 else:
                     self.assertEqual((head["MCP-Protocol-Version"], head["Mcp-Session-Id"]), ("2025-06-18", f"session-{server.session}"))
                 self.assertEqual(head.get("Authorization"), f"Bearer {TOKEN}" if name == "json" else None)
+
+    def test_arguments_that_a_tool_wants_in_the_head_are_there(self):
+        server = self.server("marked")
+        for text, field in (("plain text", "plain text"), ("é\n", "=?base64?w6kK?=")):
+            code, done = self.note("marked", text)
+            self.assertEqual((code, server.notes.pop()), (0, text), done)
+            self.assertEqual(server.asked("tools/call")[-1]["Mcp-Param-Text"], field)
+        # What is no field name is not sent, and nothing is done.
+        wrong = self.server("wrong")
+        code, done = self.note("wrong")
+        self.assertEqual((code, done["error"], wrong.asked("tools/call")), (7, "server_unavailable", []), done)
 
     def test_what_a_server_asks_is_not_offered(self):
         server = self.server("events")
