@@ -138,8 +138,15 @@ Status CeremonyRun::look_at_tokens() {
     if (entry.kind == "token") seen.insert(std::string(entry.json.text("token")));
   }
   for (const std::string& name : tokens_of(settings_.intent)) {
-    ASSIGN_OR_RETURN(const Json found, on_token(name, CustodyRequest{}));
+    const Result<Json> looked = on_token(name, CustodyRequest{});
+    if (!looked) {
+      if (looked.error().reason != "interrupted") {
+        RETURN_IF_ERROR(exception("token " + name + ": " + looked.error().wire_code() + ": " + looked.error().detail));
+      }
+      return looked.error();
+    }
     if (seen.contains(name)) continue;
+    const Json& found = *looked;
     Json entry = Json::object({{"token", name}});
     for (const char* member : {"info", "module", "mechanisms", "profile", "trust", "attestation", "held"}) {
       entry.set(member, *found.find(member));

@@ -1,5 +1,6 @@
 // How the templates of a module depart from the attribute profile (key_profile.h), as its probe measured: opencryptoki
-// refuses every attribute it does not know, tpm2-pkcs11 refuses CKA_DECRYPT=false, SoftHSM needs it.
+// refuses every attribute it does not know, tpm2-pkcs11 refuses CKA_DECRYPT=false and keys of the session alone,
+// SoftHSM needs the former.
 #pragma once
 
 #include <p11-kit/pkcs11.h>
@@ -21,6 +22,9 @@ struct Adaptation {
   std::vector<Departure> departures;
   // CKA_KEY_GEN_MECHANISM and the like, which the module alone sets and this one does not know.
   std::vector<CK_ATTRIBUTE_TYPE> unknown_history;
+  // Of the probe alone, no part of a profile: the module makes keys that end with their session. Where it does not,
+  // trial keys are objects of the token, destroyed after each trial.
+  bool session_keys = true;
 
   const Departure* find(bool private_half, CK_ATTRIBUTE_TYPE type) const {
     for (const Departure& departure : departures) {

@@ -4,6 +4,7 @@
 
 #include "pkcs11/failure.h"
 #include "pkcs11/key_profile.h"
+#include "pkcs11/module_probe.h"
 #include "pkcs11/trial_key.h"
 
 namespace countersign::pkcs11 {
@@ -84,7 +85,8 @@ Found not_wrapped(const Trial& trial) {
   CK_MECHANISM generation{CKM_AES_KEY_GEN, nullptr, 0};
   Template wanted;
   wanted.number(CKA_CLASS, CKO_SECRET_KEY).number(CKA_KEY_TYPE, CKK_AES).number(CKA_VALUE_LEN, 32);
-  wanted.boolean(CKA_TOKEN, false).boolean(CKA_WRAP, true);
+  wanted.boolean(CKA_TOKEN, !trial.adaptation.session_keys).boolean(CKA_WRAP, true);
+  wanted.text(CKA_LABEL, std::string(kProbePrefix) + "wrapping");
   CK_OBJECT_HANDLE wrapping = CK_INVALID_HANDLE;
   const CK_RV made =
       functions.C_GenerateKey(trial.session->handle(), &generation, wanted.data(), wanted.size(), &wrapping);
@@ -133,6 +135,7 @@ Found one_mechanism(const Trial& trial) {
 }
 
 Found not_destroyable(const Trial& trial) {
+  if (!trial.adaptation.session_keys) return {false, "not tried: a key that cannot be destroyed would stay"};
   const Result<TrialKey> key = trial.key({.private_flags = {{CKA_DESTROYABLE, false}}});
   if (!key) return {false, "CKA_DESTROYABLE is not taken: " + key.error().detail};
   const CK_FUNCTION_LIST& functions = trial.session->functions();

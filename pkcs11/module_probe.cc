@@ -66,11 +66,27 @@ Result<Json> mechanisms_of(const Session& session) {
   return Json(std::move(listed));
 }
 
-// What a probe that was interrupted left on the token.
-Result<int> remove_leftovers(const TokenSession& session) {
-  ASSIGN_OR_RETURN(const std::vector<KeyListing> left, session.list_key_pairs(kProbePrefix));
-  for (const KeyListing& key : left) RETURN_IF_ERROR(session.destroy_key_pair(key.id));
-  return static_cast<int>(left.size());
+// Every half and every wrapping key of a trial that lies on the token.
+Result<std::vector<CK_OBJECT_HANDLE>> trial_objects(const Session& session) {
+  std::vector<CK_OBJECT_HANDLE> ours;
+  for (const CK_OBJECT_CLASS each : {CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_SECRET_KEY}) {
+    Template wanted;
+    wanted.number(CKA_CLASS, each).boolean(CKA_TOKEN, true);
+    ASSIGN_OR_RETURN(const std::vector<CK_OBJECT_HANDLE> found, find_objects(session, wanted));
+    for (const CK_OBJECT_HANDLE object : found) {
+      ASSIGN_OR_RETURN(const Bytes label, read_attribute(session, object, CKA_LABEL));
+      if (text_of(label).starts_with(kProbePrefix)) ours.push_back(object);
+    }
+  }
+  return ours;
+}
+
+// tpm2-pkcs11 keeps objects that a failed operation touched until its process ends.
+Result<Measurement> count_left_behind(const Session& session) {
+  ASSIGN_OR_RETURN(const std::vector<CK_OBJECT_HANDLE> left, trial_objects(session));
+  return Measurement{"trial_keys_destroyed", left.empty(), false,
+                     left.empty() ? "every trial key is destroyed"
+                                  : std::to_string(left.size()) + " trial objects stay until the process ends"};
 }
 
 // A pair as generation makes it, read back, proven, and destroyed again: what the templates are fitted for.
@@ -177,6 +193,19 @@ Measurement told_departures(const Adaptation& adaptation) {
 
 }  // namespace
 
+Result<int> remove_trial_keys(const TokenSession& opened) {
+  const Session& session = *opened.session();
+  // Whole pairs first: under the guard of the token's directory.
+  ASSIGN_OR_RETURN(const std::vector<KeyListing> pairs, opened.list_key_pairs(kProbePrefix));
+  for (const KeyListing& pair : pairs) RETURN_IF_ERROR(opened.destroy_key_pair(pair.id));
+  ASSIGN_OR_RETURN(const std::vector<CK_OBJECT_HANDLE> single, trial_objects(session));
+  for (const CK_OBJECT_HANDLE object : single) {
+    const CK_RV destroyed = session.functions().C_DestroyObject(session.handle(), object);
+    if (destroyed != CKR_OK) return failure("C_DestroyObject", destroyed);
+  }
+  return static_cast<int>(pairs.size() + single.size());
+}
+
 Result<ModuleProfile> measure(const TokenSession& opened, const TokenPlace& place, const ProbeWishes& wishes,
                               UtcTime now) {
   const std::shared_ptr<Session>& session = opened.session();
@@ -188,7 +217,7 @@ Result<ModuleProfile> measure(const TokenSession& opened, const TokenPlace& plac
   profile.token = opened.token();
   profile.measured_at = now.whole_seconds().rfc3339();
   ASSIGN_OR_RETURN(profile.mechanisms, mechanisms_of(*session));
-  ASSIGN_OR_RETURN(const int leftovers, remove_leftovers(opened));
+  ASSIGN_OR_RETURN(const int leftovers, remove_trial_keys(opened));
   if (leftovers > 0) {
     profile.measurements.push_back(
         {"leftovers", true, false, std::to_string(leftovers) + " keys of an interrupted probe were destroyed"});
@@ -212,6 +241,8 @@ Result<ModuleProfile> measure(const TokenSession& opened, const TokenPlace& plac
       profile.measurements.push_back(std::move(each));
     }
   }
+  ASSIGN_OR_RETURN(Measurement left_behind, count_left_behind(*session));
+  profile.measurements.push_back(std::move(left_behind));
   profile.measurements.push_back(count_sessions(*session));
   profile.measurements.push_back(close_all(*session));
   profile.measurements.push_back(wishes.pin_lockout

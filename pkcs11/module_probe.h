@@ -16,6 +16,10 @@ struct ProbeWishes {
   bool pin_lockout = false;
 };
 
+// Destroys what a probe left on the token: one that was interrupted, or one whose module would not destroy its trial
+// keys before its process ended (the measurement trial_keys_destroyed). How many; fails as C_DestroyObject does.
+Result<int> remove_trial_keys(const TokenSession& session);
+
 // Needs a ReadWrite session that nothing else in this process uses; it is logged out afterwards. A module on which no
 // key can be made has a profile too, of trust "unusable". Fails where the token goes away meanwhile.
 Result<ModuleProfile> measure(const TokenSession& session, const TokenPlace& place, const ProbeWishes& wishes,

@@ -31,7 +31,12 @@ Result<Adaptation> departures_of(const std::shared_ptr<Session>& session, KeyKin
   if (TrialKey::make(session, kind, adaptation)) return adaptation;
   Adaptation without;
   for (const ProfileAttribute& each : dispensable()) without.departures.push_back({each.private_half, each.type});
-  RETURN_IF_ERROR(TrialKey::make(session, kind, without));
+  if (const Result<TrialKey> of_the_session = TrialKey::make(session, kind, without); !of_the_session) {
+    without.session_keys = false;
+    if (!TrialKey::make(session, kind, without)) return of_the_session.error();
+    adaptation.session_keys = false;
+    if (TrialKey::make(session, kind, adaptation)) return adaptation;
+  }
   for (const ProfileAttribute& each : dispensable()) {
     Adaptation with_one = without;
     std::erase_if(with_one.departures, [&](const Departure& departure) {
@@ -62,6 +67,7 @@ Result<Adaptation> fitted_adaptation(const std::shared_ptr<Session>& session, Ke
 }
 
 Adaptation merged(Adaptation one, const Adaptation& other) {
+  one.session_keys = one.session_keys && other.session_keys;
   for (const Departure& departure : other.departures) {
     const auto same = std::ranges::find_if(one.departures, [&](const Departure& each) {
       return each.private_half == departure.private_half && each.type == departure.type;

@@ -7,6 +7,7 @@
 #include "common/digest.h"
 #include "pkcs11/failure.h"
 #include "pkcs11/key_profile.h"
+#include "pkcs11/module_probe.h"
 
 namespace countersign::pkcs11 {
 namespace {
@@ -17,11 +18,17 @@ ByteView bytes_of(const CK_DATE& date) {
   return {reinterpret_cast<const std::uint8_t*>(&date), sizeof date};
 }
 
-Template private_half(KeyKind kind, const Adaptation& adaptation, const TrialWishes& wishes) {
+// What both halves have: where they live, and how the next probe finds what this one left.
+void add_place(Template& wanted, const Adaptation& adaptation, ByteView id) {
+  wanted.boolean(CKA_TOKEN, !adaptation.session_keys).text(CKA_LABEL, std::string(kProbePrefix) + "trial");
+  if (!adaptation.session_keys) wanted.bytes(CKA_ID, id);
+}
+
+Template private_half(KeyKind kind, const Adaptation& adaptation, const TrialWishes& wishes, ByteView id) {
   const KindRow& row = row_of(kind);
   Template wanted;
-  wanted.number(CKA_CLASS, CKO_PRIVATE_KEY).number(CKA_KEY_TYPE, row.key_type).boolean(CKA_TOKEN, false);
-  wanted.text(CKA_LABEL, "countersign-probe-trial");
+  wanted.number(CKA_CLASS, CKO_PRIVATE_KEY).number(CKA_KEY_TYPE, row.key_type);
+  add_place(wanted, adaptation, id);
   for (const ProfileAttribute& attribute : profile_attributes()) {
     const auto wish =
         std::ranges::find_if(wishes.private_flags, [&](const auto& flag) { return flag.type == attribute.type; });
@@ -42,11 +49,11 @@ Template private_half(KeyKind kind, const Adaptation& adaptation, const TrialWis
   return wanted;
 }
 
-Template public_half(KeyKind kind, const Adaptation& adaptation) {
+Template public_half(KeyKind kind, const Adaptation& adaptation, ByteView id) {
   const KindRow& row = row_of(kind);
   Template wanted;
   wanted.number(CKA_CLASS, CKO_PUBLIC_KEY).number(CKA_KEY_TYPE, row.key_type).bytes(CKA_EC_PARAMS, row.params);
-  wanted.boolean(CKA_TOKEN, false).text(CKA_LABEL, "countersign-probe-trial");
+  add_place(wanted, adaptation, id);
   for (const ProfileAttribute& attribute : profile_attributes()) {
     if (attribute.private_half || !attribute.at_generation || attribute.type == CKA_TOKEN) continue;
     if (adaptation.find(false, attribute.type) != nullptr) continue;
@@ -60,8 +67,9 @@ Template public_half(KeyKind kind, const Adaptation& adaptation) {
 Result<TrialKey> TrialKey::make(const std::shared_ptr<Session>& session, KeyKind kind, const Adaptation& adaptation,
                                 const TrialWishes& wishes) {
   CK_MECHANISM mechanism{row_of(kind).generation, nullptr, 0};
-  Template public_wanted = public_half(kind, adaptation);
-  Template private_wanted = private_half(kind, adaptation, wishes);
+  const KeyId id = random_key_id();
+  Template public_wanted = public_half(kind, adaptation, id);
+  Template private_wanted = private_half(kind, adaptation, wishes, id);
   CK_OBJECT_HANDLE public_key = CK_INVALID_HANDLE;
   CK_OBJECT_HANDLE private_key = CK_INVALID_HANDLE;
   const CK_RV made =
@@ -90,7 +98,8 @@ Result<TrialKey> TrialKey::import(const std::shared_ptr<Session>& session) {
 
 TrialKey::~TrialKey() {
   if (session_ == nullptr) return;
-  for (const CK_OBJECT_HANDLE object : {private_key_, public_key_}) {
+  // The private half last: by it the next probe finds what an interruption left.
+  for (const CK_OBJECT_HANDLE object : {public_key_, private_key_}) {
     if (object != CK_INVALID_HANDLE) session_->functions().C_DestroyObject(session_->handle(), object);
   }
 }

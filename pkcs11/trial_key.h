@@ -1,4 +1,5 @@
-// Keys of the session alone, made to see what a module does with them.
+// Keys made to see what a module does with them: of the session alone where it makes such, else of the token, destroyed
+// with the trial and found by the next probe after an interruption.
 #pragma once
 
 #include <p11-kit/pkcs11.h>

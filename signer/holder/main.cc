@@ -16,6 +16,7 @@ constexpr std::string_view kUsage =
     "countersign-holder serve   one role on one token; descriptors 3 control, 4 frames, 5 PIN\n"
     "countersign-holder init    makes a SoftHSM token and first keys; request on stdin, descriptors 5 PIN, 6 SO PIN\n"
     "countersign-holder measure measures a module; request on stdin, descriptors as init's\n"
+    "countersign-holder sweep   destroys the trial keys that a measurement left\n"
     "countersign-holder custody what a ceremony does on a token; request on stdin, descriptor 5 PIN\n"
     "countersign-holder custodian  a person's root key on their own token signs; request on stdin, descriptor 5 PIN\n"
     "countersign-holder probe   logs in and proves every key; request on stdin, descriptor 5 PIN\n"
@@ -23,7 +24,8 @@ constexpr std::string_view kUsage =
 
 int run(std::string_view command) {
   if (command == "serve") return static_cast<int>(countersign::holder::serve(kControl, kFrames, kPin));
-  if (command == "init" || command == "measure" || command == "custody" || command == "custodian" || command == "probe")
+  if (command == "init" || command == "measure" || command == "sweep" || command == "custody" ||
+      command == "custodian" || command == "probe")
     return countersign::holder::run_setup(command);
   if (command == "--help") {
     std::fwrite(kUsage.data(), 1, kUsage.size(), stdout);

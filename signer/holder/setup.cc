@@ -178,6 +178,7 @@ Result<Json> run(std::string_view command) {
   Result<SecretBytes> opened = read_secret(kSoPin);
   SecretBytes so_pin = opened ? *std::move(opened) : SecretBytes();
   const UtcTime now = SystemClock().now();
+  if (command == "sweep") return sweep(request, *std::move(pin));
   if (command == "measure") return measure(request, *std::move(pin), std::move(so_pin), now);
   ASSIGN_OR_RETURN(const SetupAnswer answer, init(request, *std::move(pin), std::move(so_pin), now));
   return answer.to_json();
@@ -216,6 +217,13 @@ Result<Json> measure(const SetupRequest& request, SecretBytes pin, SecretBytes s
   ASSIGN_OR_RETURN(const pkcs11::ModuleProfile profile,
                    pkcs11::measure(session, place_of(request), {request.pin_lockout}, now));
   return Json::object({{"ok", true}, {"created", token_created}, {"profile", profile.to_json()}});
+}
+
+Result<Json> sweep(const SetupRequest& request, SecretBytes pin) {
+  ASSIGN_OR_RETURN(const pkcs11::TokenSession session,
+                   pkcs11::TokenSession::open(place_of(request), std::move(pin), pkcs11::Session::Access::ReadWrite));
+  ASSIGN_OR_RETURN(const int removed, pkcs11::remove_trial_keys(session));
+  return Json::object({{"ok", true}, {"removed", std::int64_t{removed}}});
 }
 
 Result<SetupAnswer> probe(const SetupRequest& request, SecretBytes pin) {

@@ -1,4 +1,4 @@
-// countersign-holder init, measure and probe (channel/holder_setup.h has the objects they read and write).
+// countersign-holder init, measure, sweep and probe (channel/holder_setup.h has the objects they read and write).
 #pragma once
 
 #include "common/clock.h"
@@ -17,6 +17,8 @@ Result<channel::SetupAnswer> init(const channel::SetupRequest& request, SecretBy
 
 // Measures the token's module; makes the token first where it is missing, as init does.
 Result<Json> measure(const channel::SetupRequest& request, SecretBytes pin, SecretBytes so_pin, UtcTime now);
+// Destroys the trial keys that a measurement left: {"ok","removed"}.
+Result<Json> sweep(const channel::SetupRequest& request, SecretBytes pin);
 
 // Logs in, finds the keys of the roles named and proves each with a canary. Fails with no_key and the like.
 Result<channel::SetupAnswer> probe(const channel::SetupRequest& request, SecretBytes pin);

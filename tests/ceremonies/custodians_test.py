@@ -18,6 +18,7 @@ from appliance import Appliance, Refused  # noqa: E402
 from ceremony import Ceremony, active, keys_of  # noqa: E402
 from custodians import PASSPHRASE, PIN, ROLES, RootCustodians, production  # noqa: E402
 from terminal import typed  # noqa: E402
+from tuf_client import served, tuf_client  # noqa: E402
 
 PUBLICATION = ", lifetime: 2s, refresh: 1s, clock_skew: 200ms"
 
@@ -219,6 +220,23 @@ def custodians_change(appliance, old, new, name, signers):
     assert [person["name"] for person in standing["quorum"]["custodians"]] == new.names, standing
 
 
+def a_stranger_follows(client, keys_wanted, root_version):
+    """python-tuf believes what the people signed, with each kind of their root keys."""
+    if client is None:
+        return
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            keyset, _ = client.keys()
+            break
+        except Exception as failure:  # noqa: BLE001: its classes are known only where it is installed
+            # What is published lives two seconds: on a slow machine it may be over between two fetches.
+            assert type(failure).__name__ == "ExpiredMetadataError" and time.monotonic() < deadline, failure
+            time.sleep(0.1)  # polls a condition; nothing depends on how long
+    assert {key["kid"] for key in keyset["keys"]} >= keys_wanted, (keyset, keys_wanted)
+    assert client.root_version() == root_version, client.root_version()
+
+
 def take_over(programs, folder, custodians):
     """The trial root that `init` made is taken over by people; whoever pinned it follows."""
     appliance = Appliance(programs, folder, publication=PUBLICATION, roles=ROLES).init()
@@ -266,6 +284,10 @@ def main():
         custodians_change(appliance, four, three, "leaves", ("alice", "bob", "frank"))
         # A verifier that slept through both, and one that begins now, end at the same root.
         assert sync(appliance, folder / "late", pinned)["root_version"] == sync(appliance, trust)["root_version"] == 3
+        with served(appliance.folder / "published") as url:
+            # It starts at root 1 and walks both roots that people signed.
+            client = tuf_client(folder / "python-tuf", pinned.read_bytes(), url)
+            a_stranger_follows(client, set(keys_of(appliance)), 3)
         appliance.stop()
         take_over(programs, folder / "trial", custodians)
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""A ceremony and a publication while the disk is full and while the clock is wrong: refused with a code, written down, and resumed once it
-is mended; what verifiers have meanwhile stays whole.
+"""A ceremony and a publication while the disk is full, while the token is full and while the clock is wrong: refused with a code, written
+down, and resumed once it is mended; what verifiers have meanwhile stays whole, and no half of a key stays on the token.
 
   faults_test.py PROGRAMS         needs root, for a small file system and a time namespace; skipped without
 """
+import contextlib
 import ctypes
 import json
 import os
@@ -14,7 +15,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from appliance import ROLES, Appliance, Refused  # noqa: E402
+from appliance import ROLES, Appliance, Refused, softhsm  # noqa: E402
 from ceremony import Ceremony, Quorum, keys_of  # noqa: E402
 
 PUBLICATION = ", lifetime: 3s, refresh: 1s, clock_skew: 100ms"
@@ -109,6 +110,48 @@ def disk_full(appliance, quorum):
     assert key["kid"] in after and key["kid"] not in before, (key["kid"], before, after)
 
 
+def objects(appliance):
+    """Labels of what is on the trace role's token, private halves and public ones."""
+    token = appliance.token("trace")
+    listed = subprocess.run(["pkcs11-tool", "--module", softhsm(), "--login", "--pin", (token / "pin").read_text().strip(),
+                             "--list-objects"], capture_output=True, text=True, check=True, timeout=60,
+                            env={**os.environ, "SOFTHSM2_CONF": str(token / "softhsm2.conf")}).stdout
+    kinds = [line.split(";")[0] for line in listed.splitlines() if "Object" in line]
+    return sum("Private" in kind for kind in kinds), sum("Public" in kind for kind in kinds)
+
+
+def token_full(appliance, quorum):
+    """No byte free; then bytes, but no room for a file, and for one file more at each attempt: also for half a key."""
+    ceremony = staging(appliance, quorum, "token-full")
+    token = appliance.token("trace")
+    before = objects(appliance)
+    fill(token)
+    assert ceremony.run()[1]["error"]["code"] == "disk_nearly_full"
+    (token / "filler").unlink()
+    fillers = [token / f"filler-{number}" for number in range(1000)]
+    try:
+        for filler in fillers:
+            filler.touch()
+    except OSError as full:
+        assert full.errno == 28, full
+    refusals = []
+    _, answer, said = ceremony.resume()
+    while answer["error"]["code"] != "under_signed":
+        refusals.append(answer["error"]["code"])
+        assert len(refusals) < 50 and not any(entry["kind"] == "step" for entry in ceremony.transcript()), (refusals, said)
+        next(filler for filler in fillers if filler.exists()).unlink()
+        _, answer, said = ceremony.resume()
+    assert refusals and set(refusals) == {"unavailable"}, refusals
+    assert len(told(ceremony, "disk_nearly_full")) == 1 and len(told(ceremony, "unavailable")) == len(refusals), ceremony.transcript()
+    assert any("step 1 of" in what for what in told(ceremony, "unavailable")), "no attempt came as far as making the key"
+    print(f"a full token refused {len(refusals)} attempts:", *sorted(set(told(ceremony, "unavailable"))), sep="\n  ")
+    for filler in fillers:
+        filler.unlink(missing_ok=True)
+    (key,) = ceremony.close()["keys"]
+    assert objects(appliance) == (before[0] + 1, before[1] + 1), "half a key was left"
+    assert key["kid"] in sync(appliance)
+
+
 def boottime():
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
@@ -144,29 +187,30 @@ def wrong_clock(appliance, quorum, seconds, code):
     assert key["kid"] in sync(appliance)
 
 
+def small_file_system(stack, folder):
+    folder.mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,nr_inodes=200", "tmpfs", folder]).returncode != 0:
+        skip("cannot mount a file system")
+    stack.callback(subprocess.run, ["umount", "--lazy", folder], check=True)
+
+
 def main():
     if os.geteuid() != 0:
         skip("not root")
-    with tempfile.TemporaryDirectory(prefix="countersign-faults-") as place:
+    with tempfile.TemporaryDirectory(prefix="countersign-faults-") as place, contextlib.ExitStack() as stack:
         folder = pathlib.Path(place)
-        published = folder / "a" / "published"
-        published.mkdir(parents=True)
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", published]).returncode != 0:
-            skip("cannot mount a file system")
-        appliance = None
-        try:
-            appliance = Appliance(sys.argv[1], folder / "a", publication=PUBLICATION, roles=ROLES + ("publication",),
-                                  more="limits: {clock_step: 2s}").init()
-            appliance.start()
-            quorum = Quorum(folder / "custodians")
-            Ceremony(appliance, "first", quorum).hold("custodians-first", quorum=quorum)
-            disk_full(appliance, quorum)
-            wrong_clock(appliance, quorum, 3600, "clock_stepped_back")
-            wrong_clock(appliance, quorum, -4, "clock_jumped_forward")
-        finally:
-            if appliance:
-                appliance.stop()
-            subprocess.run(["umount", "--lazy", published], check=True)
+        for small in ("published", "tokens/trace"):
+            small_file_system(stack, folder / "a" / small)
+        appliance = Appliance(sys.argv[1], folder / "a", publication=PUBLICATION, roles=ROLES + ("publication",),
+                              more="limits: {clock_step: 2s}").init()
+        stack.callback(appliance.stop)
+        appliance.start()
+        quorum = Quorum(folder / "custodians")
+        Ceremony(appliance, "first", quorum).hold("custodians-first", quorum=quorum)
+        disk_full(appliance, quorum)
+        token_full(appliance, quorum)
+        wrong_clock(appliance, quorum, 3600, "clock_stepped_back")
+        wrong_clock(appliance, quorum, -4, "clock_jumped_forward")
 
 
 if __name__ == "__main__":

@@ -153,6 +153,7 @@ def where(appliance, quorum):
     wrong.bind(serials={"trace": "0123456789abcdef"}).approve()
     wrong.refused("wrong_token", "run", wrong.dir)
     assert not any(entry["kind"] == "step" for entry in wrong.transcript()), "nothing was made"
+    assert ["wrong_token" in entry["what"] for entry in wrong.transcript() if entry["kind"] == "exception"] == [True], "it is written down"
     # The right one is inserted: the same ceremony goes on. Its PIN comes by descriptor this time, and is nowhere to be seen.
     reading, writing = os.pipe()
     os.write(writing, (appliance.token("trace") / "pin").read_bytes())

@@ -6,8 +6,6 @@ signify read their forms; traces made before, during and after a rotation verify
   published_keys_test.py PROGRAMS
 """
 import base64
-import functools
-import http.server
 import json
 import os
 import pathlib
@@ -15,17 +13,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 from appliance import ROLES, Appliance, trace_request  # noqa: E402
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
+from tuf_client import served, tuf_client  # noqa: E402
 
 
 def run(*argv, expected=0):
@@ -36,41 +29,6 @@ def run(*argv, expected=0):
 
 def skipped(what, why):
     print(f"SKIPPED: {what}: {why}")
-
-
-class TufClient:
-    """python-tuf's own client, over HTTP, as a stranger would run it."""
-
-    def __init__(self, appliance, url):
-        from tuf.ngclient import Updater
-        self.updater = Updater
-        self.folder = appliance.folder / "python-tuf"
-        (self.folder / "metadata").mkdir(parents=True)
-        (self.folder / "targets").mkdir()
-        self.root = (appliance.folder / "published" / "1.root.json").read_bytes()
-        self.url = url
-
-    def keys(self):
-        updater = self.updater(metadata_dir=str(self.folder / "metadata"), metadata_base_url=self.url,
-                               target_dir=str(self.folder / "targets"), target_base_url=self.url, bootstrap=self.root)
-        updater.refresh()
-        out = {}
-        for name in ("keyset.json", "revoked.json", "allowed_signers", "jwks.json"):
-            info = updater.get_targetinfo(name)
-            assert info is not None, f"python-tuf finds no target {name}"
-            out[name] = pathlib.Path(updater.download_target(info)).read_bytes()
-        return json.loads(out["keyset.json"]), json.loads(out["revoked.json"])
-
-    def root_version(self):
-        return json.loads((self.folder / "metadata" / "root.json").read_text())["signed"]["version"]
-
-
-def tuf_client(appliance, url):
-    try:
-        return TufClient(appliance, url)
-    except ImportError:
-        skipped("python-tuf", "pip install tuf, in an environment of its own")
-        return None
 
 
 def stage(appliance, role):
@@ -160,43 +118,46 @@ def signed_trace(appliance):
     return appliance.signer().sign(trace_request(os.urandom(32).hex()))["statement"]
 
 
+def rotated(appliance, url):
+    """A key rotation and two root rotations, followed by our verifier and by python-tuf; traces of before, during and after."""
+    published = appliance.folder / "published"
+    client = tuf_client(appliance.folder / "python-tuf", (published / "1.root.json").read_bytes(), url)
+    sync(appliance, url, "--root", published / "1.root.json")
+    if client:
+        keyset, _ = client.keys()
+        assert len(keyset["keys"]) == 4, keyset
+    statements = [signed_trace(appliance)]
+    new = stage(appliance, "trace")
+    if client:
+        keyset, _ = client.keys()
+        assert new in {key["kid"] for key in keyset["keys"]}
+    activate(appliance, new)
+    statements.append(signed_trace(appliance))
+    # A new publication key needs a root that names it.
+    for version in (2, 3):
+        stage(appliance, "publication")
+        sync(appliance, url)
+        if client:
+            _, revoked = client.keys()
+            assert client.root_version() == version, client.root_version()
+            assert len(revoked["keys"]) == 1, revoked
+    statements.append(signed_trace(appliance))
+    sync(appliance, url)
+    return statements
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="countersign-interop-") as folder:
         appliance = Appliance(sys.argv[1], folder, publication=", lifetime: 6s, refresh: 2s, clock_skew: 500ms",
                               roles=ROLES + ("publication",)).init()
         appliance.start()
         published = appliance.folder / "published"
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietHandler, directory=str(published)))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}"
-        client = tuf_client(appliance, url)
-        sync(appliance, url, "--root", published / "1.root.json")
-        if client:
-            keyset, _ = client.keys()
-            assert len(keyset["keys"]) == 4, keyset
-        statements = [signed_trace(appliance)]
-        # A key rotation.
-        new = stage(appliance, "trace")
-        if client:
-            keyset, _ = client.keys()
-            assert new in {key["kid"] for key in keyset["keys"]}
-        activate(appliance, new)
-        statements.append(signed_trace(appliance))
-        # Two root rotations: a new publication key needs a root that names it.
-        for version in (2, 3):
-            stage(appliance, "publication")
-            sync(appliance, url)
-            if client:
-                _, revoked = client.keys()
-                assert client.root_version() == version, client.root_version()
-                assert len(revoked["keys"]) == 1, revoked
-        statements.append(signed_trace(appliance))
-        sync(appliance, url)
+        with served(published) as url:
+            statements = rotated(appliance, url)
         jwcrypto_agrees(published)
         minisign_and_signify_read(appliance, published)
         ssh_reads(published)
         gait_verifies(appliance, published, statements)
-        server.shutdown()
         appliance.stop()
 
 

@@ -48,6 +48,12 @@ std::vector<std::string> not_well(const ModuleProfile& profile) {
   return names;
 }
 
+// The pairs of trials that lie on the token.
+std::size_t trial_pairs(const TokenSession& session) {
+  const Result<std::vector<KeyListing>> listed = session.list_key_pairs(kProbePrefix);
+  return listed ? listed->size() : 99;
+}
+
 TEST_F(Probe, FindsThatSoftHsmHoldsToItsAttributes) {
   const Result<ModuleProfile> profile = measured();
   ASSERT_OK(profile);
@@ -129,6 +135,29 @@ TEST_F(Probe, AdaptsItsTemplatesToAModuleThatRefusesDecryptFalseAndIgnoresAttrib
     EXPECT_FALSE(found(*profile, name).well) << name;
   }
   EXPECT_TRUE(found(*profile, "not_copyable").well);
+  // Its trial keys lay on the token, and none is left.
+  EXPECT_TRUE(found(*profile, "trial_keys_destroyed").well);
+  const Result<TokenSession> session = TokenSession::open(place_of(token_), token_.secret_pin());
+  ASSERT_OK(session);
+  EXPECT_EQ(trial_pairs(*session), 0u);
+}
+
+TEST_F(Probe, SaysWhichTrialKeysStayAndTheyAreSweptLater) {
+  for (const auto& [variable, value] : test::fault_environment(test::kSoftHsmModule, "C_DestroyObject@80+=0x06")) {
+    setenv(variable.c_str(), value.c_str(), 1);
+  }
+  setenv("FAULT_PKCS11_LIKE", "tpm2-pkcs11", 1);
+  const Result<ModuleProfile> profile = measured(test::fault_module());
+  ASSERT_OK(profile);
+  EXPECT_FALSE(found(*profile, "trial_keys_destroyed").well);
+  const Result<TokenSession> session = TokenSession::open(place_of(token_), token_.secret_pin());
+  ASSERT_OK(session);
+  EXPECT_GT(trial_pairs(*session), 0u);
+  const Result<int> swept = remove_trial_keys(*session);
+  ASSERT_OK(swept);
+  EXPECT_GT(*swept, 0);
+  EXPECT_EQ(trial_pairs(*session), 0u);
+  EXPECT_EQ(*remove_trial_keys(*session), 0);
 }
 
 TEST_F(Probe, FindsAModuleUnusableThatMakesNoKey) {

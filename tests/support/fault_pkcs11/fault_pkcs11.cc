@@ -194,6 +194,7 @@ CK_RV judge_template(const CK_ATTRIBUTE* attributes, CK_ULONG count) {
     if (manners().like == "opencryptoki" && unknown_to_opencryptoki(each.type)) return CKR_ATTRIBUTE_TYPE_INVALID;
     const bool is_false = each.ulValueLen == 1 && *static_cast<const CK_BBOOL*>(each.pValue) == CK_FALSE;
     if (manners().like == "tpm2-pkcs11" && each.type == CKA_DECRYPT && is_false) return CKR_GENERAL_ERROR;
+    if (manners().like == "tpm2-pkcs11" && each.type == CKA_TOKEN && is_false) return CKR_ATTRIBUTE_VALUE_INVALID;
   }
   return CKR_OK;
 }

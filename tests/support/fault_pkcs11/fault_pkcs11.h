@@ -7,14 +7,14 @@
 //                         runs; a missing file has no rules
 //   FAULT_PKCS11_LOG      path of a file that gets one line per call, the function's name
 //
-//   FAULT_PKCS11_LIKE     opencryptoki or tpm2-pkcs11: answers about attributes as that module does (reference:
-//   measured
+//   FAULT_PKCS11_LIKE     opencryptoki or tpm2-pkcs11: answers about attributes as that module does (measured
 //                         on Debian 12), whatever the real module says:
 //                           opencryptoki  knows neither COPYABLE, DESTROYABLE nor ALLOWED_MECHANISMS (a template with
 //                                         one is refused, reading one is too) nor KEY_GEN_MECHANISM; a key from outside
 //                                         claims that it was never extractable and always sensitive
-//                           tpm2-pkcs11   a private template with DECRYPT=false is CKR_GENERAL_ERROR; every attribute
-//                                         can be set afterwards and then reads so; there is no C_CopyObject
+//                           tpm2-pkcs11   a private template with DECRYPT=false is CKR_GENERAL_ERROR, a key pair of the
+//                                         session alone CKR_ATTRIBUTE_VALUE_INVALID; every attribute can be set
+//                                         afterwards and then reads so; there is no C_CopyObject
 //
 // Rules stand one a line or are separated by semicolons; `#` starts a comment line. The first that applies counts,
 // those of the control file before those of the environment:
