@@ -15,15 +15,17 @@ constexpr long kOk = 200;
 
 }  // namespace
 
-HttpSource::HttpSource(std::string base) : base_(std::move(base)) {
+HttpSource::HttpSource(std::string base, std::string authorities)
+    : base_(std::move(base)), authorities_(std::move(authorities)) {
   while (base_.ends_with('/')) base_.pop_back();
 }
 
 Result<std::string> HttpSource::fetch(const std::string& path, std::size_t limit) {
   const std::string address = base_ + "/" + path;
   std::string body;
-  ASSIGN_OR_RETURN(const std::unique_ptr<curl::Transfer> transfer,
-                   curl::Transfer::to(address, {.time = kLongestWait, .answer = limit, .kept = &body}));
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<curl::Transfer> transfer,
+      curl::Transfer::to(address, {.time = kLongestWait, .answer = limit, .authorities = authorities_, .kept = &body}));
   const Status done = transfer->perform();
   if (transfer->was_too_long()) {
     return Error{ErrorCode::TooLarge, address + " is longer than " + std::to_string(limit) + " bytes",

@@ -14,6 +14,8 @@ constexpr Flag kFlags[] = {
     {"from", Flag::Kind::Text, "DIR|URL", "the publication directory, or an http(s) server of it"},
     {"trust", Flag::Kind::Text, "DIR", "what is known already, and where the key files go"},
     {"root", Flag::Kind::Text, "FILE", "the root metadata that came with the verifier; needed the first time"},
+    {"ca", Flag::Kind::Text, "FILE",
+     "authorities to check an https server's certificate against, instead of the system's"},
 };
 
 Result<int> sync_keys(Call& call, const Arguments& arguments) {
@@ -30,7 +32,7 @@ Result<int> sync_keys(Call& call, const Arguments& arguments) {
   }
   const sync::TrustStore store(trust);
   sync::DirectorySource directory(from);
-  HttpSource server(from);
+  HttpSource server(from, std::string(trimmed(arguments.text("ca"))));
   sync::Source& source = is_url(from) ? static_cast<sync::Source&>(server) : directory;
   ASSIGN_OR_RETURN(const sync::Synced synced, sync::refresh(store, source, pinned, SystemClock().now()));
   if (synced.trial) {
@@ -57,7 +59,7 @@ Result<int> sync_keys(Call& call, const Arguments& arguments) {
 Command keys_sync_command() {
   return {
       "keys sync",
-      "--from DIR|URL --trust DIR [--root FILE]",
+      "--from DIR|URL --trust DIR [--root FILE] [--ca FILE]",
       "Fetches the published keys as a verifier",
       "Follows the client rules of TUF: old, held back, mixed and foreign files are refused by the attack's name, and "
       "the trust directory keeps what was good. Works offline from a copied directory. Exits 0 synced, 2 refused, "

@@ -129,6 +129,27 @@ TEST_F(Rotation, RetiringEndsWhenNothingSignedIsInUse) {
   }
 }
 
+TEST_F(Rotation, AScheduleLetsTheOldestStandbyTakeOverAndOnlyWhenTheKeyIsOldEnough) {
+  const hours age(24 * 30);
+  const std::string first = stage(kStart);
+  pass_time(kStart);
+  const std::string second = stage(kStart + hours(1));
+  const std::string third = stage(kStart + hours(2));
+  const UtcTime due = kStart + age;
+  pass_time(due - seconds(1));
+  const auto at = [&](Role role, UtcTime now) { return scheduled(role, age, all_, kTimes, now); };
+  EXPECT_EQ(at(Role::Trace, due - seconds(1))->size(), 0u);
+  EXPECT_EQ(at(Role::Release, due)->size(), 0u);
+  take(at(Role::Trace, due));
+  EXPECT_EQ(key(second).state, KeyState::Active);
+  EXPECT_EQ(key(third).state, KeyState::Standby);
+  EXPECT_EQ(key(first).state, KeyState::Retiring);
+  EXPECT_EQ(at(Role::Trace, due)->size(), 0u) << "the new one is young";
+  take(at(Role::Trace, due + age));
+  EXPECT_EQ(key(third).state, KeyState::Active);
+  EXPECT_EQ(at(Role::Trace, due + 2 * age)->size(), 0u) << "none stands by";
+}
+
 TEST_F(Rotation, AHaltPromotesTheStandbyAtOnce) {
   const std::string first = stage(kStart);
   const std::string second = stage(kStart);

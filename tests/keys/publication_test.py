@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -64,6 +65,28 @@ def wait_for(condition, what, within=20):
     raise AssertionError(f"not within {within} s: {what}")
 
 
+def over_https(appliance):
+    """A server whose certificate comes from an authority that only we know: believed where it is named, else not."""
+    for name, common in (("ours", "localhost"), ("other", "localhost")):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                        f"/CN={common}", "-addext", "subjectAltName=DNS:localhost", "-keyout", appliance.folder / f"{name}.key",
+                        "-out", appliance.folder / f"{name}.crt"], check=True, capture_output=True)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietHandler, directory=str(appliance.folder / "published")))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(appliance.folder / "ours.crt", appliance.folder / "ours.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.handle_error = lambda *_: None  # a client that does not like the certificate hangs up
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    words = ("keys", "sync", "--from", f"https://localhost:{server.server_port}", "--trust", str(appliance.folder / "over-https"), "--root",
+             str(appliance.folder / "published" / "1.root.json"))
+    for ca in ((), ("--ca", str(appliance.folder / "other.crt"))):
+        code, answer = countersign(appliance, *words, *ca)
+        assert code == 7 and answer["error"]["code"] == "unavailable" and "certificate" in answer["error"]["message"], (code, answer)
+    code, answer = countersign(appliance, *words, "--ca", str(appliance.folder / "ours.crt"))
+    assert code == 0, answer
+    server.shutdown()
+
+
 def syncs_from_everywhere(appliance, trust):
     code, answer = sync(appliance, trust)
     assert code == 0 and answer["trial"] and answer["root_version"] == 1, (code, answer)
@@ -74,6 +97,7 @@ def syncs_from_everywhere(appliance, trust):
     code, answer = sync(appliance, appliance.folder / "over-http", f"http://127.0.0.1:{server.server_port}")
     server.shutdown()
     assert code == 0, answer
+    over_https(appliance)
     # public.sock serves the same bytes, with an ETag.
     public = Signer(appliance.folder / "run" / "public.sock")
     for path in (appliance.folder / "published").rglob("*"):
