@@ -304,16 +304,16 @@ class Front {
     }
   }
 
-  // Once a day: that a role has no standby, or is to be rotated.
+  // At once and then once a day: that a role has no standby, or is to be rotated.
   void warn_of_keys() {
     const UtcTime now = clock_.now();
-    if (now < keys_warned_ + kKeysWarnedEvery) return;
-    keys_warned_ = now;
-    for (const KeyFinding& each : key_findings(config_, keys_->set(), now)) {
+    for (const KeyFinding& each : key_warnings_.due(key_findings(config_, keys_->set(), now), now)) {
       tell_owner(each.standby_missing ? config::Event::StandbyMissing : config::Event::RotationDue,
                  keymgmt::name_of(each.role),
                  Json::object({{"role", keymgmt::name_of(each.role)}, {"message", each.what}, {"hint", each.fix}}));
     }
+    if (now < keys_warned_ + kKeysWarnedEvery) return;
+    keys_warned_ = now;
     for (const PublicationFinding& each : publication_findings(config_, *publisher_, now)) {
       if (!each.urgent) continue;
       tell_owner(config::Event::PublicationFailed, "publication",
@@ -392,6 +392,7 @@ class Front {
   int notifier_ = -1;
   int exit_status_ = 0;
   UtcTime keys_warned_;
+  KeyWarnings key_warnings_;
   bool comparing_ = false;
   bool ended_ = false;
   bool stopping_ = false;

@@ -102,4 +102,14 @@ std::vector<KeyFinding> key_findings(const config::Config& config, const keymgmt
   return found;
 }
 
+std::vector<KeyFinding> KeyWarnings::due(std::vector<KeyFinding> found, UtcTime now) {
+  std::set<std::string> present;
+  for (const KeyFinding& each : found) present.insert(each.what);
+  const bool all = now >= all_told_ + std::chrono::hours(24);
+  if (all) all_told_ = now;
+  if (!all) std::erase_if(found, [&](const KeyFinding& each) { return told_.contains(each.what); });
+  told_ = std::move(present);
+  return found;
+}
+
 }  // namespace countersign::daemon

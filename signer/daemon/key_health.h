@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,5 +37,15 @@ struct KeyFinding {
   std::string fix;
 };
 std::vector<KeyFinding> key_findings(const config::Config& config, const keymgmt::KeySet& keys, UtcTime now);
+
+// Which findings the security owner is told of: each as soon as it appears, and all that there are once a day.
+class KeyWarnings {
+ public:
+  std::vector<KeyFinding> due(std::vector<KeyFinding> found, UtcTime now);
+
+ private:
+  std::set<std::string> told_;
+  UtcTime all_told_;
+};
 
 }  // namespace countersign::daemon

@@ -234,7 +234,14 @@ def backup(appliance, quorum):
     error = ceremony.refused("backup_missing", "run", ceremony.dir, "--initials", PEOPLE, exit_code=3)
     assert "--backup" in error["hint"], error
     assert not any(entry["kind"] == "step" for entry in ceremony.transcript()), "the step was taken for done"
-    _, answer, said = ceremony.resume("--backup", "safe 7")
+    # The PIN comes as a systemd credential this time.
+    ceremony.bind(pins={"trace": {"credential": "trace-pin"}})
+    credentials = quorum.folder / "credentials"
+    credentials.mkdir()
+    shutil.copy(appliance.token("trace") / "pin", credentials / "trace-pin")
+    code, answer, _ = ceremony.resume("--backup", "safe 7")
+    assert code != 0 and "CREDENTIALS_DIRECTORY" in answer["error"]["message"], answer
+    _, answer, said = ceremony.resume("--backup", "safe 7", env={**os.environ, "CREDENTIALS_DIRECTORY": str(credentials)})
     assert answer["error"]["code"] == "under_signed", (answer, said)
     (made,) = [entry["observed"] for entry in ceremony.transcript() if entry["kind"] == "step" and "key" in entry["observed"]]
     assert made["backup"] == {"where": "safe 7"}, made

@@ -45,13 +45,16 @@ def findings(appliance):
 
 
 def told(appliance):
+    """The events about the trace role that the security owner was told of."""
     path = appliance.folder / "security.jsonl"
-    return [json.loads(line)["event"] for line in path.read_text().splitlines()] if path.exists() else []
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [json.loads(line)["event"] for line in lines if '"trace"' in line]
 
 
 def by_itself(appliance):
     """The first key's age ends; gives the kid of the second."""
     (first,), (second,) = in_state(appliance, "active"), in_state(appliance, "standby")
+    assert "standby_missing" not in told(appliance), told(appliance)
     assert any("to be rotated" in what for what in findings(appliance)), findings(appliance)
     load = Load(appliance, threads=2)
     wait_for_active(appliance, second)
@@ -73,6 +76,10 @@ def alarms_where_none_stands_by(appliance, second):
         time.sleep(0.1)  # polls the clock that the schedule goes by
     assert any("standby" in what for what in findings(appliance)), findings(appliance)
     assert 'countersign_standby_key{algorithm="ed25519",role="trace"} 0' in appliance.signer().call("GET", "/metrics")
+    deadline = time.monotonic() + 30
+    while "standby_missing" not in told(appliance):
+        assert time.monotonic() < deadline, "the last standby took over, and nobody was told that none is left"
+        time.sleep(0.02)  # polls a condition; nothing depends on how long
     days = next(row for row in appliance.status()["keys"]["roles"] if row["role"] == "trace")["days_left"]
     assert days <= 0, days
 
