@@ -173,7 +173,7 @@ Result<int> approve(Call& call, const Arguments& arguments) {
   ASSIGN_OR_RETURN(ApprovalTokenFields fields, fields_of(arguments, false));
   const std::string out(trimmed(arguments.text("out")));
   // Before a token is minted that could not be kept.
-  RETURN_IF_ERROR(prepare_output("approval token", out.empty() ? "approval" : out));
+  RETURN_IF_ERROR(prepare_output("approval token", out));
 
   client::SignerClient signer(signer_address(arguments).path);
   ASSIGN_OR_RETURN(const RecordedRequest recorded,

@@ -132,7 +132,7 @@ Json members_of(const Json& token, const std::string& path) {
 
 // Before a token is minted that could not be kept.
 Status prepare(const std::string& out) {
-  return prepare_output("delegation token", out.empty() ? "delegation" : out);
+  return prepare_output("delegation token", out);
 }
 
 // Writes the token and says so, with the signer's own warnings.

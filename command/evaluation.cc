@@ -30,6 +30,10 @@ Status Evaluation::judge() {
     ASSIGN_OR_RETURN(decision_,
                      evidence_.registry().judge(inputs_, std::move(decision_), keys, clock_.now(), warnings_));
   }
+  // After what lifts rules: an approved script is no reason to trust a server.
+  if (options_.trust) {
+    decision_ = gate::with_trust(std::move(decision_), *inputs_.policy.mcp_trust(), *options_.trust);
+  }
   RETURN_IF_ERROR(evidence_.count_limits(inputs_, decision_, clock_.now(), !signs(),
                                          [this](Json& state) { return signer_.attest(state, clock_.now()); }));
   const bool oss_prod = options_.profile == kOssProd;

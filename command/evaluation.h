@@ -16,6 +16,7 @@
 #include "common/result.h"
 #include "gate/approval.h"
 #include "gate/evaluate.h"
+#include "gate/mcp_trust.h"
 
 namespace countersign::command {
 
@@ -30,6 +31,7 @@ struct EvaluationOptions {
   std::string policy_path;        // for people who look up a line of it
   // gait's mcp proxy: no approval is missed where none is presented, and the trace has neither latency nor correlation.
   bool as_proxy = false;
+  std::optional<gate::TrustFinding> trust;  // in the tool's server, where the policy asks for it
 };
 
 // A signed document of a decision. The names are the answer's members and, with "-out", the flags of their files.

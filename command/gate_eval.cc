@@ -71,10 +71,10 @@ Status prepare_outputs(const Arguments& arguments) {
   const std::string trace_out(arguments.text("trace-out"));
   RETURN_IF_ERROR(refuse_traversal("trace", trace_out));
   if (arguments.is_on("check") || arguments.is_on("simulate")) return ok();
-  RETURN_IF_ERROR(prepare_output("trace", trace_out.empty() ? "trace" : trace_out));
+  RETURN_IF_ERROR(prepare_output("trace", trace_out));
   for (const std::string_view flag : {"approval-audit-out", "delegation-audit-out", "credential-evidence-out"}) {
     const std::string out(trimmed(arguments.text(flag)));
-    RETURN_IF_ERROR(prepare_output(flag, out.empty() ? "audit" : out));
+    RETURN_IF_ERROR(prepare_output(flag, out));
   }
   return ok();
 }

@@ -20,6 +20,7 @@ constexpr Flag kFlags[] = {
     {"context-envelope", Flag::Kind::Text, "FILE", "evidence of the context the agent worked in"},
     {"context-evidence", Flag::Kind::Text, "KIND", "envelope (default), or intent: the intent's own claims count"},
     {"gait-args", Flag::Kind::Switch, "", "trim arguments and round large integers before hashing, as gait does"},
+    {"exact-args", Flag::Kind::Switch, "", "outer white space of arguments is bound, not refused"},
     {"wrkr-inventory", Flag::Kind::Text, "FILE", "what is known of tools: rules may ask for it"},
     {"kill-switch-state", Flag::Kind::Text, "FILE", "who is stopped"},
     {"profile", Flag::Kind::Text, "NAME", "standard (default) or oss-prod"},

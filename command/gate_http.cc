@@ -7,7 +7,7 @@
 
 #include "command/mcp_headers.h"
 #include "common/json_fields.h"
-#include "gate/verdict.h"
+#include "signer/statement/statement.h"
 
 namespace countersign::command {
 namespace {
@@ -40,6 +40,29 @@ transport::HttpLimits limits_of(const GateHttpOptions& options) {
 Json batch_row(Result<Json> answer) {
   if (!answer) return Json::object({{"ok", false}, {"error", transport::error_json(answer.error())}});
   return *std::move(answer);
+}
+
+constexpr std::string_view kEventRoute = "/v1/evaluate/sse";
+constexpr std::string_view kLineRoute = "/v1/evaluate/stream";
+
+// One answer in the form of its route: JSON, one server-sent event, or one line of JSON.
+HttpResponse in_form(std::string_view route, const Json& answer, int status) {
+  HttpResponse response = HttpResponse::json(answer, status);
+  if (route == kEventRoute) {
+    response.content_type = "text/event-stream";
+    response.headers.emplace_back("Cache-Control", "no-cache");
+    response.body = "event: evaluate\ndata: " + answer.compact() + "\n\n";
+  } else if (route == kLineRoute) {
+    response.content_type = "application/x-ndjson";
+    response.body = answer.compact() + "\n";
+  }
+  return response;
+}
+
+int status_of(std::string_view verdict) {
+  const std::optional<statement::Verdict> named = statement::verdict_named(verdict);
+  if (named == statement::Verdict::Allow) return 200;
+  return named == statement::Verdict::DryRun || named == statement::Verdict::RequireApproval ? 409 : 403;
 }
 
 bool is_owner(std::uint32_t uid) {
@@ -112,6 +135,8 @@ std::optional<HttpResponse> GateHttp::refusal_of(const HttpRequest& request) con
 void GateHttp::handle(const HttpRequest& request, transport::Responder responder) {
   static constexpr Route kRoutes[] = {
       {Method::Post, "/v1/evaluate", true, false, &GateHttp::evaluate},
+      {Method::Post, kEventRoute, true, false, &GateHttp::evaluate},
+      {Method::Post, kLineRoute, true, false, &GateHttp::evaluate},
       {Method::Post, "/v1/evaluate-batch", true, false, &GateHttp::evaluate_batch},
       {Method::Get, "/v1/policies", true, false, &GateHttp::policies},
       {Method::Post, "/v1/reload", true, true, &GateHttp::reload_policies},
@@ -121,6 +146,8 @@ void GateHttp::handle(const HttpRequest& request, transport::Responder responder
   };
   const Route* route = nullptr;
   for (const Route& each : kRoutes) {
+    const bool streams = each.path == kEventRoute || each.path == kLineRoute;
+    if (streams && !options_.event_routes) continue;
     if (each.path == request.path && each.method == request.method) route = &each;
   }
   const std::uint32_t uid = request.peer.uid;
@@ -169,16 +196,14 @@ void GateHttp::on_worker(const Shared& exchange, std::function<HttpResponse(clie
 void GateHttp::evaluate(const HttpRequest& request, const Shared& exchange) {
   Result<Json> body = object_of(request.body);
   if (!body) return answer(exchange, HttpResponse::error(body.error()));
-  on_worker(exchange,
-            [this, uid = exchange->uid, body = std::make_shared<Json>(*std::move(body))](client::SignerClient& signer) {
-              const Result<Json> said = judge_.evaluate(*body, uid, signer);
-              if (!said) return HttpResponse::error(said.error());
-              const std::string verdict(said->text("verdict"));
-              loop_.post([this, verdict] { ++verdicts_[verdict]; });
-              const std::optional<statement::Verdict> named = statement::verdict_named(verdict);
-              const bool runs = named && gate::exit_code_of(*named) == 0;
-              return HttpResponse::json(*said, runs || !options_.status_by_verdict ? 200 : 403);
-            });
+  on_worker(exchange, [this, uid = exchange->uid, route = exchange->route,
+                       body = std::make_shared<Json>(*std::move(body))](client::SignerClient& signer) {
+    const Result<Json> said = judge_.evaluate(*body, uid, signer);
+    if (!said) return HttpResponse::error(said.error());
+    const std::string verdict(said->text("verdict"));
+    loop_.post([this, verdict] { ++verdicts_[verdict]; });
+    return in_form(route, *said, options_.status_by_verdict ? status_of(verdict) : 200);
+  });
 }
 
 void GateHttp::evaluate_batch(const HttpRequest& request, const Shared& exchange) {

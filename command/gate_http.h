@@ -36,7 +36,10 @@ struct GateHttpOptions {
   std::size_t batch_items = 64;
   std::size_t connections = 2048;
   std::chrono::seconds answer_within{10};  // the signer's answer too
-  bool status_by_verdict = false;          // 403 where the verdict lets nothing run; otherwise every verdict is a 200
+  // As gait's `mcp serve --http-verdict-status strict`: 403 for block, 409 where something else stands between the call
+  // and its execution; otherwise every verdict is a 200.
+  bool status_by_verdict = false;
+  bool event_routes = false;  // /v1/evaluate/sse and /v1/evaluate/stream too
 };
 
 class GateHttp {

@@ -35,8 +35,11 @@ Result<UtcTime> evaluation_time(const Arguments& arguments, UtcTime now) {
   return time;
 }
 
-gate::ArgsReading args_reading(const Arguments& arguments) {
-  return arguments.is_on("gait-args") ? gate::ArgsReading::AsGait : gate::ArgsReading::Bound;
+Result<gate::ArgsReading> args_reading(const Arguments& arguments) {
+  const bool as_gait = arguments.is_on("gait-args");
+  if (!arguments.is_on("exact-args")) return as_gait ? gate::ArgsReading::AsGait : gate::ArgsReading::Bound;
+  if (as_gait) return invalid("--gait-args and --exact-args: one of them");
+  return gate::ArgsReading::Exact;
 }
 
 // gait-formats §7 step 0: an unreadable state stops what is risky, and is an error for the rest.
@@ -63,7 +66,8 @@ Result<gate::Evidence> kill_switch(const Arguments& arguments, const gate::Inten
 
 Result<GateInputs> gate_inputs(const Arguments& settings, GateQuestion question) {
   ASSIGN_OR_RETURN(const gate::ContextTrust trust, context_trust(settings));
-  ASSIGN_OR_RETURN(gate::Intent intent, gate::Intent::parse(question.intent_document, args_reading(settings)));
+  ASSIGN_OR_RETURN(const gate::ArgsReading reading, args_reading(settings));
+  ASSIGN_OR_RETURN(gate::Intent intent, gate::Intent::parse(question.intent_document, reading));
   ASSIGN_OR_RETURN(gate::Evidence evidence, kill_switch(settings, intent));
   std::vector<std::string> warnings;
   ASSIGN_OR_RETURN(evidence.inventory, read_tool_inventory(settings, intent, warnings));
@@ -99,7 +103,8 @@ Result<GateInputs> read_gate_inputs(const Arguments& arguments, UtcTime now) {
   ASSIGN_OR_RETURN(gate::Policy policy, gate::Policy::parse(policy_text));
   const Digest policy_digest = policy.policy_digest();
   ASSIGN_OR_RETURN(const std::string intent_text, read_input("intent", intent_path));
-  ASSIGN_OR_RETURN(Json document, gate::Intent::read(intent_text, args_reading(arguments)));
+  ASSIGN_OR_RETURN(const gate::ArgsReading reading, args_reading(arguments));
+  ASSIGN_OR_RETURN(Json document, gate::Intent::read(intent_text, reading));
   GateQuestion question{std::move(policy), policy_digest, std::move(document), {}, evaluated_at};
   if (const std::string path(trimmed(arguments.text("context-envelope"))); !path.empty()) {
     question.envelope = [&arguments, path]() -> Result<std::optional<gate::ContextEnvelope>> {

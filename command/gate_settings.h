@@ -16,6 +16,7 @@ inline constexpr Flag kSettingFlags[] = {
     {"kill-switch-state", Flag::Kind::Text, "FILE", "who is stopped; read for every evaluation"},
     {"wrkr-inventory", Flag::Kind::Text, "FILE", "what is known of tools: rules may ask for it"},
     {"context-evidence", Flag::Kind::Text, "KIND", "envelope (default), or intent: the intent's own claims count"},
+    {"exact-args", Flag::Kind::Switch, "", "outer white space of arguments is bound, not refused"},
     kAttestedByFlag,
     kRegistryFlag,
     {"rate-limit-state", Flag::Kind::Text, "FILE", "where limits are counted (.gait-out/gate_rate_limits.json)"},

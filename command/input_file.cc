@@ -91,8 +91,14 @@ Status prepare_output(std::string_view what, const std::string& path) {
   if (::access(folder.c_str(), W_OK | X_OK) != 0) {
     return invalid("write " + std::string(what) + ": open " + path + ": " + cause_of(errno));
   }
+  if (path.empty()) return ok();
   if (std::filesystem::is_directory(file, failure)) {
     return invalid("write " + std::string(what) + ": open " + path + ": is a directory");
+  }
+  // As write_durable refuses it, but before anything is signed or redeemed for a file that cannot be written.
+  const std::filesystem::file_status there = std::filesystem::symlink_status(file, failure);
+  if (std::filesystem::exists(there) && !std::filesystem::is_regular_file(there)) {
+    return Error{ErrorCode::Refused, path + " is not a regular file, so it is not replaced"};
   }
   return ok();
 }

@@ -16,8 +16,9 @@ Result<std::string> read_input(std::string_view what, const std::string& path);
 // A gait document (Json::Limits::gait). Fails with Invalid as read_input, and "parse <what>: …".
 Result<Json> read_document(std::string_view what, const std::string& path);
 
-// Checks, before anything is signed or redeemed for it, that `path` can be written, and makes missing folders. Fails
-// with Invalid.
+// Checks, before anything is signed or redeemed for it, that `path` can be written, and makes missing folders. An empty
+// path stands for files of the working directory whose names are not known yet. Fails
+// with Invalid; with Refused where something that is no regular file, a link for one, stands there.
 Status prepare_output(std::string_view what, const std::string& path);
 
 // Refuses a relative path with a ".." part, as gait does for traces (gait-formats §2.4). Fails with Invalid.

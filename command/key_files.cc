@@ -48,10 +48,18 @@ struct Row {
   std::span<const Flag> flags;
 };
 constexpr Row kRows[] = {
-    {"mcp proxy", kGateFlags},         {"gate eval", kGateFlags},         {"approve", kSigningFlags},
-    {"approve-script", kSigningFlags}, {"delegate mint", kSigningFlags},  {"delegate verify", kVerifyingFlags},
-    {"guard pack", kSigningFlags},     {"guard verify", kVerifyingFlags}, {"trace verify", kVerifyingFlags},
-    {"verify chain", kVerifyingFlags}, {"keys verify", kVerifyingFlags},
+    {"mcp proxy", kGateFlags},
+    {"mcp bridge", kGateFlags},
+    {"gate eval", kGateFlags},
+    {"approve", kSigningFlags},
+    {"approve-script", kSigningFlags},
+    {"delegate mint", kSigningFlags},
+    {"delegate verify", kVerifyingFlags},
+    {"guard pack", kSigningFlags},
+    {"guard verify", kVerifyingFlags},
+    {"trace verify", kVerifyingFlags},
+    {"verify chain", kVerifyingFlags},
+    {"keys verify", kVerifyingFlags},
 };
 
 std::string_view value(const Arguments& arguments, const std::string& name) {

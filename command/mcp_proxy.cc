@@ -7,6 +7,7 @@
 #include "command/gate_inputs.h"
 #include "command/gate_settings.h"
 #include "command/input_file.h"
+#include "command/key_files.h"
 #include "command/policy_file.h"
 #include "command/signer_address.h"
 #include "command/tool_call_answer.h"
@@ -24,9 +25,12 @@ constexpr Flag kOwnFlags[] = {
     {"adapter", Flag::Kind::Text, "NAME", "its shape: mcp (default), openai, anthropic, langchain or claude_code"},
     {"approval-token", Flag::Kind::Text, "FILE", "an approval"},
     {"approval-token-chain", Flag::Kind::Text, "FILES", "further approvals, separated by commas"},
-    {"trace-out", Flag::Kind::Text, "FILE", "where the trace goes (trace__<time>.json)"},
+    {"run-id", Flag::Kind::Text, "ID", "what the run is called in the answer and the trace's name"},
+    {"trace-out", Flag::Kind::Text, "FILE", "where the trace goes (trace_<run>_<time>.json)"},
     kSignerFlag,
 };
+
+constexpr std::size_t kFractionDigits = 9;
 
 Error invalid(std::string detail) {
   return Error{ErrorCode::Invalid, std::move(detail)};
@@ -38,35 +42,58 @@ Result<PresentedCall> read_call(const Arguments& arguments, const std::string& p
   const Result<Json> call = Json::parse(text, Json::Limits{.gait = true});
   if (!call) return invalid("parse tool call: " + call.error().detail);
   PresentedCall presented;
+  // With key files digests are gait's; with the signer nothing that the caller says is lost.
+  const gate::CallReading reading = in_key_file_mode(arguments) ? gate::CallReading::AsGait : gate::CallReading::Whole;
   presented.adapter = arguments.text("adapter", "mcp");
-  ASSIGN_OR_RETURN(presented.call, gate::ToolCall::parse(presented.adapter, *call));
+  ASSIGN_OR_RETURN(presented.call, gate::ToolCall::parse(presented.adapter, *call, reading));
+  if (const std::string_view run = trimmed(arguments.text("run-id")); !run.empty()) presented.call.run_id = run;
   ASSIGN_OR_RETURN(presented.approval_tokens, read_approval_tokens(arguments));
   return presented;
 }
 
-// "20261127T063500.5Z"
+// "20261127T063500.500000000", as gait's names have it.
 std::string stamp(UtcTime now) {
-  std::string text = now.rfc3339();
-  std::erase_if(text, [](char c) { return c == '-' || c == ':'; });
-  return text;
+  std::string text = now.whole_seconds().rfc3339();
+  std::erase_if(text, [](char c) { return c == '-' || c == ':' || c == 'Z'; });
+  const std::string fraction = std::to_string(now.nanoseconds());
+  return text + "." + std::string(kFractionDigits - fraction.size(), '0') + fraction;
+}
+
+struct Paths {
+  std::string policy;
+  std::string call;
+};
+
+// By flag, or in this order.
+Result<Paths> paths_of(const Arguments& arguments) {
+  Paths out{std::string(trimmed(arguments.text("policy"))), std::string(trimmed(arguments.text("call")))};
+  std::vector<std::string> rest = arguments.positionals();
+  for (std::string* path : {&out.policy, &out.call}) {
+    if (!path->empty() || rest.empty()) continue;
+    *path = rest.front();
+    rest.erase(rest.begin());
+  }
+  if (!out.policy.empty() && !out.call.empty() && rest.empty()) return out;
+  return invalid("expected --policy <policy.yaml> and --call <tool_call.json|->");
 }
 
 Result<int> proxy(Call& call, const Arguments& arguments) {
-  if (!arguments.positionals().empty()) return invalid("unexpected positional arguments");
-  const std::string policy_path(trimmed(arguments.text("policy")));
-  const std::string call_path(trimmed(arguments.text("call")));
-  if (policy_path.empty() || call_path.empty()) return invalid("both --policy and --call are required");
+  ASSIGN_OR_RETURN(const Paths paths, paths_of(arguments));
   RETURN_IF_ERROR(check_profile_flags(arguments));
-  ASSIGN_OR_RETURN(const PresentedCall presented, read_call(arguments, call_path));
+  ASSIGN_OR_RETURN(const PresentedCall presented, read_call(arguments, paths.call));
   std::string path(trimmed(arguments.text("trace-out")));
   RETURN_IF_ERROR(refuse_traversal("trace", path));
-  if (path.empty()) path = "trace__" + stamp(SystemClock().now()) + ".json";
+  if (path.empty()) {
+    path = "trace_" + gate::run_id_of(arguments.text("run-id")) + "_" + stamp(SystemClock().now()) + ".json";
+  }
   RETURN_IF_ERROR(prepare_output("trace", path));
-  ASSIGN_OR_RETURN(gate::Policy policy, read_policy(policy_path));
+  Result<gate::Policy> read = read_policy(paths.policy);
+  if (!read) return refuse_policy(call, "mcp proxy", read.error(), paths.policy);
+  gate::Policy policy = *std::move(read);
   const Digest digest = policy.policy_digest();
   ASSIGN_OR_RETURN(const std::unique_ptr<DecisionSigner> signer, decision_signer(arguments));
   ASSIGN_OR_RETURN(const JudgedCall judged,
-                   judge_call(arguments, {policy_path, std::move(policy), digest}, presented, *signer));
+                   judge_call(arguments, {paths.policy, std::move(policy), digest}, presented, *signer));
   RETURN_IF_ERROR(write_output(path, judged.said.records.front().document.gait_file()));
   Json members = call_members(judged, presented);
   members.set("trace_path", path);
@@ -82,20 +109,30 @@ Result<int> proxy(Call& call, const Arguments& arguments) {
   return gate::exit_code_of(verdict.value_or(statement::Verdict::Block));
 }
 
+Command proxy_command(std::string_view words) {
+  static const std::vector<Flag> flags = with_settings(kOwnFlags);
+  return {
+      words,
+      "--policy FILE --call FILE|- [--adapter NAME] [flags]",
+      "Decides whether a tool call may run; it runs nothing",
+      "Exits as gate eval does, of which it is another form: limits, credentials and approvals count here too.\n"
+      "A call without identity, workspace and risk class is judged as mcp-proxy's, of risk high. Where the policy has\n"
+      "mcp_trust, the call's server is looked up in its snapshot.",
+      "countersign mcp proxy --policy policy.yaml --call call.json --adapter openai --json",
+      flags,
+      Positionals::Anywhere,
+      Shape::Gait,
+      proxy};
+}
+
 }  // namespace
 
 Command mcp_proxy_command() {
-  static const std::vector<Flag> flags = with_settings(kOwnFlags);
-  return {"mcp proxy",
-          "--policy FILE --call FILE|- [--adapter NAME] [flags]",
-          "Decides whether a tool call may run; it runs nothing",
-          "Exits as gate eval does, of which it is another form: limits, credentials and approvals count here too.\n"
-          "A call without identity, workspace and risk class is judged as mcp-proxy's, of risk high.",
-          "countersign mcp proxy --policy policy.yaml --call call.json --adapter openai --json",
-          flags,
-          Positionals::EndFlags,
-          Shape::Gait,
-          proxy};
+  return proxy_command("mcp proxy");
+}
+
+Command mcp_bridge_command() {
+  return proxy_command("mcp bridge");
 }
 
 }  // namespace countersign::command

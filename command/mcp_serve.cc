@@ -17,13 +17,17 @@ constexpr Flag kOwnFlags[] = {
     {"policy", Flag::Kind::Text, "FILE", "the policy, YAML; read at start and on reload"},
     {"listen", Flag::Kind::Text, "ADDRESS", "127.0.0.1:PORT or [::1]:PORT instead of a socket; needs --token-env"},
     {"token-env", Flag::Kind::Text, "NAME", "the environment variable of the bearer token that is asked for on a port"},
+    {"auth-token-env", Flag::Kind::Text, "NAME", "the same, as gait calls it"},
+    {"auth-mode", Flag::Kind::Text, "KIND", "token (default), as gait has it: off is refused"},
+    {"adapter", Flag::Kind::Text, "NAME", "the shape of calls whose question names none: mcp (default), openai, …"},
     {"http-verdict-status", Flag::Kind::Text, "KIND",
-     "ok (default): 200 for every verdict; strict: 403 where nothing may run"},
+     "compat (default): 200 for every verdict; strict: 403 for block, 409 for what may not run as it is"},
 };
 
 // The variable is read once and taken away: no child has it.
 Result<Digest> token_of(const Arguments& arguments) {
-  const std::string name(trimmed(arguments.text("token-env")));
+  std::string name(trimmed(arguments.text("token-env")));
+  if (name.empty()) name = trimmed(arguments.text("auth-token-env"));
   if (name.empty()) {
     return Error{ErrorCode::Invalid, "--listen needs --token-env: whoever uses this host can connect to a port",
                  "token_required", "listen on a --socket, where the kernel says who asks, or name a token"};
@@ -51,11 +55,18 @@ Result<transport::Listener> listen(const Arguments& arguments, GateHttpOptions& 
 
 Result<int> serve(Call& call, const Arguments& arguments) {
   ASSIGN_OR_RETURN(GateHttpOptions options, gate_http_options(arguments));
-  const std::string_view status = arguments.text("http-verdict-status", "ok");
-  if (status != "ok" && status != "strict") {
-    return Error{ErrorCode::Invalid, "--http-verdict-status: \"" + std::string(status) + "\" is neither ok nor strict"};
+  const std::string status = lowered(trimmed(arguments.text("http-verdict-status", "compat")));
+  if (status != "compat" && status != "ok" && status != "strict") {
+    return Error{ErrorCode::Invalid, "unsupported --http-verdict-status value (expected compat or strict)"};
+  }
+  const std::string auth = lowered(trimmed(arguments.text("auth-mode", "token")));
+  if (auth != "token") {
+    return Error{ErrorCode::Invalid,
+                 "--auth-mode: \"" + auth + "\" is not token: whoever uses this host can connect to a port",
+                 "token_required", "listen on a --socket, where the kernel says who asks, or name a token"};
   }
   options.status_by_verdict = status == "strict";
+  options.event_routes = true;
   return serve_gate(call, arguments, std::move(options), {"mcp serve", ToolCallService::load, listen});
 }
 
@@ -67,6 +78,7 @@ Command mcp_serve_command() {
       "mcp serve",
       "--socket PATH|--listen ADDRESS --policy FILE [flags]",
       "Answers POST /v1/evaluate on a socket as `mcp proxy` answers on the command line",
+      "POST /v1/evaluate/sse answers with one server-sent event, POST /v1/evaluate/stream with one line of JSON.\n"
       "A question is {\"adapter\",\"call\"}, with approval_tokens and delegation_tokens where there are some.\n"
       "Nothing is executed: the caller acts on the verdict. On a Unix socket the kernel says who asks; on a port of\n"
       "loopback, the only kind there is, a token is asked for. Otherwise as gate serve, settings and reload included.",

@@ -5,6 +5,7 @@
 #include "command/commands.h"
 #include "command/input_file.h"
 #include "command/policy_file.h"
+#include "common/durable_file.h"
 #include "common/text.h"
 #include "gate/optional_members.h"
 #include "gate/policy_format.h"
@@ -68,13 +69,10 @@ Result<Formatted> formatted(const std::string& path) {
 
 // The file keeps its mode: a policy is read by others than its author.
 Status write_back(const std::string& path, const std::string& text) {
+  constexpr mode_t kOwnerOnly = 0600;
   struct stat before {};
-  const bool known = stat(path.c_str(), &before) == 0;
-  RETURN_IF_ERROR(write_output(path, text));
-  if (known && chmod(path.c_str(), before.st_mode & 07777U) != 0) {
-    return Error{ErrorCode::Unavailable, "the mode of " + path + " could not be kept"};
-  }
-  return ok();
+  const bool known = lstat(path.c_str(), &before) == 0;
+  return write_durable(path, text, known ? before.st_mode & 07777U : kOwnerOnly);
 }
 
 Result<int> format(Call& call, const Arguments& arguments) {

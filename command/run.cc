@@ -47,7 +47,7 @@ Error not_run(Error error) {
 // only supplies them; the digest of the trace decides whether they are right.
 Result<gate::Intent> hashed_intent(const Arguments& arguments, const Json& trace, client::SignerClient& signer) {
   ASSIGN_OR_RETURN(const std::string intent_text, read_input("intent", std::string(arguments.text("intent"))));
-  ASSIGN_OR_RETURN(gate::Intent intent, gate::Intent::parse(intent_text));
+  ASSIGN_OR_RETURN(gate::Intent intent, gate::Intent::parse(intent_text, gate::ArgsReading::Exact));
   if (const std::string path(arguments.text("context-envelope")); !path.empty()) {
     ASSIGN_OR_RETURN(const std::string text, read_input("context envelope", path));
     ASSIGN_OR_RETURN(gate::ContextEnvelope envelope, gate::ContextEnvelope::parse(std::string_view(text)));

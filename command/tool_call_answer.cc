@@ -5,6 +5,7 @@
 #include "command/decision_evidence.h"
 #include "command/gate_answer.h"
 #include "command/gate_inputs.h"
+#include "command/trust_snapshot.h"
 #include "common/clock.h"
 #include "common/text.h"
 #include "gate/optional_members.h"
@@ -14,17 +15,26 @@ namespace {
 
 constexpr std::size_t kRunDigits = 12;
 
-Status check(const gate::Policy& policy, const gate::ToolCall& call, std::string_view profile) {
-  if (policy.mcp_trust() && policy.mcp_trust()->enabled) {
-    return Error{ErrorCode::Invalid,
-                 "the policy's mcp_trust asks for a trust snapshot, which this program does not judge",
-                 "mcp_trust_unsupported", "leave mcp_trust out, and name the tools that may be called in rules"};
-  }
-  if (call.context_is_made && profile == kOssProd) {
-    return Error{ErrorCode::Invalid,
-                 "oss-prod profile requires context.identity, context.workspace and context.risk_class in the call"};
-  }
-  return ok();
+Status check(const gate::ToolCall& call, std::string_view profile) {
+  const bool strictly = profile == kOssProd;
+  RETURN_IF_ERROR(call.oauth.check(strictly));
+  if (!strictly || call.missing.empty()) return ok();
+  const std::string member = "context." + call.missing;
+  return Error{ErrorCode::Invalid, member + " is required in strict profile"}.at(member);
+}
+
+struct Trust {
+  std::optional<gate::TrustFinding> finding;
+  std::string notice;
+};
+
+Trust trust_in_server(const gate::Policy& policy, const gate::ToolCall& call, const GateInputs& inputs, UtcTime now) {
+  const std::optional<gate::McpTrust>& demanded = policy.mcp_trust();
+  if (!demanded || !demanded->enabled) return {};
+  ReadSnapshot read = read_trust_snapshot(*demanded);
+  const gate::McpServer* server = call.server ? &*call.server : nullptr;
+  return {gate::trust_in(*demanded, server, inputs.judged.intent.context().risk_class, read.given, now),
+          std::move(read.notice)};
 }
 
 }  // namespace
@@ -33,10 +43,10 @@ Result<JudgedCall> judge_call(const Arguments& settings, LoadedPolicy policy, co
                               DecisionSigner& signer) {
   const auto started = std::chrono::steady_clock::now();
   const std::string profile(settings.text("profile", "standard"));
-  RETURN_IF_ERROR(check(policy.policy, presented.call, profile));
-  ASSIGN_OR_RETURN(
-      GateInputs inputs,
-      gate_inputs(settings, {std::move(policy.policy), policy.digest, presented.call.intent, {}, SystemClock().now()}));
+  RETURN_IF_ERROR(check(presented.call, profile));
+  const UtcTime now = SystemClock().now();
+  ASSIGN_OR_RETURN(GateInputs inputs,
+                   gate_inputs(settings, {std::move(policy.policy), policy.digest, presented.call.intent, {}, now}));
   inputs.tokens = presented.approval_tokens;
   ASSIGN_OR_RETURN(DecisionEvidence evidence, DecisionEvidence::prepare(settings));
   evidence.present(presented.delegation_tokens);
@@ -46,8 +56,11 @@ Result<JudgedCall> judge_call(const Arguments& settings, LoadedPolicy policy, co
   options.kill_switch_state = trimmed(settings.text("kill-switch-state"));
   options.policy_path = policy.path;
   options.as_proxy = true;
+  Trust trust = trust_in_server(inputs.policy, presented.call, inputs, now);
+  options.trust = std::move(trust.finding);
   Evaluation evaluation(std::move(inputs), std::move(evidence), signer, std::move(options));
   ASSIGN_OR_RETURN(EvaluationAnswer said, evaluation.conclude());
+  if (!trust.notice.empty()) said.notice += (said.notice.empty() ? "" : "\n") + trust.notice;
   const auto spent = std::chrono::steady_clock::now() - started;
   return JudgedCall{std::move(said), policy.digest.hex(),
                     std::chrono::duration_cast<std::chrono::milliseconds>(spent).count()};
@@ -72,8 +85,13 @@ Json call_members(const JudgedCall& judged, const PresentedCall& presented) {
     if (const Json* member = decided.find(name)) out.set(name, *member);
   }
   if (const Json* relationship = trace.find("relationship")) out.set("relationship", *relationship);
-  out.set("run_id", !call.run_id.empty() ? call.run_id
-                                         : "run_mcp_" + std::string(trace.text("intent_digest").substr(0, kRunDigits)));
+  for (const std::string_view name : {"matched_rule_ids", "mcp_trust"}) {
+    if (const Json* member = trace.find(name)) out.set(name, *member);
+  }
+  const std::string run_id = gate::run_id_of(call.run_id);
+  out.set("run_id",
+          !run_id.empty() ? run_id : "run_mcp_" + std::string(trace.text("intent_digest").substr(0, kRunDigits)));
+  gate::put(out, "job_id", trimmed(call.job_id));
   gate::put(out, "session_id", call.session_id);
   std::vector<std::string> warnings = gate::texts_of(decided.find("warnings"));
   if (call.context_is_made) {

@@ -30,8 +30,8 @@ struct JudgedCall {
 };
 
 // Evaluates the call as an intent, has the decision signed, and counts what it costs. `settings` are gate_settings.h's.
-// Fails with Invalid where the policy asks for trust in servers (mcp_trust_unsupported) or the profile for a context
-// that the call lacks, and as Evaluation::conclude does.
+// Fails with Invalid where the profile asks for a context or a login's evidence that the call lacks, and as
+// Evaluation::conclude does.
 Result<JudgedCall> judge_call(const Arguments& settings, LoadedPolicy policy, const PresentedCall& presented,
                               DecisionSigner& signer);
 

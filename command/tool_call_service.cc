@@ -19,13 +19,13 @@ Status read_text(JsonFields& fields, const char* name, std::string& out) {
   return ok();
 }
 
-Result<PresentedCall> read_call(const Json& request) {
+Result<PresentedCall> read_call(const Json& request, std::string_view usual_adapter) {
   JsonFields fields(request, "");
   PresentedCall presented;
-  presented.adapter = "mcp";
+  presented.adapter = usual_adapter;
   RETURN_IF_ERROR(read_text(fields, "adapter", presented.adapter));
   ASSIGN_OR_RETURN(const Json* call, fields.required("call"));
-  ASSIGN_OR_RETURN(presented.call, gate::ToolCall::parse(presented.adapter, *call));
+  ASSIGN_OR_RETURN(presented.call, gate::ToolCall::parse(presented.adapter, *call, gate::CallReading::Whole));
   // What the caller names its run and session; the call's own context is what is judged.
   RETURN_IF_ERROR(read_text(fields, "run_id", presented.call.run_id));
   RETURN_IF_ERROR(read_text(fields, "session_id", presented.call.session_id));
@@ -46,7 +46,7 @@ Result<std::unique_ptr<GateAnswers>> ToolCallService::load(const Arguments& sett
 }
 
 Result<Json> ToolCallService::evaluate(const Json& request, std::uint32_t, client::SignerClient& signer) {
-  ASSIGN_OR_RETURN(const PresentedCall presented, read_call(request));
+  ASSIGN_OR_RETURN(const PresentedCall presented, read_call(request, settings_.text("adapter", "mcp")));
   ASSIGN_OR_RETURN(LoadedPolicy policy, policies_.chosen("", false));
   const std::unique_ptr<DecisionSigner> signs = decision_signer(signer);
   ASSIGN_OR_RETURN(const JudgedCall judged, judge_call(settings_, std::move(policy), presented, *signs));

@@ -5,6 +5,7 @@
 #include "common/text.h"
 #include "gate/gait_fields.h"
 #include "gate/optional_members.h"
+#include "gate/provider_receipt.h"
 
 namespace countersign::gate {
 namespace {
@@ -37,29 +38,6 @@ Json as_json(const CredentialRequest& request, const std::vector<std::string>& s
                        {"Reference", request.reference},
                        {"Scope", Json::array(scope)},
                        {"TargetBinding", request.target_binding}});
-}
-
-// The names by which clouds call what gait calls credential_ref, where the answer names its provider.
-struct ProviderRow {
-  std::string_view provider;
-  std::string_view member;
-};
-constexpr ProviderRow kProviders[] = {{"aws_sts", "arn"}, {"vault_dynamic", "lease_id"}};
-
-void read_provider(GaitFields& fields, CredentialReceipt& receipt) {
-  std::string provider;
-  fields.text("provider", provider);
-  provider = lowered(trimmed(provider));
-  if (provider.empty()) return;
-  if (receipt.source.empty()) receipt.source = provider;
-  if (!trimmed(receipt.credential_ref).empty()) return;
-  for (const ProviderRow& row : kProviders) {
-    std::string name;
-    fields.text(row.member, name);
-    if (row.provider == provider && !trimmed(name).empty()) {
-      receipt.credential_ref = provider + ":" + std::string(trimmed(name));
-    }
-  }
 }
 
 void complete_times(CredentialReceipt& receipt) {
@@ -133,7 +111,7 @@ Result<CredentialReceipt> CredentialReceipt::parse(std::string_view text) {
   fields.time("issued_at", receipt.issued_at);
   fields.time("expires_at", receipt.expires_at);
   fields.integer("ttl_seconds", receipt.ttl_seconds);
-  read_provider(fields, receipt);
+  read_provider(fields, error, receipt);
   RETURN_IF_ERROR(error.status());
   receipt.credential_ref = trimmed(receipt.credential_ref);
   const std::string& reference = receipt.credential_ref;
@@ -157,6 +135,10 @@ void complete(CredentialReceipt& receipt, std::string_view broker, const Credent
   fill(receipt.issued_by, broker);
   fill(receipt.source, broker);
   fill(receipt.issuer, receipt.issued_by);
+  if (receipt.of_provider) {
+    fill(receipt.subject, request.identity);
+    fill(receipt.owner, request.identity);
+  }
   fill(receipt.target_binding, request.target_binding);
   fill(receipt.run_binding, request.run_id);
   fill(receipt.job_binding, request.job_id);

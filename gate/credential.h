@@ -55,6 +55,7 @@ struct CredentialReceipt {
   UtcTime issued_at;   // zero: not said
   UtcTime expires_at;  // zero: not said
   std::int64_t ttl_seconds = 0;
+  bool of_provider = false;  // in the form of a cloud or vault (provider_receipt.h): it is the requester's
 
   // A broker command's answer: one JSON object. Fails with Invalid: no credential_ref, one over 256 bytes or with line
   // breaks or tabs, mistyped members.

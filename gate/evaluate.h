@@ -60,6 +60,7 @@ struct Decision {
   std::optional<Json> freeze_window;  // the answer's members of these names
   std::optional<Json> sandbox;
   std::optional<Json> kill_switch;
+  std::optional<Json> mcp_trust;
   // Of a script only.
   std::int64_t step_count = 0;
   std::string composite_risk_class;

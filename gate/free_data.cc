@@ -20,7 +20,8 @@ Error unbound(const std::string& path) {
                path +
                    " begins or ends with white space, which the digest does not cover: another text would be approved "
                    "with it",
-               "unbound_white_space", "trim it, or pass --gait-args to have it trimmed as gait does"}
+               "unbound_white_space",
+               "pass --exact-args to have it bound, or --gait-args to have it trimmed as gait does"}
       .at(path);
 }
 
@@ -31,7 +32,7 @@ Status trim_free_data(Json& value, const std::string& what, const std::string& p
   const auto changes = [reading](std::string_view text) {
     return reading == ArgsReading::Bound && trimmed(text).size() != text.size();
   };
-  if (value.is_integer() && reading == ArgsReading::Bound &&
+  if (value.is_integer() && reading != ArgsReading::AsGait &&
       ecmascript_number(value.as_double()) != std::to_string(value.as_integer())) {
     return Error{ErrorCode::Invalid, path + " is an integer beyond 2^53, which its digest does not tell from others",
                  "inexact_integer", "write it as a string, or pass --gait-args to have it rounded as gait does"}

@@ -115,6 +115,13 @@ void GaitFields::boolean(std::string_view name, bool& out) {
   out = value->as_bool();
 }
 
+void GaitFields::number(std::string_view name, double& out) {
+  const Json* value = member(name);
+  if (value == nullptr) return;
+  if (!value->is_number()) return mistyped(name, *value, "float64");
+  out = value->as_double();
+}
+
 void GaitFields::time(std::string_view name, UtcTime& out) {
   const Json* value = member(name);
   if (value == nullptr) return;

@@ -47,6 +47,7 @@ class GaitFields {
   void texts(std::string_view name, std::vector<std::string>& out);
   void integer(std::string_view name, std::int64_t& out);
   void boolean(std::string_view name, bool& out);
+  void number(std::string_view name, double& out);
   void time(std::string_view name, UtcTime& out);
   // A free map: an object, or null where absent.
   void map(std::string_view name, Json& out);

@@ -116,6 +116,14 @@ std::string beyond_double(const JsonComplaint& complaint) {
          " of type float64";
 }
 
+// The arguments of the intent and of each step, null as {} as it is normalised.
+Json all_args(const IntentFields& fields) {
+  const auto object = [](const Json& args) { return args.is_null() ? Json(Json::Object{}) : args; };
+  Json::Array steps;
+  for (const ScriptStep& step : fields.script.value_or(std::vector<ScriptStep>())) steps.push_back(object(step.args));
+  return Json::object({{"args", object(fields.args)}, {"steps", std::move(steps)}});
+}
+
 }  // namespace
 
 Json SkillProvenance::json() const {
@@ -177,7 +185,7 @@ Json Sandbox::json() const {
 }
 
 Result<Json> Intent::read(std::string_view text, ArgsReading args) {
-  const Json::Limits limits{.gait = true, .exact_integers = args == ArgsReading::Bound};
+  const Json::Limits limits{.gait = true, .exact_integers = args != ArgsReading::AsGait};
   Result<Json> document = Json::parse(text, limits);
   if (document) return document;
   Error error = document.error();
@@ -198,9 +206,12 @@ Result<Intent> Intent::parse(std::string_view text, ArgsReading args) {
 Result<Intent> Intent::parse(const Json& document, ArgsReading args) {
   ASSIGN_OR_RETURN(IntentFields fields, read_intent(document));
   std::optional<std::vector<std::string>> argv = argv_of(fields.args);
+  const Json written = args == ArgsReading::Exact ? all_args(fields) : Json();
   RETURN_IF_ERROR(normalise_intent(fields, args));
+  const bool changed = args == ArgsReading::Exact && all_args(fields) != written;
   Intent intent(std::move(fields));
   intent.argv_ = std::move(argv);
+  if (changed) intent.exact_args_ = written.digest();
   return intent;
 }
 
@@ -221,6 +232,8 @@ Json Intent::digest_form() const {
   if (fields_.skill_provenance) out.set("skill_provenance", fields_.skill_provenance->json());
   if (fields_.delegation) out.set("delegation", fields_.delegation->json());
   out.set("context", json_of(fields_.context));
+  // gait's form never has this member, so no digest of gait's is met by it.
+  if (exact_args_) out.set("exact_args", Json(exact_args_->hex()));
   return out;
 }
 

@@ -173,6 +173,7 @@ struct IntentFields {
 enum class ArgsReading {
   Bound,   // refused, reasons "unbound_white_space" and "inexact_integer": what is approved is what runs
   AsGait,  // trimmed and rounded
+  Exact,   // white space is bound by a member of the digest form that gait does not have; integers are refused
 };
 
 // A normalised intent: only parse makes one.
@@ -195,8 +196,11 @@ class Intent {
   bool is_script() const { return fields_.script.has_value(); }
   bool has_destructive_target() const;
 
-  // The JSON whose JCS SHA-256 is the intent digest.
+  // The JSON whose JCS SHA-256 is the intent digest: gait's, with a member `exact_args` where exact_args() is.
   Json digest_form() const;
+  // Read as ArgsReading::Exact, of arguments that trimming changes: JCS digest of {"args", "steps": [the args of each]}
+  // as they were written (docs/decisions/0011-exact-arguments.md).
+  const std::optional<Digest>& exact_args() const { return exact_args_; }
   Digest intent_digest() const { return digest_form().digest(); }
   Digest args_digest() const { return fields_.args.digest(); }
   std::optional<Digest> script_hash() const;  // only of a script
@@ -222,6 +226,7 @@ class Intent {
   explicit Intent(IntentFields fields) : fields_(std::move(fields)) {}
   IntentFields fields_;
   std::optional<std::vector<std::string>> argv_;
+  std::optional<Digest> exact_args_;
 };
 
 }  // namespace countersign::gate

@@ -1,6 +1,7 @@
 #include "gate/time_zone.h"
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
 #include <iterator>
 #include <limits>
@@ -82,16 +83,36 @@ Result<TimeZone> TimeZone::named(std::string_view name) {
     zone.transitions_.push_back({big_endian(times.substr(i * 8, 8)), offset_of(type)});
   }
   // The footer is a rule for later years; one with a comma changes clocks every year.
-  zone.open_ended_ = file.substr(header.body(8)).find(',') == std::string_view::npos;
+  std::string_view footer = file.substr(header.body(8));
+  zone.open_ended_ = footer.find(',') == std::string_view::npos;
+  if (footer.size() >= 2 && footer.front() == '\n' && footer.back() == '\n') {
+    zone.rule_ = ZoneRule::parse(footer.substr(1, footer.size() - 2));
+  }
   return zone;
 }
 
+std::vector<ZoneChange> TimeZone::changes_around(std::int64_t unix_seconds) const {
+  if (!rule_ || (!transitions_.empty() && unix_seconds < transitions_.back().at)) return transitions_;
+  const std::chrono::sys_seconds moment{std::chrono::seconds(unix_seconds)};
+  const std::chrono::year_month_day date(std::chrono::floor<std::chrono::days>(moment));
+  std::vector<ZoneChange> out;
+  if (!transitions_.empty()) out.push_back(transitions_.back());
+  // A year's first change may be of the year before or after in UTC.
+  for (int year = static_cast<int>(date.year()) - 1; year <= static_cast<int>(date.year()) + 1; ++year) {
+    for (const ZoneChange& change : rule_->changes_in(year)) {
+      if (out.empty() || change.at > out.back().at) out.push_back(change);
+    }
+  }
+  return out;
+}
+
 TimeZone::Span TimeZone::span_at(std::int64_t unix_seconds) const {
-  const auto next = std::upper_bound(transitions_.begin(), transitions_.end(), unix_seconds,
-                                     [](std::int64_t moment, const Transition& at) { return moment < at.at; });
+  const std::vector<ZoneChange> changes = changes_around(unix_seconds);
+  const auto next = std::upper_bound(changes.begin(), changes.end(), unix_seconds,
+                                     [](std::int64_t moment, const ZoneChange& at) { return moment < at.at; });
   Span span{kEarliest, kLatest, first_offset_};
-  if (next != transitions_.end()) span.end = next->at;
-  if (next != transitions_.begin()) {
+  if (next != changes.end()) span.end = next->at;
+  if (next != changes.begin()) {
     span.start = std::prev(next)->at;
     span.offset = std::prev(next)->offset;
   }
@@ -103,7 +124,7 @@ Result<UtcTime> TimeZone::moment_of(std::string_view local) const {
   if (local.size() != kLength) return Error{ErrorCode::Invalid, "a local time must read YYYY-MM-DDThh:mm:ss"};
   ASSIGN_OR_RETURN(const UtcTime as_utc, UtcTime::parse(std::string(local) + "Z"));
   const std::int64_t reading = as_utc.unix_seconds();
-  if (!open_ended_ && (transitions_.empty() || reading > transitions_.back().at)) {
+  if (!open_ended_ && !rule_ && (transitions_.empty() || reading > transitions_.back().at)) {
     return Error{ErrorCode::Invalid, "the zone database does not reach that year"};
   }
   const Span span = span_at(reading);

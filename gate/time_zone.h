@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/result.h"
+#include "gate/zone_rule.h"
 
 namespace countersign::gate {
 
@@ -17,7 +18,8 @@ class TimeZone {
   static Result<TimeZone> named(std::string_view name);
 
   // The moment of "YYYY-MM-DDThh:mm:ss" in this zone; where clocks are put forward or back it picks as Go's time.Date
-  // does. Fails with Invalid on any other text and beyond the database's last year.
+  // does. Years beyond the zone's table go by the rule at its end. Fails with Invalid on any other text, and beyond the
+  // table where it ends in no rule that can be read.
   Result<UtcTime> moment_of(std::string_view local) const;
 
  private:
@@ -26,15 +28,15 @@ class TimeZone {
     std::int64_t end;
     std::int64_t offset;  // seconds east of UTC
   };
-  struct Transition {
-    std::int64_t at;
-    std::int64_t offset;
-  };
   Span span_at(std::int64_t unix_seconds) const;
 
   std::int64_t first_offset_ = 0;
-  std::vector<Transition> transitions_;
-  bool open_ended_ = true;  // the last offset holds for ever
+  // Those of the table around the moment, or of the rule.
+  std::vector<ZoneChange> changes_around(std::int64_t unix_seconds) const;
+
+  std::vector<ZoneChange> transitions_;
+  std::optional<ZoneRule> rule_;  // after the last of them
+  bool open_ended_ = true;        // the last offset holds for ever
 };
 
 }  // namespace countersign::gate

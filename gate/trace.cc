@@ -134,6 +134,7 @@ Json gait_members(const TraceInputs& inputs) {
   put_member(out, "freeze_window", decision.freeze_window);
   put_member(out, "sandbox", decision.sandbox);
   put_member(out, "kill_switch", decision.kill_switch);
+  put_member(out, "mcp_trust", decision.mcp_trust);
   out.set("relationship", relationship_of(inputs));
   if (fields.skill_provenance) out.set("skill_provenance", fields.skill_provenance->json());
   return out;

@@ -59,7 +59,7 @@ struct Question {
 Result<Question> question_of(const Request& request, const std::string& policy_digest) {
   Json body{Json::Object{}};
   ASSIGN_OR_RETURN(Json written, document("intent", request.intent));
-  ASSIGN_OR_RETURN(gate::Intent intent, gate::Intent::parse(written));
+  ASSIGN_OR_RETURN(gate::Intent intent, gate::Intent::parse(written, gate::ArgsReading::Exact));
   body.set("intent", std::move(written));
   ASSIGN_OR_RETURN(Json approvals, documents("approval token", request.approvals));
   ASSIGN_OR_RETURN(Json delegations, documents("delegation token", request.delegations));

@@ -63,7 +63,8 @@ Result<Permit> Permit::check(const Json& trace, const Intent& intent, const std:
     return refused("the intent has no list of texts args.argv, so no command line was approved", "argv_missing",
                    "put the exact command line into the intent's args.argv");
   }
-  if (*intent.argv() != argv || approved_argv(intent) != argv) {
+  const bool is_bound = intent.exact_args() || approved_argv(intent) == argv;
+  if (*intent.argv() != argv || !is_bound) {
     return refused("the command line is not, byte for byte, the approved args.argv", "argv_mismatch",
                    "run exactly what the intent's args.argv says");
   }

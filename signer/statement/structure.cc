@@ -76,6 +76,7 @@ JsonNode& zero_of(const JsonTree& tree, const Field& field) {
       return tree.make_text(tree.keep(UtcTime().rfc3339()));
     case Field::Kind::Integer:
     case Field::Kind::Number:
+    case Field::Kind::Decimal:
       return tree.make(JsonNode::Kind::Integer);
     case Field::Kind::Flag:
       return tree.make(JsonNode::Kind::Bool);
@@ -229,8 +230,9 @@ class Reader {
         if (given.is(JsonNode::Kind::Integer) && !is_too_large(given)) return true;
         return refuse(field.name, "must be an integer below 2^53");
       case Field::Kind::Number:
+      case Field::Kind::Decimal:
         if (!given.is_number() || is_too_large(given)) return refuse(field.name, "must be a number below 2^53");
-        if (strict_) {
+        if (strict_ && field.kind == Field::Kind::Number) {
           given.number = rounded(given.as_double());
           given.kind = JsonNode::Kind::Double;
         }

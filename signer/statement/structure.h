@@ -14,7 +14,18 @@ namespace countersign::statement {
 struct Structure;
 
 struct Field {
-  enum class Kind { Text, HexDigest, Time, Integer, Number, Flag, Texts, Object, Objects };
+  enum class Kind {
+    Text,
+    HexDigest,
+    Time,
+    Integer,
+    Number,   // rounded(), where a caller gives it
+    Decimal,  // as it is given: a score that others wrote down
+    Flag,
+    Texts,
+    Object,
+    Objects
+  };
   enum class Presence {
     Required,  // a caller must give it; written always
     Written,   // filled with its zero value where absent

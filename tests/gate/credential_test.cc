@@ -124,11 +124,47 @@ TEST(CredentialReceipt, OfNonsenseIsNone) {
 }
 
 TEST(CredentialReceipt, ReadsTheFormsOfClouds) {
-  EXPECT_EQ(CredentialReceipt::parse(R"({"provider":"vault_dynamic","lease_id":"database/creds/x"})")->credential_ref,
-            "vault_dynamic:database/creds/x");
-  EXPECT_EQ(CredentialReceipt::parse(R"({"provider":"AWS_STS","arn":"arn:aws:sts::1:x"})")->credential_ref,
-            "aws_sts:arn:aws:sts::1:x");
-  EXPECT_FALSE(CredentialReceipt::parse(R"({"provider":"unheard_of","arn":"x"})"));
+  struct Form {
+    const char* answer;
+    const char* reference;
+    const char* issuer;
+  };
+  const Form forms[] = {
+      {R"({"provider":"aws_sts","assumed_role_arn":"arn:1","session_arn":"arn:2"})", "aws_sts:arn:1",
+       "sts.amazonaws.com"},
+      {R"({"provider":" AWS ","session_arn":"arn:2"})", "aws_sts:arn:2", "sts.amazonaws.com"},
+      {R"({"provider":"oidc","repository":"o/r","workflow_ref":"w"})", "github_oidc:o/r:w",
+       "token.actions.githubusercontent.com"},
+      {R"({"provider":"github_oidc","repository":"o/r"})", "github_oidc:o/r", "token.actions.githubusercontent.com"},
+      {R"({"provider":"vault_dynamic","lease_id":"database/creds/x","issuer":"vault.example"})",
+       "vault_dynamic:database/creds/x", "vault.example"},
+      {R"({"provider":"gcp","workload_identity_provider":"pool"})", "gcp_sts:pool", "sts.googleapis.com"},
+      {R"({"provider":"azure_federated","service_principal_id":"1","federated_credential_id":"bot"})",
+       "azure_federated:1:bot", "login.microsoftonline.com"},
+      {R"({"provider":"cyberark","broker_session_id":"s-1"})", "okta_cyberark:s-1", "okta-cyberark"},
+      {R"({"provider":"file","credential_ref":"file:x"})", "file:x", "file"},
+      {R"({"provider":"aws_sts","credential_ref":"mine"})", "mine", "sts.amazonaws.com"},
+  };
+  for (const Form& form : forms) {
+    auto receipt = CredentialReceipt::parse(form.answer);
+    ASSERT_TRUE(receipt) << form.answer << receipt.error().detail;
+    EXPECT_EQ(receipt->credential_ref, form.reference) << form.answer;
+    EXPECT_EQ(receipt->issuer, form.issuer) << form.answer;
+    EXPECT_EQ(receipt->access_type, "jit") << form.answer;
+    EXPECT_EQ(receipt->source, receipt->issued_by) << form.answer;
+    CredentialRequest request;
+    request.identity = "agent";
+    complete(*receipt, "command", request);
+    EXPECT_EQ(receipt->subject, "agent") << form.answer;
+    EXPECT_EQ(receipt->owner, "agent") << form.answer;
+  }
+  for (const char* answer :
+       {R"({"provider":"unheard_of","assumed_role_arn":"x"})", R"({"provider":"aws_sts"})", R"({"provider":"file"})",
+        R"({"provider":"github","workflow_ref":"w"})", R"({"provider":"azure","federated_credential_id":"x"})",
+        R"({"provider":"vault","lease_id":" "})", R"({"provider":"okta","broker_session_id":"sk-123"})",
+        R"({"provider":"aws","credential_ref":"AKIA1234"})", R"({"provider":5,"credential_ref":"x"})"}) {
+    EXPECT_FALSE(CredentialReceipt::parse(answer)) << answer;
+  }
 }
 
 TEST(Decision, WithACredentialIsAllowedAndWithoutBlocked) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "gate/go_texts.h"
 
 namespace countersign::gate {
@@ -42,6 +44,39 @@ TEST(Intent, RefusesArgumentsThatItsDigestDoesNotTellFromOthers) {
             Intent::parse(with_args(R"({"command":"ls"})"))->intent_digest());
   // Inside a text white space is bound, and so are integers up to 2^53.
   EXPECT_TRUE(Intent::parse(with_args(R"({"command":"ls -l\n x","n":9007199254740992})")));
+}
+
+// Read exactly, each spelling has a digest of its own, and what has no outer white space keeps gait's.
+TEST(Intent, BindsOuterWhiteSpaceWhereItIsAskedTo) {
+  const char* spellings[] = {R"({"text":"a"})",  R"({"text":"a\n"})",  R"({"text":" a"})",
+                             R"({" text":"a"})", R"({"text":["a "]})", R"({"text":["a"]})"};
+  std::set<std::string> digests;
+  for (const char* args : spellings) {
+    const auto exact = Intent::parse(with_args(args), ArgsReading::Exact);
+    ASSERT_TRUE(exact) << args << exact.error().detail;
+    digests.insert(exact->intent_digest().hex());
+    const auto gaits = Intent::parse(with_args(args), ArgsReading::AsGait);
+    EXPECT_EQ(exact->args_digest(), gaits->args_digest()) << args;
+    EXPECT_EQ(exact->exact_args().has_value(), exact->intent_digest() != gaits->intent_digest()) << args;
+  }
+  EXPECT_EQ(digests.size(), std::size(spellings));
+  const std::string plain = with_args(R"({"text":"a b"})");
+  EXPECT_EQ(Intent::parse(plain, ArgsReading::Exact)->intent_digest(), Intent::parse(plain)->intent_digest());
+  // What cannot be told apart stays refused.
+  EXPECT_FALSE(Intent::parse(with_args(R"({"a":1," a":2})"), ArgsReading::Exact));
+  EXPECT_FALSE(Intent::parse(with_args(R"({"n":9007199254740993})"), ArgsReading::Exact));
+}
+
+TEST(Intent, BindsTheWhiteSpaceOfStepsToo) {
+  const auto script = [](const char* value) {
+    return std::string(R"({"script":{"steps":[{"tool_name":"b","args":{"x":")") + value +
+           R"("}}]},"context":{"identity":"a","workspace":"/w","risk_class":"low"}})";
+  };
+  const auto spaced = Intent::parse(script("y "), ArgsReading::Exact);
+  const auto plain = Intent::parse(script("y"), ArgsReading::Exact);
+  ASSERT_TRUE(spaced && plain);
+  EXPECT_NE(spaced->intent_digest(), plain->intent_digest());
+  EXPECT_FALSE(plain->exact_args());
 }
 
 TEST(Intent, RefusesTheArgumentsOfAStepInTheSameWay) {

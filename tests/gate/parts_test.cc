@@ -107,7 +107,6 @@ TEST(FreezeWindow, ReadsLocalTimeInItsZone) {
   }
   EXPECT_FALSE(zone->moment_of("2026-06-15 07:30:00"));
   EXPECT_FALSE(zone->moment_of("2026-02-30T07:30:00"));
-  EXPECT_FALSE(zone->moment_of("2999-06-15T07:30:00"));
   for (const char* name : {"Mars/Base", "../../etc/passwd", "/etc/passwd", "", "Local", "tzdata.zi"}) {
     EXPECT_FALSE(TimeZone::named(name)) << name;
   }

@@ -34,7 +34,7 @@ SHAPES = {
     "openai": {"function": {"name": "kb.read", "arguments": '{"q": 1}'}},
     "anthropic": {"name": "kb.read", "input": {"q": 1}},
     "langchain": {"tool": "kb.read", "tool_input": {"q": 1}},
-    "claude_code": {"tool_name": "kb.read", "tool_input": {"q": 1}, "session_id": "s-1"},
+    "claude_code": {"tool_name": "kb.read", "tool_input": {"q": 1}, "session_id": "s-1", "hook_event_name": "PreToolUse"},
 }
 
 
@@ -130,18 +130,17 @@ class McpServe(unittest.TestCase):
         self.assertEqual(json.loads(gate.ask({"call": call(targets=[{"kind": "path"}])})[1])["error"]["field"], "targets[0].value")
         self.assertEqual(gate.ask('{"call":{},"call":{}}')[0], 400)
         self.assertEqual(gate.ask(None, "/v1/evaluate", "GET")[0], 404)
-        self.assertEqual(gate.ask({}, "/v1/evaluate/sse")[0], 404)
 
     def test_names_given_for_the_answer_change_no_digest(self):
         gate = self.serving()
         plain = self.answer(gate, call=call())[1]
         named = self.answer(gate, call=call(), run_id="run-7", session_id="s-7")[1]
-        self.assertEqual((named["run_id"], named["session_id"]), ("run-7", "s-7"))
+        self.assertEqual((named["run_id"], named["session_id"]), ("run_run-7", "s-7"))
         self.assertEqual(named["intent_digest"], plain["intent_digest"])
         self.assertTrue(plain["run_id"].startswith("run_mcp_"))
 
     def test_strict_statuses_tell_what_may_not_run(self):
-        for flags, statuses in (((), (200, 200, 200)), (("--http-verdict-status", "strict"), (200, 403, 403))):
+        for flags, statuses in (((), (200, 200, 200)), (("--http-verdict-status", "strict"), (200, 409, 403))):
             gate = self.serving(*flags)
             given = [self.answer(gate, call=call(tool)) for tool in ("kb.read", "db.save", "other")]
             self.assertEqual(tuple(status for status, _ in given), statuses)
@@ -149,7 +148,7 @@ class McpServe(unittest.TestCase):
         done = subprocess.run([PROGRAM, "mcp", "serve", "--socket", str(self.folder / "no.sock"), "--policy", str(gate.policy),
                                "--http-verdict-status", "maybe"], env=self.environment, capture_output=True, text=True)
         self.assertEqual(done.returncode, 6)
-        self.assertIn("neither ok nor strict", done.stderr)
+        self.assertIn("expected compat or strict", done.stderr)
 
     def test_approvals_and_limits_count_here_too(self):
         gate = self.serving()
@@ -181,7 +180,17 @@ class McpServe(unittest.TestCase):
     def test_a_profile_takes_no_made_context(self):
         gate = self.serving("--profile", "oss-prod", policy=POLICY)
         self.assertEqual(gate.ask({"call": {"name": "kb.read"}})[0], 400)
-        self.assertEqual(gate.verdict({"call": call()}), "allow")
+        self.assertEqual(gate.ask({"call": call()})[0], 400)
+        whole = {**CONTEXT, "session_id": "s-1"}
+        self.assertEqual(gate.verdict({"call": call(context=whole)}), "allow")
+        # A login by OAuth needs its evidence here, all of it.
+        evidence = {"issuer": "i", "audience": ["a"], "subject": "s", "client_id": "c", "token_type": "bearer", "scopes": ["x"],
+                    "redirect_uri": "u", "evidence_ref": "receipt:1", "auth_time": "2026-01-01T00:00:00Z"}
+        self.assertEqual(gate.verdict({"call": call(context={**whole, "auth_mode": "oauth", "oauth_evidence": evidence})}), "allow")
+        for lacking in ({**whole, "auth_mode": "oauth"}, {**whole, "oauth_evidence": {**evidence, "subject": " "}},
+                        {**whole, "auth_mode": "oauth_dcr", "oauth_evidence": evidence},
+                        {**whole, "oauth_evidence": {**evidence, "auth_time": "noon"}}):
+            self.assertEqual(gate.ask({"call": call(context=lacking)})[0], 400, lacking)
 
     def on_port(self, token, *flags):
         """The process and the port of one that listens on loopback."""
@@ -221,7 +230,9 @@ class McpServe(unittest.TestCase):
         self.assertEqual(status("/v1/reload", **good), 403)
 
     def test_a_port_without_a_token_is_not_served(self):
-        for token, flags in (("", ("--token-env", "TOKEN")), ("short", ("--token-env", "TOKEN")), ("a token of 16 and more", ()),
+        _, port = self.on_port("a token of 16 and more", "--auth-mode", "token", "--auth-token-env", "TOKEN")
+        self.assertIsNotNone(port)
+        for token, flags in (("", ("--token-env", "TOKEN")), ("a token of 16 and more", ("--token-env", "TOKEN", "--auth-mode", "off")), ("short", ("--token-env", "TOKEN")), ("a token of 16 and more", ()),
                              ("a token of 16 and more", ("--token-env", "TOKEN", "--listen", "0.0.0.0:0")),
                              ("a token of 16 and more", ("--token-env", "TOKEN", "--socket", str(self.folder / "no.sock")))):
             process, port = self.on_port(token, *flags)
@@ -236,16 +247,55 @@ class McpServe(unittest.TestCase):
         self.assertEqual(gate.ask({"call": call()})[0], 503)
         self.assertEqual(gate.ask(None, "/healthz", "GET")[0], 200)
 
-    def test_one_policy_is_served_and_trust_in_servers_is_refused(self):
+    def test_answers_as_an_event_and_as_a_line(self):
+        gate = self.serving("--http-verdict-status", "strict")
+        for tool, status in (("kb.read", 200), ("db.save", 409), ("other", 403)):
+            given, plain = self.answer(gate, call=call(tool))
+            self.assertEqual(given, status)
+            for route, head, before, after in (("/v1/evaluate/sse", "text/event-stream", "event: evaluate\ndata: ", "\n\n"),
+                                               ("/v1/evaluate/stream", "application/x-ndjson", "", "\n")):
+                given, text, headers = gate.ask_whole({"call": call(tool)}, route)
+                self.assertEqual((given, headers["content-type"]), (status, head))
+                self.assertTrue(text.startswith(before) and text.endswith(after), text)
+                said = json.loads(text[len(before):-len(after)])
+                self.assertEqual((said["verdict"], said["intent_digest"]), (plain["verdict"], plain["intent_digest"]))
+                self.assertNotIn("\n", text[len(before):-len(after)])
+            self.assertEqual(gate.ask_whole({"call": call(tool)}, "/v1/evaluate/sse")[2]["cache-control"], "no-cache")
+        for route in ("/v1/evaluate/sse", "/v1/evaluate/stream"):
+            status, text, headers = gate.ask_whole({"call": 5}, route)
+            self.assertEqual((status, headers["content-type"], "error" in json.loads(text)), (400, "application/json", True))
+            self.assertEqual(gate.ask(None, route, "GET")[0], 404)
+
+    def test_a_gate_for_intents_has_no_event_routes(self):
+        gate = ServingGate(PROGRAM, POLICY, self.appliance.socket)
+        self.addCleanup(gate.end)
+        self.assertEqual(gate.ask({}, "/v1/evaluate/sse")[0], 404)
+
+    def test_the_usual_shape_of_calls_is_a_setting(self):
+        gate = self.serving("--adapter", "langchain")
+        self.assertEqual(gate.verdict({"call": SHAPES["langchain"]}), "allow")
+        self.assertEqual(gate.ask({"call": SHAPES["mcp"]})[0], 400)
+        self.assertEqual(gate.verdict({"call": SHAPES["mcp"], "adapter": "mcp"}), "allow")
+
+    def test_trust_in_servers_is_judged_for_each_call(self):
+        snapshot = self.folder / "snapshot.json"
+        gate = self.serving(policy=f"mcp_trust: {{snapshot: {snapshot}, required_risk_classes: [low]}}\n" + POLICY)
+        asked = {"call": call(server={"server_id": "github"})}
+        status, answer = self.answer(gate, **asked)
+        self.assertEqual((status, answer["verdict"], answer["mcp_trust"]["status"]), (200, "block", "missing"))
+        snapshot.write_text(json.dumps({"entries": [{"server_id": "github", "status": "trusted"}]}))
+        answer = self.answer(gate, **asked)[1]
+        self.assertEqual((answer["verdict"], answer["trace"]["mcp_trust"]["status"]), ("allow", "trusted"))
+        self.assertEqual(gate.verdict({"call": call(server={"server_id": "other"})}), "block")
+        self.assertEqual(gate.verdict({"call": call()}), "block")
+
+    def test_one_policy_is_served(self):
         both = [self.folder / name for name in ("a.yaml", "b.yaml")]
         for path, text in zip(both, (POLICY, "default_verdict: allow\n")):
             path.write_text(text)
         done = subprocess.run([PROGRAM, "mcp", "serve", "--socket", str(self.folder / "no.sock"), "--policy", ",".join(map(str, both))],
                               env=self.environment, capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, 6)
-        gate = self.serving(policy="mcp_trust: {snapshot: s.json}\n" + POLICY)
-        status, answer = self.answer(gate, call=call())
-        self.assertEqual((status, answer["error"]["code"]), (400, "mcp_trust_unsupported"))
 
 
 if __name__ == "__main__":

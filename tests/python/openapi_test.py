@@ -42,6 +42,11 @@ def documented(text):
     return found
 
 
+def of_tool_calls(text):
+    """The routes that `mcp serve` alone has."""
+    return {path for (path, _), (sockets, _) in documented(text).items() if sockets == ["tool calls"]}
+
+
 def of_gate(text):
     return {key: statuses for key, (sockets, statuses) in documented(text).items() if "gate" in sockets}
 
@@ -77,10 +82,14 @@ class Routes(unittest.TestCase):
     def test_the_gates_routes_are_those_of_the_file(self):
         self.assertEqual({(path, method.upper()) for method, path, _ in routes("command/gate_http.cc")}, set(of_gate(TEXT)))
 
+    def test_the_routes_of_tool_calls_are_those_of_the_file(self):
+        source = (SOURCE / "command/gate_http.cc").read_text()
+        self.assertEqual(set(re.findall(r'constexpr std::string_view k\w+Route = "([^"]+)";', source)), of_tool_calls(TEXT))
+
     def test_the_signers_routes_are_those_of_the_file(self):
         """A route of a prefix serves what begins so; the publication's files are a route of their own."""
         written = {(re.sub(r"\{.*", "", path), method) for (path, method), (sockets, _) in documented(TEXT).items()
-                   if sockets != ["gate"]}
+                   if sockets not in (["gate"], ["tool calls"])}
         served = {(path, method.upper()) for method, path, _ in routes("signer/daemon/router.cc")}
         self.assertEqual(written, served)
 

@@ -26,12 +26,16 @@ class ServingGate:
         self.started = json.loads(self.process.stdout.readline())
 
     def ask(self, body, path="/v1/evaluate", method="POST", timeout=60):
+        return self.ask_whole(body, path, method, timeout)[:2]
+
+    def ask_whole(self, body, path="/v1/evaluate", method="POST", timeout=60):
+        """Status, body, and headers by their names in lower case."""
         connection = UnixConnection(self.socket, timeout)
         try:
             text = body if isinstance(body, str) or body is None else json.dumps(body)
             connection.request(method, path, text, {"Content-Type": "application/json"} if text is not None else {})
             answer = connection.getresponse()
-            return answer.status, answer.read().decode()
+            return answer.status, answer.read().decode(), {name.lower(): value for name, value in answer.getheaders()}
         finally:
             connection.close()
 

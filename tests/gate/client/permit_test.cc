@@ -120,6 +120,19 @@ TEST_F(PermitTest, IsRefusedWhereTrimmingChangedAWord) {
   EXPECT_EQ(reason(allow(), spaced, {"touch", "a file"}), "argv_mismatch");
 }
 
+// Where it is bound, exactly those words are permitted.
+TEST_F(PermitTest, CoversWordsWithOuterWhiteSpaceThatTheDigestBinds) {
+  const Intent spaced = *Intent::parse(std::string_view(R"({
+    "tool_name": "file.touch", "args": {"argv": ["touch", " a file"]}, "targets": [],
+    "context": {"identity": "agent@company", "workspace": "/srv", "risk_class": "low"}})"),
+                                       ArgsReading::Exact);
+  const Json permit = trace(spaced, Verdict::Allow, trace_key_);
+  EXPECT_EQ(reason(permit, spaced, {"touch", " a file"}), "permitted");
+  EXPECT_EQ(reason(permit, spaced, {"touch", "a file"}), "argv_mismatch");
+  EXPECT_EQ(reason(permit, intent_, {"touch", "a file"}), "intent_mismatch");
+  EXPECT_EQ(reason(allow(), spaced, {"touch", " a file"}), "intent_mismatch");
+}
+
 TEST_F(PermitTest, IsRefusedUnderAnotherPolicyThanThePinnedOne) {
   const PermitRules rules{keys_, sha256(std::string_view("other")), std::chrono::minutes(5), clock_.now()};
   const Result<Permit> permit = Permit::check(allow(), intent_, argv_, rules);

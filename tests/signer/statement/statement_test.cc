@@ -58,6 +58,15 @@ TEST(Trace, IsRebuiltInFileOrderWithTheHoldersMembers) {
   EXPECT_EQ(trace.find("latency_ms")->as_double(), 73.0 / 1024);
 }
 
+TEST(Trace, KeepsTheScoresOfATrustedServerAsTheyWereGiven) {
+  Json fields = trace_fields();
+  fields.set("mcp_trust", Json::object({{"server_id", "github"}, {"score", 0.95}, {"threshold", 0.8}}));
+  const Json trace = rebuilt(StatementType::Trace, fields);
+  const Json trust = *trace.find("mcp_trust");
+  EXPECT_EQ(trust.compact(),
+            R"({"server_id":"github","score":0.95,"threshold":0.8,"updated_at":"0001-01-01T00:00:00Z"})");
+}
+
 TEST(Trace, KeepsTheOrderWhateverTheCallers) {
   Json shuffled = trace_fields();
   std::reverse(shuffled.as_object().begin(), shuffled.as_object().end());
