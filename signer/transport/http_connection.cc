@@ -8,6 +8,7 @@
 #include <boost/beast/http/error.hpp>
 #include <cerrno>
 
+#include "signer/transport/http_response_text.h"
 #include "signer/transport/http_server_state.h"
 #include "signer/transport/reactor.h"
 
@@ -22,143 +23,8 @@ constexpr std::size_t kMostDrained = std::size_t{8} << 20;
 constexpr std::chrono::seconds kDrainTime{2};
 constexpr std::size_t kMostUnsent = std::size_t{4} << 20;
 constexpr std::size_t kKeptCapacity = std::size_t{16} << 10;
-constexpr std::size_t kLongestRequestId = 64;
-
-std::string_view reason_of(int status) {
-  switch (status) {
-    case 200:
-      return "OK";
-    case 202:
-      return "Accepted";
-    case 204:
-      return "No Content";
-    case 304:
-      return "Not Modified";
-    case 400:
-      return "Bad Request";
-    case 401:
-      return "Unauthorized";
-    case 403:
-      return "Forbidden";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 406:
-      return "Not Acceptable";
-    case 408:
-      return "Request Timeout";
-    case 409:
-      return "Conflict";
-    case 413:
-      return "Content Too Large";
-    case 415:
-      return "Unsupported Media Type";
-    case 417:
-      return "Expectation Failed";
-    case 429:
-      return "Too Many Requests";
-    case 500:
-      return "Internal Server Error";
-    case 503:
-      return "Service Unavailable";
-    default:
-      return "Other";
-  }
-}
-
-bool is_json(std::string_view value) {
-  constexpr std::string_view kJson = "application/json";
-  if (value.size() < kJson.size()) return false;
-  for (std::size_t i = 0; i < kJson.size(); ++i) {
-    const char c = value[i];
-    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c) != kJson[i]) return false;
-  }
-  return value.size() == kJson.size() || value[kJson.size()] == ';' || value[kJson.size()] == ' ';
-}
-
-// What may stand in a record and a journal line unescaped.
-bool is_request_id(std::string_view text) {
-  return !text.empty() && text.size() <= kLongestRequestId && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-           c == '.';
-  });
-}
-
-enum class Length { Known, Chunked, UntilClosed };
-
-bool has_body(int status) {
-  return status != 204 && status != 304;
-}
-
-void append_head(std::string& out, const HttpResponse& response, std::string_view request_id, bool last,
-                 Length length) {
-  out += "HTTP/1.1 ";
-  out += std::to_string(response.status);
-  out += ' ';
-  out += reason_of(response.status);
-  if (has_body(response.status)) {
-    out += "\r\nContent-Type: ";
-    out += response.content_type;
-    if (length == Length::Known) out += "\r\nContent-Length: " + std::to_string(response.body.size());
-    if (length == Length::Chunked) out += "\r\nTransfer-Encoding: chunked";
-  }
-  if (!request_id.empty()) {
-    out += "\r\nX-Request-Id: ";
-    out += request_id;
-  }
-  for (const auto& [name, value] : response.headers) {
-    out += "\r\n";
-    out += name;
-    out += ": ";
-    out += value;
-  }
-  if (last) out += "\r\nConnection: close";
-  out += "\r\n\r\n";
-}
-
-void append_response(std::string& out, const HttpResponse& response, std::string_view request_id, bool last) {
-  append_head(out, response, request_id, last, Length::Known);
-  if (has_body(response.status)) out += response.body;
-}
-
-void append_chunk(std::string& out, std::string_view bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string size;
-  for (std::size_t left = bytes.size(); left != 0; left /= 16) size.insert(size.begin(), kDigits[left % 16]);
-  out += size;
-  out += "\r\n";
-  out += bytes;
-  out += "\r\n";
-}
 
 }  // namespace
-
-void RequestHead::on_request_impl(http::verb verb, Text, Text text, int version, Code&) {
-  method = verb == http::verb::get       ? Method::Get
-           : verb == http::verb::post    ? Method::Post
-           : verb == http::verb::delete_ ? Method::Delete
-                                         : Method::Other;
-  http_1_1 = version >= 11;
-  target.assign(text.data(), text.size());
-}
-
-void RequestHead::on_field_impl(http::field field, Text name, Text value, Code&) {
-  if (keep_headers_) {
-    std::string lower(name.data(), name.size());
-    for (char& c : lower) {
-      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    }
-    headers.emplace_back(std::move(lower), std::string(value.data(), value.size()));
-  }
-  // The few that mean something here; the rest is parsed and dropped.
-  if (field == http::field::content_type) json = is_json({value.data(), value.size()});
-  if (field == http::field::expect) expects = true;
-  if (field == http::field::if_none_match) if_none_match.assign(value.data(), value.size());
-  if (field == http::field::unknown && boost::beast::iequals(name, "X-Request-Id")) {
-    request_id.assign(value.data(), value.size());
-  }
-}
 
 HttpConnection::HttpConnection(HttpServer::State& server, int descriptor, Peer peer, const HttpServer::Handler& handler)
     : server_(&server), descriptor_(descriptor), peer_(std::move(peer)), handler_(handler) {
