@@ -9,6 +9,7 @@ std::span<const Command> all_commands() {
       gate_explain_command(),
       approve_command(),
       approve_inspect_command(),
+      approve_revoke_command(),
       approve_script_command(),
       requests_list_command(),
       requests_show_command(),

@@ -9,6 +9,7 @@ Command gate_eval_command();
 Command gate_explain_command();
 Command approve_command();
 Command approve_inspect_command();
+Command approve_revoke_command();
 Command approve_script_command();
 Command attest_command();
 Command broker_serve_command();

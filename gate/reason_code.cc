@@ -133,6 +133,8 @@ constexpr ReasonCode kReasons[] = {
      "approvals from different people"},
     {"approval_token_consumed", "min_approvals", true, "the ledger",
      "a new approval from its approver: an approval is redeemed once"},
+    {"approval_token_revoked", "min_approvals", true, "the ledger",
+     "a new approval from its approver: this one was taken back"},
     {"approval_token_expired", "min_approvals", true, "the token's expires_at", "a new approval from its approver"},
     {"approval_token_intent_mismatch", "min_approvals", true, "the token's intent_digest",
      "an approval for this intent: it does not carry over"},

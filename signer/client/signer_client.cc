@@ -135,6 +135,11 @@ Result<Json::Array> SignerClient::evidence(const Json& match) {
   }
 }
 
+Result<Json> SignerClient::revoke_approval(const std::string& token_id, const std::string& reason) {
+  const Json body = Json::object({{"token_id", token_id}, {"reason", reason}});
+  return json_of(connection_->http.post("/v1/approvals/revoke", body.compact(), HttpClient::Repeat::Unsafe));
+}
+
 Status SignerClient::executed(const Json& trace) {
   RETURN_IF_ERROR(json_of(
       connection_->http.post("/v1/executed", Json::object({{"trace", trace}}).compact(), HttpClient::Repeat::Unsafe)));

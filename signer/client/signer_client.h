@@ -71,6 +71,8 @@ class SignerClient {
   // POST /v1/evidence until its end: every record {"index","at","kind","type","role","kid","peer_uid","document"} in
   // which one of the members of `match` ({"run_id": [text…]…}) has one of the values, in the order of the ledger.
   Result<Json::Array> evidence(const Json& match);
+  // POST /v1/approvals/revoke: {"revoked":true,…}; NotFound "token_unknown", Conflict where it was used or revoked.
+  Result<Json> revoke_approval(const std::string& token_id, const std::string& reason);
   Status executed(const Json& trace);  // Conflict "already_executed" the second time
   Result<Json> verify(statement::StatementType type, const Json& statement);
   // A change of keys on the custodians' socket; never sent twice.

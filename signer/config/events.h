@@ -18,6 +18,8 @@ enum class Event {
   TtlOverLimit,
   TokenForeign,
   TokenReplayed,
+  TokenRevoked,
+  RevokedTokenUsed,
   AllowWithoutTokens,
   ContextMissingForApproval,
   PeerNotPermitted,

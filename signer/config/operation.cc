@@ -12,7 +12,7 @@ constexpr Socket kEverywhere[] = {Socket::Sign, Socket::Admin, Socket::Public};
 constexpr Socket kPrivate[] = {Socket::Sign, Socket::Admin};
 
 constexpr OperationRow kOperations[] = {
-    {Operation::SignApproval, "sign:approval", "POST /v1/sign, /v1/sign-batch", false, kSign},
+    {Operation::SignApproval, "sign:approval", "POST /v1/sign, /v1/sign-batch, /v1/approvals/revoke", false, kSign},
     {Operation::SignTrace, "sign:trace", "POST /v1/sign, /v1/sign-batch", false, kSign},
     {Operation::SignRelease, "sign:release", "POST /v1/sign, /v1/sign-batch", false, kSign},
     {Operation::SignPack, "sign:pack", "POST /v1/sign, /v1/sign-batch", false, kSign},

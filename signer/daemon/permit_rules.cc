@@ -4,6 +4,7 @@
 #include <map>
 
 #include "common/text.h"
+#include "signer/daemon/approval_revocation.h"
 
 namespace countersign::daemon {
 namespace {
@@ -126,16 +127,17 @@ std::variant<Permit, Refusal> PermitRules::judge(const statement::TraceClaims& t
       return each.token_id == token->id && each.token_digest == token->digest;
     });
     if (known == minted->end()) return {"approval_token_foreign", Event::TokenForeign};
-    const Result<bool> redeemed = store_.redeemed(token->id);
+    const Result<std::optional<std::string>> used_by = store_.used_by(token->id);
     const Status usable = store_.usable(token->created_at);
     if (!usable && usable.error().code == ErrorCode::Refused)
       return {"approval_token_before_restore", Event::TokenReplayed};
-    if (!redeemed || !usable) {
+    if (!used_by || !usable) {
       store_failed = true;
-      unreadable = redeemed ? usable.error() : redeemed.error();
+      unreadable = used_by ? usable.error() : used_by.error();
       return {"approval_token_invalid"};
     }
-    if (*redeemed || in_use.contains(token->id)) return {"approval_token_consumed", Event::TokenReplayed};
+    if (*used_by == kRevokedKind) return {"approval_token_revoked", Event::RevokedTokenUsed};
+    if (*used_by || in_use.contains(token->id)) return {"approval_token_consumed", Event::TokenReplayed};
     for (const auto& [id, key] : approver_of) {
       if (key == token->approver_key) return {"approval_distinct_approvers_required"};
     }
@@ -164,6 +166,11 @@ std::variant<Permit, Refusal> PermitRules::judge(const statement::TraceClaims& t
   if (found("approval_token_consumed")) {
     return Refusal{Error{ErrorCode::Conflict, counted + "; a cited token was redeemed before",
                          "approval_token_consumed", "A token permits one run. Ask for a new approval."},
+                   std::move(findings), event};
+  }
+  if (found("approval_token_revoked")) {
+    return Refusal{Error{ErrorCode::Conflict, counted + "; a cited token was revoked", "approval_token_revoked",
+                         "Whoever revoked it had a reason: the record has it. Ask for a new approval."},
                    std::move(findings), event};
   }
   if (found("approval_distinct_approvers_required")) {

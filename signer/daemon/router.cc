@@ -53,6 +53,7 @@ void Router::serve(Socket socket, const HttpRequest& request, transport::Respond
       {Method::Post, "/v1/verify", false, Operation::Verify, false, &Router::verify},
       {Method::Post, "/v1/executed", false, Operation::Executed, false, &Router::executed},
       {Method::Post, "/v1/evidence", false, Operation::Evidence, false, &Router::evidence},
+      {Method::Post, "/v1/approvals/revoke", false, Operation::SignApproval, false, &Router::revoke_approval},
       {Method::Get, "/v1/nonce", false, Operation::Nonce, false, &Router::nonce},
       {Method::Get, "/v1/decisions", false, Operation::Decisions, false, &Router::decisions},
       {Method::Get, "/v1/requests", false, Operation::Requests, false, &Router::requests},
@@ -140,6 +141,13 @@ void Router::executed(const HttpRequest& request, const Shared& exchange) {
   if (!body) return answer(exchange, HttpResponse::error(body.error()));
   services_.execution.mark(*body, exchange->caller,
                            [this, exchange](const Result<Json>& result) { answer(exchange, result); });
+}
+
+void Router::revoke_approval(const HttpRequest& request, const Shared& exchange) {
+  const Result<Json> body = object_of(request.body);
+  if (!body) return answer(exchange, HttpResponse::error(body.error()));
+  services_.revocation.revoke(*body, exchange->caller,
+                              [this, exchange](const Result<Json>& result) { answer(exchange, result); });
 }
 
 void Router::evidence(const HttpRequest& request, const Shared& exchange) {

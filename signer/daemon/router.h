@@ -34,6 +34,7 @@ class Router {
   void request(const transport::HttpRequest& request, const Shared& exchange);
   void evidence(const transport::HttpRequest& request, const Shared& exchange);
   void executed(const transport::HttpRequest& request, const Shared& exchange);
+  void revoke_approval(const transport::HttpRequest& request, const Shared& exchange);
   void keys(const transport::HttpRequest& request, const Shared& exchange);
   void key(const transport::HttpRequest& request, const Shared& exchange);
   void jwks(const transport::HttpRequest& request, const Shared& exchange);

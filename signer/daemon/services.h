@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "signer/daemon/anchor_keeper.h"
+#include "signer/daemon/approval_revocation.h"
 #include "signer/daemon/ceremony_desk.h"
 #include "signer/daemon/evidence_search.h"
 #include "signer/daemon/execution.h"
@@ -51,6 +52,7 @@ struct Services {
         sign(configuration, time, ledger, ledger.time_guard(), ring, pool, recorder, refusals, nonces),
         queries(configuration, time, ledger, ring, nonces),
         execution(configuration, time, ledger, ledger.time_guard(), ring, recorder, refusals),
+        revocation(time, ledger, recorder),
         ceremonies(configuration, ledger, ring, key_custody, recorder),
         evidence(loop, ledger) {}
 
@@ -75,6 +77,7 @@ struct Services {
   SignService sign;
   Queries queries;
   Execution execution;
+  ApprovalRevocation revocation;
   CeremonyDesk ceremonies;
   EvidenceSearch evidence;
   Metrics metrics;

@@ -19,6 +19,9 @@ constexpr const char* kIntent = "SELECT json, checksum FROM intents WHERE intent
 constexpr const char* kAnswer =
     "SELECT request_digest, answer, checksum FROM idempotency WHERE peer_uid = ? AND key = ?";
 constexpr const char* kRedeemed = "SELECT 1 FROM redemptions WHERE token_id = ?";
+constexpr const char* kUsedBy = "SELECT r.kind FROM redemptions u JOIN records r ON r.idx = u.idx WHERE u.token_id = ?";
+constexpr const char* kMintedWithId =
+    "SELECT r.effects FROM minted m JOIN records r ON r.idx = m.idx WHERE m.token_id = ?";
 constexpr const char* kMinted =
     "SELECT r.effects FROM minted m JOIN records r ON r.idx = m.idx WHERE m.intent = ? AND m.policy = ? ORDER BY m.idx";
 constexpr const char* kKeys = "SELECT r.body FROM keys k JOIN records r ON r.idx = k.idx ORDER BY k.rowid";
@@ -137,6 +140,26 @@ Result<bool> SqliteStore::redeemed(const std::string& token_id) const {
   const bool found = row.next();
   if (!row.good()) return row.failure("read the redemptions");
   return found;
+}
+
+Result<std::optional<std::string>> SqliteStore::used_by(const std::string& token_id) const {
+  const std::lock_guard lock(state_->reading);
+  Query row(state_->reader, kUsedBy, token_id);
+  const bool found = row.next();
+  if (!row.good()) return row.failure("read the redemptions");
+  if (!found) return std::optional<std::string>();
+  return std::optional<std::string>(row.text(0));
+}
+
+Result<std::optional<MintedToken>> SqliteStore::minted_with_id(const std::string& token_id) const {
+  const std::lock_guard lock(state_->reading);
+  Query row(state_->reader, kMintedWithId, token_id);
+  const bool found = row.next();
+  if (!row.good()) return row.failure("read the minted tokens");
+  if (!found) return std::optional<MintedToken>();
+  ASSIGN_OR_RETURN(std::optional<MintedToken> token, minted_of(row.text(0)));
+  if (!token || token->token_id != token_id) return corrupt("a minted token is not the one of its record");
+  return token;
 }
 
 Result<std::vector<MintedToken>> SqliteStore::minted(const Digest& intent, const Digest& policy) const {

@@ -63,7 +63,9 @@ class SqliteStore : public Store {
   Result<std::optional<std::string>> intent_document(const Digest& intent) const override;
   Result<std::optional<std::string>> answer_for(const IdempotencyKey& key) const override;
   Result<bool> redeemed(const std::string& token_id) const override;
+  Result<std::optional<std::string>> used_by(const std::string& token_id) const override;
   Result<std::vector<MintedToken>> minted(const Digest& intent, const Digest& policy) const override;
+  Result<std::optional<MintedToken>> minted_with_id(const std::string& token_id) const override;
   Result<std::optional<std::uint64_t>> index_of_trace(const Digest& intent, const Digest& trace_digest) const override;
   Result<std::uint64_t> next_sequence() override;
   Result<std::vector<keymgmt::PublishedKey>> keys() const override;

@@ -25,7 +25,7 @@ inline constexpr const char* kRestoredKind = "restored";
 // `request_id`, which stand in it by digest (`content_digest`, `request_digest`), of its index and, where the item did
 // more than record, of `effects_digest` (SHA-256 of the stored list of what it redeemed, decided, minted and executed).
 struct Record {
-  std::string kind;  // "signed", "refused", "executed", "key", "time_reset", "restored", …
+  std::string kind;  // "signed", "refused", "executed", "revoked", "key", "time_reset", "restored", …
   UtcTime at;
   std::string type;  // statement type, for "signed" and "refused"
   std::string role;
@@ -192,7 +192,11 @@ class Store {
   virtual Result<std::optional<std::string>> answer_for(
       const IdempotencyKey& key) const = 0;  // Conflict on another digest
   virtual Result<bool> redeemed(const std::string& token_id) const = 0;
+  // The kind of the record that used the token up: "signed" where it was redeemed, "revoked"; nothing while it may be
+  // redeemed.
+  virtual Result<std::optional<std::string>> used_by(const std::string& token_id) const = 0;
   virtual Result<std::vector<MintedToken>> minted(const Digest& intent, const Digest& policy) const = 0;
+  virtual Result<std::optional<MintedToken>> minted_with_id(const std::string& token_id) const = 0;
   // Whether a token minted, or a permit signed, at `made_at` may be used as far as this ledger can know. Fails with
   // Refused, reason "made_before_restore", where the ledger was restored since: what became of it is not in the backup;
   // with Unavailable, reason "ledger_check_pending", where a use of it could lie in records that were not yet compared

@@ -13,7 +13,7 @@
 
 #include "common/durable_file.h"
 #include "signer/ledger/sqlite_store.h"
-#include "tests/signer/daemon/running_appliance.h"
+#include "tests/signer/daemon/front_fixture.h"
 
 namespace countersign::daemon {
 namespace {
@@ -29,46 +29,7 @@ using test::trace_fields;
 using transport::HttpAnswer;
 using transport::HttpClient;
 
-using Answer = std::variant<Signed, Refusal>;
-
-class Front : public testing::Test {
- protected:
-  static void SetUpTestSuite() { shared = std::make_unique<RunningAppliance>(); }
-  static void TearDownTestSuite() { shared.reset(); }
-  static std::unique_ptr<RunningAppliance> shared;
-
-  static Answer sign_trace(const Json& fields, std::vector<Json> redeem = {}, const std::string& key = "") {
-    SignRequest request{StatementType::Trace, fields, std::move(redeem), {}, {}, key};
-    auto answer = shared->client().sign(request);
-    if (!answer) throw std::runtime_error(answer.error().detail);
-    return *std::move(answer);
-  }
-  static Json signed_trace(const Json& fields, std::vector<Json> redeem = {}) {
-    Answer answer = sign_trace(fields, std::move(redeem));
-    if (const Refusal* refusal = std::get_if<Refusal>(&answer)) {
-      throw std::runtime_error(refusal->error.wire_code() + ": " + refusal->error.detail);
-    }
-    return std::get<Signed>(answer).statement;
-  }
-  static Answer approve(const std::string& key, const Json& fields) {
-    SignRequest request{StatementType::ApprovalToken, fields, {}, shared->ssh_proof(key, fields), {}, ""};
-    auto answer = shared->client().sign(request);
-    if (!answer) throw std::runtime_error(answer.error().detail);
-    return *std::move(answer);
-  }
-  static Json approved(const std::string& name, const std::string& seed) {
-    Answer answer = approve(name, token_fields(seed, name));
-    if (const Refusal* refusal = std::get_if<Refusal>(&answer)) {
-      throw std::runtime_error(refusal->error.wire_code() + ": " + refusal->error.detail);
-    }
-    return std::get<Signed>(answer).statement;
-  }
-  static std::string code_of(const Answer& answer) {
-    const Refusal* refusal = std::get_if<Refusal>(&answer);
-    return refusal == nullptr ? "signed" : refusal->error.wire_code();
-  }
-};
-std::unique_ptr<RunningAppliance> Front::shared;
+class Front : public FrontTest {};
 
 TEST_F(Front, SignsATraceThatEverybodyCanVerifyAndRemembersIt) {
   const Json trace = signed_trace(trace_fields("remember", "block"));
