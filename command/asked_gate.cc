@@ -43,7 +43,11 @@ Result<Json> request_of(const Arguments& arguments, const std::string& correlati
   }
   ASSIGN_OR_RETURN(const std::string intent_text, read_input("intent", intent_path));
   ASSIGN_OR_RETURN(Json document, gate::Intent::read(intent_text));
-  RETURN_IF_ERROR(gate::Intent::parse(document, gate::ArgsReading::Exact));
+  // The gate may bind outer white space; what no reading takes is refused here, in the words of the usual one.
+  if (const Result<gate::Intent> exact = gate::Intent::parse(document, gate::ArgsReading::Exact); !exact) {
+    RETURN_IF_ERROR(gate::Intent::parse(document));
+    return exact.error();
+  }
   request.set("intent", std::move(document));
   if (const std::string path(trimmed(arguments.text("context-envelope"))); !path.empty()) {
     ASSIGN_OR_RETURN(const std::string text, read_input("context envelope", path));

@@ -109,7 +109,7 @@ Result<int> proxy(Call& call, const Arguments& arguments) {
   return gate::exit_code_of(verdict.value_or(statement::Verdict::Block));
 }
 
-Command proxy_command(std::string_view words) {
+Command proxy_command(std::string_view words, std::string_view example) {
   static const std::vector<Flag> flags = with_settings(kOwnFlags);
   return {
       words,
@@ -118,7 +118,7 @@ Command proxy_command(std::string_view words) {
       "Exits as gate eval does, of which it is another form: limits, credentials and approvals count here too.\n"
       "A call without identity, workspace and risk class is judged as mcp-proxy's, of risk high. Where the policy has\n"
       "mcp_trust, the call's server is looked up in its snapshot.",
-      "countersign mcp proxy --policy policy.yaml --call call.json --adapter openai --json",
+      example,
       flags,
       Positionals::Anywhere,
       Shape::Gait,
@@ -128,11 +128,13 @@ Command proxy_command(std::string_view words) {
 }  // namespace
 
 Command mcp_proxy_command() {
-  return proxy_command("mcp proxy");
+  return proxy_command("mcp proxy",
+                       "countersign mcp proxy --policy policy.yaml --call call.json --adapter openai --json");
 }
 
 Command mcp_bridge_command() {
-  return proxy_command("mcp bridge");
+  return proxy_command("mcp bridge",
+                       "countersign mcp bridge --policy policy.yaml --call call.json --adapter openai --json");
 }
 
 }  // namespace countersign::command
