@@ -28,14 +28,7 @@ def first_keys(programs, folder):
     appliance = Appliance(programs, folder, publication=PUBLICATION, roles=roles)
     quorum = Quorum(folder / "custodians")
     for role in roles:
-        place = appliance.token(role)
-        (place / "tokens").mkdir(parents=True)
-        (place / "softhsm2.conf").write_text(f"directories.tokendir = {place}/tokens\nobjectstore.backend = file\n")
-        (place / "pin").write_text("test-only-pin\n")
-        (place / "pin").chmod(0o400)
-        subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", f"test-{role}", "--so-pin", "test-only-so",
-                        "--pin", "test-only-pin"], env={"SOFTHSM2_CONF": str(place / "softhsm2.conf"),
-                                                        "PATH": "/usr/bin:/bin"}, check=True, capture_output=True)
+        appliance.blank_token(role)
     HELD.add("first-keys")
     ceremony = Ceremony(appliance, "first-keys", quorum)
     ceremony.plan("first-keys", quorum=quorum, rehearsal="required")

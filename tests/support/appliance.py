@@ -134,6 +134,17 @@ class Appliance:
         """The folder of a token: softhsm2.conf, its PIN, and what SoftHSM keeps."""
         return self.folder / "tokens" / name
 
+    def blank_token(self, role):
+        """Makes a token for that role with nothing in it, and its PIN."""
+        place = self.token(role)
+        (place / "tokens").mkdir(parents=True)
+        (place / "softhsm2.conf").write_text(f"directories.tokendir = {place}/tokens\nobjectstore.backend = file\n")
+        (place / "pin").write_text("test-only-pin\n")
+        (place / "pin").chmod(0o400)
+        subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", f"test-{role}", "--so-pin", "test-only-so",
+                        "--pin", "test-only-pin"], env={"SOFTHSM2_CONF": str(place / "softhsm2.conf"),
+                                                        "PATH": "/usr/bin:/bin"}, check=True, capture_output=True)
+
     def make_key(self, name):
         """An SSH key for a person, test-only: keys/NAME and keys/NAME.pub. It counts for nothing by itself."""
         keys = self.folder / "keys"

@@ -79,14 +79,7 @@ def production(programs, folder, publication):
     text = appliance.config.read_text().replace("trial: true\n", "").replace("sign:approval, ", "")
     appliance.config.write_text(text)
     for role in ROLES:
-        place = appliance.token(role)
-        (place / "tokens").mkdir(parents=True)
-        (place / "softhsm2.conf").write_text(f"directories.tokendir = {place}/tokens\nobjectstore.backend = file\n")
-        (place / "pin").write_text("test-only-pin\n")
-        (place / "pin").chmod(0o400)
-        subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", f"test-{role}", "--so-pin", "test-only-so",
-                        "--pin", "test-only-pin"], env={"SOFTHSM2_CONF": str(place / "softhsm2.conf"),
-                                                        "PATH": "/usr/bin:/bin"}, check=True, capture_output=True)
+        appliance.blank_token(role)
         subprocess.run([appliance.bin / "countersignd", "probe", role, "--config", appliance.config], check=True,
                        capture_output=True)
     return appliance
