@@ -102,7 +102,7 @@ if [[ "$mode" != quick ]]; then
   build asan-ubsan
   export ASAN_OPTIONS="detect_leaks=1"
   # What is killed at random points was killed 60 times above; here fewer do.
-  COUNTERSIGN_KILLS="${COUNTERSIGN_KILLS:-20}" run_tests asan-ubsan
+  COUNTERSIGN_KILLS="${COUNTERSIGN_KILLS:-10}" run_tests asan-ubsan
   step "quickstart, twice"
   bash deploy/quickstart.sh
   bash deploy/quickstart.sh --broker
