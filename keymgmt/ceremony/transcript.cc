@@ -110,8 +110,9 @@ Status Transcript::append(std::string_view kind, Json members, UtcTime at) {
   const bool written =
       write(file, whole.data(), whole.size()) == static_cast<ssize_t>(whole.size()) && fsync(file) == 0;
   if (!written) {
-    const Error error = unavailable(path_, "write");
-    static_cast<void>(ftruncate(file, size));  // half a line is no line; what stays is cut off when it is opened
+    Error error = unavailable(path_, "write");
+    // Half a line is no line.
+    if (ftruncate(file, size) != 0) error.detail += "; half a line stays until the transcript is opened again";
     close(file);
     return error;
   }
