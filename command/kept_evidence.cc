@@ -20,7 +20,7 @@ void keep_earlier(const std::string& path) {
   const std::string stem = path.substr(0, path.size() - (path.ends_with(kEnding) ? kEnding.size() : 0));
   const std::string kept = stem + "_" + sha256(*earlier).hex().substr(0, kDigits) + std::string(kEnding);
   // A link appears whole or not at all, and never replaces a file: the name says what it holds.
-  static_cast<void>(::link(path.c_str(), kept.c_str()));
+  [[maybe_unused]] const int linked = ::link(path.c_str(), kept.c_str());
 }
 
 }  // namespace countersign::command
