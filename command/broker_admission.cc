@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "command/broker_service.h"
+#include "command/counted_approvals.h"
 #include "command/proposal_record.h"
 #include "common/text.h"
 #include "gate/broker/decision_policy.h"
@@ -16,28 +17,9 @@ using broker::AuditEvent;
 constexpr std::string_view kAdmission = "broker.admit_server";
 constexpr int kOverridingPeople = 2;
 
-std::int64_t valid_approvals(const Json& decision) {
-  const Json* valid = decision.find("valid_approvals");
-  return valid != nullptr && valid->is_integer() ? valid->as_integer() : 0;
-}
-
 std::string_view vetting_of(const Json& proposal) {
   const std::string_view status = proposal.text("vetting_status");
   return status.empty() ? std::string_view("not vetted") : status;
-}
-
-std::vector<std::string> approvers_of(const Json::Array& tokens) {
-  std::vector<std::string> names;
-  for (const Json& token : tokens) names.emplace_back(token.text("approver_identity"));
-  return names;
-}
-
-bool has_approved(const Json::Array& tokens, const Json& token) {
-  const Result<std::string> who = identity_key(token.text("approver_identity"));
-  return who && std::ranges::any_of(tokens, [&](const Json& other) {
-           const Result<std::string> before = identity_key(other.text("approver_identity"));
-           return before && *before == *who;
-         });
 }
 
 }  // namespace
@@ -67,10 +49,7 @@ struct BrokerService::Admission {
 // {"reason"?, "override"?, "token"?}: whether the person may decide so about what waits.
 Result<BrokerService::Admission> BrokerService::admission(const BrokerCaller& caller, const std::string& id,
                                                           const Json& body, bool approved) const {
-  if (!caller.person) {
-    return Error{ErrorCode::Refused, "uid " + std::to_string(caller.uid) + " may not judge proposals", "not_a_person",
-                 "`people` of broker.yaml names who may"};
-  }
+  RETURN_IF_ERROR(require_person(caller));
   Admission asked;
   ASSIGN_OR_RETURN(asked.proposal, stored_proposal(id));
   JsonFields fields(body, "");
@@ -142,16 +121,6 @@ Result<bool> BrokerService::add_approval(const Admission& asked, const Json& tok
                "approval_not_counted", "it must be for this proposal as it is, by somebody who may admit servers"};
 }
 
-// Redeems the approvals: {"trace_id"} of the signed allow.
-Result<std::string> BrokerService::redeem(const Admission& asked, const Json::Array& tokens,
-                                          client::SignerClient& signer) {
-  ASSIGN_OR_RETURN(const Json decision, judged(asked.intent(), asked.policy(), tokens, false, signer));
-  const Json* trace = decision.find("trace");
-  if (decision.text("verdict") == "allow" && trace != nullptr) return std::string(trace->text("trace_id"));
-  return Error{ErrorCode::Refused, "the signer does not count the approvals any more", "approval_not_counted",
-               "approve again"};
-}
-
 Result<Json> BrokerService::decide_proposal(const BrokerCaller& caller, const std::string& id, const Json& body,
                                             bool approved, client::SignerClient& signer) {
   const std::lock_guard one_at_a_time(admission_mutex_);
@@ -173,7 +142,7 @@ Result<Json> BrokerService::decide_proposal(const BrokerCaller& caller, const st
     if (const Json* kept = proposal.find("tokens")) tokens = kept->as_array();
     ASSIGN_OR_RETURN(settled, add_approval(asked, *token, tokens, signer));
     if (settled) {
-      ASSIGN_OR_RETURN(trace_id, redeem(asked, tokens, signer));
+      ASSIGN_OR_RETURN(trace_id, redeem(asked.intent(), asked.policy(), tokens, signer));
     }
   }
   return put_decision(caller, asked, approved, settled, trace_id, std::move(tokens));
@@ -196,7 +165,7 @@ Result<Json> BrokerService::put_decision(const BrokerCaller& caller, Admission& 
                                     proposal, caller);
   event.members.emplace_back("reason", asked.reason);
   event.members.emplace_back("override", asked.override_vetting);
-  if (approved) event.members.emplace_back("approvers", Json::array(approvers_of(tokens)));
+  if (approved) event.members.emplace_back("approvers", Json::array(broker::approvers_of(tokens)));
   if (!trace_id.empty()) {
     event.members.emplace_back("trace_id", trace_id);
     proposal.set("trace_id", trace_id);

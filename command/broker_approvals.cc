@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "command/broker_service.h"
+#include "command/counted_approvals.h"
 #include "common/text.h"
 #include "gate/broker/decision_policy.h"
 
@@ -48,19 +49,6 @@ Result<Wanted> wanted_in(JsonFields& fields, const broker::BrokerConfig& config,
     }
   }
   return wanted;
-}
-
-bool approved_before(const ToolRequest& request, const Json& token) {
-  const Result<std::string> who = identity_key(token.text("approver_identity"));
-  return who && std::ranges::any_of(request.tokens, [&](const Json& other) {
-           const Result<std::string> before = identity_key(other.text("approver_identity"));
-           return before && *before == *who;
-         });
-}
-
-std::int64_t number(const Json& json, std::string_view name) {
-  const Json* member = json.find(name);
-  return member != nullptr && member->is_integer() ? member->as_integer() : 0;
 }
 
 }  // namespace
@@ -127,6 +115,16 @@ Result<Json> BrokerService::prepare(const BrokerCaller& caller, const std::strin
                        {"request", std::move(request)}});
 }
 
+// Redeems the approvals: the id of the signed allow's trace.
+Result<std::string> BrokerService::redeem(const Json& intent, const std::string& policy,
+                                          const std::vector<Json>& tokens, client::SignerClient& signer) {
+  ASSIGN_OR_RETURN(const Json decision, judged(intent, policy, tokens, false, signer));
+  const Json* trace = decision.find("trace");
+  if (decision.text("verdict") == "allow" && trace != nullptr) return std::string(trace->text("trace_id"));
+  return Error{ErrorCode::Refused, "the signer does not count the approvals any more", "approval_not_counted",
+               "approve again: countersign broker approve"};
+}
+
 // Enough people agreed: what they agreed to becomes an entry, a grant, or waits for the call.
 Result<Json> BrokerService::settle(const Case& open, client::SignerClient& signer) {
   ToolRequest request = open.request;
@@ -135,19 +133,15 @@ Result<Json> BrokerService::settle(const Case& open, client::SignerClient& signe
   AuditEvent event = event_of(open.is_emergency() ? "break_glass_opened" : "approved", called);
   event.members.emplace_back("request_id", request.id);
   event.members.emplace_back("mode", name_of(*request.mode));
-  event.members.emplace_back("approvers", Json::array(request.approvers()));
+  event.members.emplace_back("approvers", Json::array(broker::approvers_of(request.tokens)));
   if (*request.mode == GrantMode::Once) {
     request.status = RequestStatus::Approved;
     RETURN_IF_ERROR(store_.update(request, std::move(event)));
     return answer;
   }
   // Redeemed here: the entry or grant stands in for the approvals from now on.
-  ASSIGN_OR_RETURN(const Json decision, judged(open.approved.intent(), open.policy(), request.tokens, false, signer));
-  if (decision.text("verdict") != "allow") {
-    return Error{ErrorCode::Refused, "the signer does not count the approvals any more", "approval_not_counted",
-                 "approve again: countersign broker approve --request-id " + request.id};
-  }
-  if (const Json* trace = decision.find("trace")) event.members.emplace_back("trace_id", trace->text("trace_id"));
+  ASSIGN_OR_RETURN(const std::string trace, redeem(open.approved.intent(), open.policy(), request.tokens, signer));
+  event.members.emplace_back("trace_id", trace);
   request.status = RequestStatus::Used;
   request.decided_at = clock_.now();
   if (*request.mode == GrantMode::Allowlist) {
@@ -194,7 +188,7 @@ Result<Json> BrokerService::approve_as_read(const BrokerCaller& caller, const st
   const CalledTool& called = open.approved;
   JsonFields fields(body, "");
   ASSIGN_OR_RETURN(const Json* token, fields.required("token"));
-  if (approved_before(request, *token)) {
+  if (has_approved(request.tokens, *token)) {
     return Error{ErrorCode::Refused, std::string(token->text("approver_identity")) + " approved this request already",
                  "approval_not_counted", "another person has to"};
   }
@@ -202,7 +196,7 @@ Result<Json> BrokerService::approve_as_read(const BrokerCaller& caller, const st
   request.tokens.push_back(*token);
   ASSIGN_OR_RETURN(const Json said, judged(called.intent(), open.policy(), request.tokens, true, signer));
   const bool enough = said.text("verdict") == "allow";
-  if (!enough && number(said, "valid_approvals") <= before) {
+  if (!enough && valid_approvals(said) <= before) {
     const Json* reasons = said.find("reason_codes");
     return Error{ErrorCode::Refused, "the approval does not count: " + (reasons == nullptr ? "" : reasons->compact()),
                  "approval_not_counted", "it must be for this request, by somebody who has not approved it yet"};
@@ -214,11 +208,11 @@ Result<Json> BrokerService::approve_as_read(const BrokerCaller& caller, const st
   if (enough) return settle(open, signer);
   AuditEvent event = event_of("approval_added", called);
   event.members.emplace_back("request_id", id);
-  event.members.emplace_back("approvers", Json::array(request.approvers()));
+  event.members.emplace_back("approvers", Json::array(broker::approvers_of(request.tokens)));
   RETURN_IF_ERROR(store_.update(request, std::move(event)));
   return Json::object({{"status", "pending"},
                        {"request_id", id},
-                       {"approvals", number(said, "valid_approvals")},
+                       {"approvals", valid_approvals(said)},
                        {"required_approvals", open.required()}});
 }
 

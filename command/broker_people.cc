@@ -27,7 +27,7 @@ Json shown(const ToolRequest& request, const std::optional<broker::Definition>& 
   Json out = request.to_json();
   out.set("args", broker::masked(request.args));
   out.set("summary", request.summary());
-  out.set("approvers", Json::array(request.approvers()));
+  out.set("approvers", Json::array(broker::approvers_of(request.tokens)));
   out.erase("tokens");
   if (definition) out.set("definition", definition->pinned);
   return out;
@@ -69,8 +69,8 @@ Result<std::string> reason_in(JsonFields& fields, bool required) {
 
 Status require_person(const BrokerCaller& caller) {
   if (caller.person) return ok();
-  return Error{ErrorCode::Refused, "uid " + std::to_string(caller.uid) + " may not judge requests", "not_a_person",
-               "`people` of broker.yaml names who may"};
+  return Error{ErrorCode::Refused, "uid " + std::to_string(caller.uid) + " may not judge for the broker",
+               "not_a_person", "`people` of broker.yaml names who may"};
 }
 
 CalledTool BrokerService::called_of(const ToolRequest& request) const {

@@ -171,7 +171,8 @@ class BrokerService {
   Result<Admission> admission(const BrokerCaller& caller, const std::string& id, const Json& body, bool approved) const;
   Result<bool> add_approval(const Admission& asked, const Json& token, Json::Array& tokens,
                             client::SignerClient& signer);
-  Result<std::string> redeem(const Admission& asked, const Json::Array& tokens, client::SignerClient& signer);
+  Result<std::string> redeem(const Json& intent, const std::string& policy, const std::vector<Json>& tokens,
+                             client::SignerClient& signer);
   Result<Json> put_decision(const BrokerCaller& caller, Admission& asked, bool approved, bool settled,
                             const std::string& trace_id, Json::Array tokens);
   // Its digest; empty where the lists alone decide.

@@ -60,7 +60,7 @@ std::string ToolRequest::summary() const {
   return "Agent '" + agent + "' wants to call tool '" + tool + "'";
 }
 
-std::vector<std::string> ToolRequest::approvers() const {
+std::vector<std::string> approvers_of(const std::vector<Json>& tokens) {
   std::vector<std::string> names;
   for (const Json& token : tokens) names.emplace_back(token.text("approver_identity"));
   return names;

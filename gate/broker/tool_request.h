@@ -51,10 +51,12 @@ struct ToolRequest {
   std::string stored;
 
   std::string summary() const;  // "Agent 'web' wants to call tool 'fs:write'"
-  std::vector<std::string> approvers() const;
-  Json to_json() const;  // all of it, as it is stored
+  Json to_json() const;         // all of it, as it is stored
   static Result<ToolRequest> from_json(const Json& json);
 };
+
+// Whose approvals they are, in their order.
+std::vector<std::string> approvers_of(const std::vector<Json>& tokens);
 
 // Where the commands look for the broker unless they are told.
 inline constexpr std::string_view kUsualSocket = "/run/countersign-broker/broker.sock";
