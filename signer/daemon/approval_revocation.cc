@@ -10,7 +10,7 @@ namespace {
 constexpr std::size_t kLongestReason = 500;
 
 Error used_before(const std::string& kind) {
-  if (kind == kRevokedKind) {
+  if (kind == ledger::kRevokedKind) {
     return Error{ErrorCode::Conflict, "the approval was revoked before", "approval_token_revoked"};
   }
   return Error{ErrorCode::Conflict, "the approval was redeemed: what it permitted may have run",
@@ -36,7 +36,7 @@ Result<ledger::Item> ApprovalRevocation::item_of(const Json& body, const Caller&
   ASSIGN_OR_RETURN(const std::optional<std::string> used_by, store_.used_by(id));
   if (used_by) return used_before(*used_by);
   ledger::Item item;
-  item.record.kind = kRevokedKind;
+  item.record.kind = ledger::kRevokedKind;
   item.record.at = clock_.now();
   item.record.type = std::string(statement::row_of(statement::StatementType::ApprovalToken).name);
   item.record.peer_uid = caller.uid;

@@ -11,8 +11,6 @@
 
 namespace countersign::daemon {
 
-inline constexpr const char* kRevokedKind = "revoked";  // of the record
-
 class ApprovalRevocation {
  public:
   using Done = std::function<void(Result<Json>)>;

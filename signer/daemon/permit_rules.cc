@@ -4,7 +4,6 @@
 #include <map>
 
 #include "common/text.h"
-#include "signer/daemon/approval_revocation.h"
 
 namespace countersign::daemon {
 namespace {
@@ -136,7 +135,7 @@ std::variant<Permit, Refusal> PermitRules::judge(const statement::TraceClaims& t
       unreadable = used_by ? usable.error() : used_by.error();
       return {"approval_token_invalid"};
     }
-    if (*used_by == kRevokedKind) return {"approval_token_revoked", Event::RevokedTokenUsed};
+    if (*used_by == ledger::kRevokedKind) return {"approval_token_revoked", Event::RevokedTokenUsed};
     if (*used_by || in_use.contains(token->id)) return {"approval_token_consumed", Event::TokenReplayed};
     for (const auto& [id, key] : approver_of) {
       if (key == token->approver_key) return {"approval_distinct_approvers_required"};

@@ -20,6 +20,7 @@
 namespace countersign::ledger {
 
 inline constexpr const char* kRestoredKind = "restored";
+inline constexpr const char* kRevokedKind = "revoked";  // what used an approval token up without redeeming it
 
 // One line of the append-only record. Its RFC 6962 leaf is the canonical JSON of all members but `body` and
 // `request_id`, which stand in it by digest (`content_digest`, `request_digest`), of its index and, where the item did

@@ -75,7 +75,7 @@ TEST_F(Revoking, HoldsOverARestart) {
     const SystemClock clock;
     const auto store = ledger::SqliteStore::open(shared->path("state/ledger.db"), clock);
     ASSERT_TRUE(store) << store.error().detail;
-    EXPECT_EQ((*store)->used_by(id_of(alice))->value_or(""), kRevokedKind);
+    EXPECT_EQ((*store)->used_by(id_of(alice))->value_or(""), ledger::kRevokedKind);
     EXPECT_TRUE((*store)->verify());
   }
   shared->start();
