@@ -182,8 +182,9 @@ Result<TrustSnapshot> TrustSnapshot::parse(std::string_view text) {
     const std::string key = entry.server.key();
     const std::string place = "entries[" + std::to_string(i) + "]";
     if (key.empty()) return invalid("trust snapshot " + place + " requires server_id or server_name", place);
-    if (out.find(key) != nullptr) return invalid("trust snapshot " + place + ": " + key + " is listed twice", place);
-    out.entries_.push_back(std::move(entry));
+    if (!out.entries_.emplace(key, std::move(entry)).second) {
+      return invalid("trust snapshot " + place + ": " + key + " is listed twice", place);
+    }
   }
   RETURN_IF_ERROR(error.status());
   RETURN_IF_ERROR(check_schema(schema_id, kSchemaId, "schema_id"));
@@ -192,8 +193,8 @@ Result<TrustSnapshot> TrustSnapshot::parse(std::string_view text) {
 }
 
 const TrustEntry* TrustSnapshot::find(std::string_view key) const {
-  const auto found = std::ranges::find_if(entries_, [key](const TrustEntry& each) { return each.server.key() == key; });
-  return found == entries_.end() ? nullptr : &*found;
+  const auto found = entries_.find(key);
+  return found == entries_.end() ? nullptr : &found->second;
 }
 
 TrustFinding trust_in(const McpTrust& policy, const McpServer* server, std::string_view risk_class,

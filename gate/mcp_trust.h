@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -50,7 +51,7 @@ class TrustSnapshot {
   const TrustEntry* find(std::string_view key) const;
 
  private:
-  std::vector<TrustEntry> entries_;
+  std::map<std::string, TrustEntry, std::less<>> entries_;  // by key()
 };
 
 // The snapshot as it could be had when the decision was made.
