@@ -27,7 +27,7 @@ using keymgmt::Role;
 constexpr std::chrono::milliseconds kPoolTick{100};
 constexpr std::chrono::seconds kAnchorEvery{30};
 constexpr std::chrono::seconds kLongestStop{5};
-constexpr std::chrono::hours kKeysWarnedEvery{24};
+constexpr std::chrono::hours kPublicationWarnedEvery{24};
 
 int exit_status_of(const Error& error) {
   // Starting again does not bring a ledger back.
@@ -289,12 +289,12 @@ class Front {
   void every_second() {
     if (ended_) return;
     // Told at once when it begins, and then once a day with the rest.
-    if (publisher_->trouble() && !trouble_told_) keys_warned_ = UtcTime();
+    if (publisher_->trouble() && !trouble_told_) publication_warned_ = UtcTime();
     trouble_told_ = publisher_->trouble().has_value();
     services_->pump.pump();
     services_->limiter.sweep(std::chrono::steady_clock::now());
     custody_->every_second();
-    warn_of_keys();
+    warn_of_deadlines();
     const Status time = store_->time_guard().check();
     if (time) {
       clock_told_ = false;
@@ -304,16 +304,16 @@ class Front {
     }
   }
 
-  // At once and then once a day: that a role has no standby, or is to be rotated.
-  void warn_of_keys() {
+  // At once and then once a day: that a role has no standby or is to be rotated, and that what is published runs out.
+  void warn_of_deadlines() {
     const UtcTime now = clock_.now();
     for (const KeyFinding& each : key_warnings_.due(key_findings(config_, keys_->set(), now), now)) {
       tell_owner(each.standby_missing ? config::Event::StandbyMissing : config::Event::RotationDue,
                  keymgmt::name_of(each.role),
                  Json::object({{"role", keymgmt::name_of(each.role)}, {"message", each.what}, {"hint", each.fix}}));
     }
-    if (now < keys_warned_ + kKeysWarnedEvery) return;
-    keys_warned_ = now;
+    if (now < publication_warned_ + kPublicationWarnedEvery) return;
+    publication_warned_ = now;
     for (const PublicationFinding& each : publication_findings(config_, *publisher_, now)) {
       if (!each.urgent) continue;
       tell_owner(config::Event::PublicationFailed, "publication",
@@ -391,7 +391,7 @@ class Front {
   std::set<std::string> known_findings_;
   int notifier_ = -1;
   int exit_status_ = 0;
-  UtcTime keys_warned_;
+  UtcTime publication_warned_;
   KeyWarnings key_warnings_;
   bool comparing_ = false;
   bool ended_ = false;
