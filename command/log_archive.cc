@@ -48,7 +48,7 @@ Result<int> archive(Call& call, const Arguments& arguments) {
   const log::FolderSource source(folder);
   ASSIGN_OR_RETURN(const log::TrustedCheckpoint trusted, trusted_checkpoint(arguments, source));
   const log::Archive archive(folder, trusted.checkpoint(), to);
-  auto below = static_cast<std::uint64_t>(arguments.integer("below").value_or(0));
+  ASSIGN_OR_RETURN(std::uint64_t below, records_in(arguments, "below"));
   log::ArchiveReport report;
   if (arguments.given("before")) {
     ASSIGN_OR_RETURN(const UtcTime start, start_of(day, SystemClock().now()));

@@ -80,7 +80,7 @@ Result<int> fsck(Call& call, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const log::TrustedCheckpoint trusted, trusted_checkpoint(arguments, *source));
   const log::Checkpoint& checkpoint = trusted.checkpoint();
   log::TileCheckOptions options;
-  options.archived_below = static_cast<std::uint64_t>(arguments.integer("archived-below").value_or(0));
+  ASSIGN_OR_RETURN(options.archived_below, records_in(arguments, "archived-below"));
   options.entries = !arguments.is_on("tiles-only");
   options.progress = progress_of(call, arguments);
   log::TileCheckReport report = log::check_tiles(*source, checkpoint.size, checkpoint.root, options);

@@ -63,6 +63,13 @@ Result<std::vector<log::NoteKey>> note_keys(std::string_view text) {
 
 }  // namespace
 
+Result<std::uint64_t> records_in(const Arguments& arguments, std::string_view flag) {
+  const std::int64_t given = arguments.integer(flag).value_or(0);
+  if (given >= 0) return static_cast<std::uint64_t>(given);
+  return Error{ErrorCode::Invalid,
+               "--" + std::string(flag) + " takes a number of records, not " + std::to_string(given)};
+}
+
 std::unique_ptr<log::TileSource> log_source(const Arguments& arguments) {
   const std::string folder(trimmed(arguments.text("log")));
   std::unique_ptr<log::TileSource> source;

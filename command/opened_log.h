@@ -23,6 +23,9 @@ inline constexpr Flag kWitnessesRequiredFlag = {"witnesses-required", Flag::Kind
 inline constexpr Flag kArchiveFlag = {"archive", Flag::Kind::Text, "DIR",
                                       "where `log archive` put older entries of the log"};
 
+// How many records a flag says, 0 where it is not given. Fails with Invalid on a negative number.
+Result<std::uint64_t> records_in(const Arguments& arguments, std::string_view flag);
+
 // --log DIR, else the signer's socket; what is not there, from --archive DIR.
 std::unique_ptr<log::TileSource> log_source(const Arguments& arguments);
 

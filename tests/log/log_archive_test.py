@@ -71,7 +71,9 @@ def by_day(appliance, log, archive, words):
     report = answered(appliance, *words, "--before", "2026-02-01")
     assert report["history_days"] == 1 and report["bundles"] == 0 and report["archived_below"] == 0, report
     assert (archive / "history/2026-01-31.jsonl").read_text() == '{"size":1}\n'
-    for wrong in (words, (*words, "--before", today, "--below", 1), words[:2] + words[4:] + ("--below", "1")):
+    # A negative number is none of records, and never all of them.
+    negative = ("log", "fsck", "--log", log, "--archived-below", -1)
+    for wrong in (words, (*words, "--before", today, "--below", 1), words[:2] + words[4:] + ("--below", "1"), (*words, "--below", -1), negative):
         code, answer = command(appliance, *wrong)
         assert code == 6, (wrong, answer)
 
