@@ -44,9 +44,13 @@ Outcome worse(Outcome a, Outcome b) {
 
 class ExternalScanner {
  public:
-  ExternalScanner(const ScannerRow& row, const ScannerSettings& settings, const Tree& tree, const TreeFacts& facts,
-                  const std::string& store)
-      : row_(row), settings_(settings), tree_(tree), facts_(facts), store_(store), report_{std::string(row.name)} {}
+  ExternalScanner(const ScannerRow& row, const ScannerSettings& settings, ScannerViews& views, const TreeFacts& facts)
+      : row_(row),
+        settings_(settings),
+        views_(views),
+        tree_(views.tree()),
+        facts_(facts),
+        report_{std::string(row.name)} {}
 
   ScannerReport run() {
     const std::vector<const TreeEntry*> needed = needed_files(row_, tree_);
@@ -68,7 +72,7 @@ class ExternalScanner {
     if (row_.sees == Sees::Tree) {
       look(tree_.folder, "");
     } else {
-      const auto view = ScannerView::make(tree_, row_.sees == Sees::Code ? ViewKind::Code : ViewKind::Text, store_);
+      const Result<ScannerView>& view = views_.of(row_.sees == Sees::Code ? ViewKind::Code : ViewKind::Text);
       if (!view) return ended(Outcome::Failed, view.error().detail);
       look(view->folder(), "");
       view->restore(report_);
@@ -119,7 +123,7 @@ class ExternalScanner {
   void look_at_file(const TreeEntry& entry) {
     if (row_.sees == Sees::EachFile) return look(tree_.folder, "/" + entry.path);
     const auto name = std::ranges::find_if(row_.needs, [&](std::string_view end) { return entry.path.ends_with(end); });
-    const auto alone = TemporaryFolder::make(store_);
+    const auto alone = TemporaryFolder::make(views_.store());
     const auto content = content_of(tree_, entry);
     if (!alone || !content || name == row_.needs.end() || !write_durable(*alone / std::string(*name), *content, 0444)) {
       conclude(Outcome::Failed, "it could not be given the file");
@@ -130,7 +134,7 @@ class ExternalScanner {
 
   // Runs it over what lies at `folder` and reads its answer.
   void look(const std::string& folder, const std::string& file) {
-    const auto scratch = TemporaryFolder::make(store_);
+    const auto scratch = TemporaryFolder::make(views_.store());
     if (!scratch) {
       conclude(Outcome::Unavailable, scratch.error().detail);
       return;
@@ -198,18 +202,18 @@ class ExternalScanner {
 
   const ScannerRow& row_;
   const ScannerSettings& settings_;
+  ScannerViews& views_;
   const Tree& tree_;
   TreeFacts facts_;
-  const std::string& store_;
   ScannerReport report_;
   std::string program_;
 };
 
 }  // namespace
 
-ScannerReport ask_scanner(const ScannerRow& row, const ScannerSettings& settings, const Tree& tree,
-                          const TreeFacts& facts, const std::string& store) {
-  return ExternalScanner(row, settings, tree, facts, store).run();
+ScannerReport ask_scanner(const ScannerRow& row, const ScannerSettings& settings, ScannerViews& views,
+                          const TreeFacts& facts) {
+  return ExternalScanner(row, settings, views, facts).run();
 }
 
 }  // namespace countersign::vetting

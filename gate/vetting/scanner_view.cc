@@ -127,4 +127,10 @@ void ScannerView::restore(ScannerReport& report) const {
   }
 }
 
+const Result<ScannerView>& ScannerViews::of(ViewKind kind) {
+  const auto known = made_.find(kind);
+  if (known != made_.end()) return known->second;
+  return made_.emplace(kind, ScannerView::make(tree_, kind, store_)).first->second;
+}
+
 }  // namespace countersign::vetting

@@ -33,4 +33,20 @@ class ScannerView {
   std::map<std::string, std::string> real_;  // the tree's path of each of the view
 };
 
+// The views of one tree, each made when the first scanner wants it. Scanners see them read-only.
+class ScannerViews {
+ public:
+  // `tree` outlives it; `store` is on the file system of the snapshot.
+  ScannerViews(const Tree& tree, std::string store) : tree_(tree), store_(std::move(store)) {}
+  // Fails as ScannerView::make.
+  const Result<ScannerView>& of(ViewKind kind);
+  const Tree& tree() const { return tree_; }
+  const std::string& store() const { return store_; }
+
+ private:
+  const Tree& tree_;
+  std::string store_;
+  std::map<ViewKind, Result<ScannerView>> made_;
+};
+
 }  // namespace countersign::vetting

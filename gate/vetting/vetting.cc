@@ -197,6 +197,7 @@ class Vetting {
 
   void look_with_others(const Tree& tree, VettingReport& report) {
     TreeFacts facts;
+    ScannerViews views(tree, request_.store);
     for (const TreeEntry& entry : tree.entries) facts.files += entry.kind == TreeEntry::Kind::File ? 1 : 0;
     for (const ScannerRow& row : scanner_rows()) {
       const std::string name(row.name);
@@ -208,7 +209,7 @@ class Vetting {
       if (!wanted && (row.program.empty() || row.wants_data || !program_path(std::string(row.program)))) continue;
       progress_(name);
       const auto begun = clock_.since_boot();
-      ScannerReport one = ask_scanner(row, settings, tree, facts_for(row, facts, report.packages), request_.store);
+      ScannerReport one = ask_scanner(row, settings, views, facts_for(row, facts, report.packages));
       one.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.since_boot() - begun).count();
       report.scanners.push_back(std::move(one));
     }
