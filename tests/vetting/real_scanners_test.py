@@ -135,7 +135,7 @@ LOCK = {"name": "x", "version": "1.0.0", "lockfileVersion": 3}
 
 def npm_lock(name, version):
     return json.dumps({**LOCK, "packages": {"": {"name": "x", "version": "1.0.0", "dependencies": {name: version}},
-                                            f"node_modules/{name}": {"version": version, "resolved": f"https://registry.npmjs.org/{name}/-/{name}-{version}.tgz"}}})
+                                            f"node_modules/{name}": {"version": version, "resolved": f"https://packages.example/{name}/-/{name}-{version}.tgz"}}})
 
 
 def npm_audit(folder, _):

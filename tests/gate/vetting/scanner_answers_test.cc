@@ -41,7 +41,7 @@ TEST_P(ScannerAnswer, IsReadForWhatItShows) {
 }
 
 constexpr const char* kAsked =
-    "npm http fetch POST 200 https://registry.example/-/npm/v1/security/advisories/bulk 80ms";
+    "npm http fetch POST 200 https://packages.example/-/npm/v1/security/advisories/bulk 80ms";
 
 INSTANTIATE_TEST_SUITE_P(
     Recorded, ScannerAnswer,
