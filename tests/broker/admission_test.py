@@ -141,6 +141,21 @@ class Admission(unittest.TestCase):
         answer = socket.call("POST", f"/v1/proposals/{passed}/approve", {"token": token})
         self.assertEqual((answer["ok"], answer["status"]), (True, "approved"))
 
+    def test_who_proposed_a_server_does_not_admit_it(self):
+        """Where the configuration is no trial's; in a trial one user plays all."""
+        apart = self.broker.beside("apart", f"people: [{{uid: {os.getuid()}}}]\n")
+        text = apart.config.read_text().replace("trial: true", "trial: false")
+        apart.config.write_text(text.replace(f"web: {{uid: {os.getuid()}", "web: {uid: 4294967294"))
+        apart.start()
+        try:
+            proposal = apart.run("propose", "--server-name", "own", "--source-path", str(self.room / "trees" / "clean-server"))[1]
+            self.assertEqual((proposal["vetting_status"], proposal["status"]), ("pass", "pending"), proposal)
+            code, refused = apart.approve(proposal["id"], "alice")
+            self.assertEqual((code, refused["error"]["code"]), (3, "proposer_is_approver"), refused)
+            self.assertEqual(apart.run("proposals", "--proposal-id", proposal["id"])[1]["status"], "pending")
+        finally:
+            self.assertEqual(apart.stop(), 0)
+
     def token_of(self, proposal):
         """Alice's approval of the proposal, kept by her."""
         prepared = self.broker.connection().call("POST", f"/v1/proposals/{proposal}/prepare", {})
