@@ -2,6 +2,7 @@
 #include <memory>
 #include <vector>
 
+#include "command/call_outputs.h"
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/gate_inputs.h"
@@ -27,10 +28,11 @@ constexpr Flag kOwnFlags[] = {
     {"approval-token-chain", Flag::Kind::Text, "FILES", "further approvals, separated by commas"},
     {"run-id", Flag::Kind::Text, "ID", "what the run is called in the answer and the trace's name"},
     {"trace-out", Flag::Kind::Text, "FILE", "where the trace goes (trace_<run>_<time>.json)"},
+    {"runpack-out", Flag::Kind::Text, "FILE", "the run of this one call, a runpack: `verify` reads it"},
+    {"export-log-out", Flag::Kind::Text, "FILE", "a log that grows by one line of JSON for each call"},
+    {"export-otel-out", Flag::Kind::Text, "FILE", "the same as records of OpenTelemetry's shape"},
     kSignerFlag,
 };
-
-constexpr std::size_t kFractionDigits = 9;
 
 Error invalid(std::string detail) {
   return Error{ErrorCode::Invalid, std::move(detail)};
@@ -51,14 +53,6 @@ Result<PresentedCall> read_call(const Arguments& arguments, const std::string& p
   return presented;
 }
 
-// "20261127T063500.500000000", as gait's names have it.
-std::string stamp(UtcTime now) {
-  std::string text = now.whole_seconds().rfc3339();
-  std::erase_if(text, [](char c) { return c == '-' || c == ':' || c == 'Z'; });
-  const std::string fraction = std::to_string(now.nanoseconds());
-  return text + "." + std::string(kFractionDigits - fraction.size(), '0') + fraction;
-}
-
 struct Paths {
   std::string policy;
   std::string call;
@@ -77,16 +71,30 @@ Result<Paths> paths_of(const Arguments& arguments) {
   return invalid("expected --policy <policy.yaml> and --call <tool_call.json|->");
 }
 
+CallOutputs outputs_of(const Arguments& arguments) {
+  const auto path = [&arguments](std::string_view flag) { return std::string(trimmed(arguments.text(flag))); };
+  CallOutputs out{path("trace-out"), path("runpack-out"), path("export-log-out"), path("export-otel-out")};
+  if (out.trace.empty()) {
+    out.trace = "trace_" + gate::run_id_of(arguments.text("run-id")) + "_" + file_stamp(SystemClock().now()) + ".json";
+  }
+  return out;
+}
+
+std::string text_of(const Json& members) {
+  std::string text = std::string(members.text("verdict")) + "  " + std::string(members.text("tool_name")) +
+                     "\ntrace         " + std::string(members.text("trace_path")) + "\n";
+  if (const std::string_view path = members.text("runpack_path"); !path.empty()) {
+    text += "runpack       " + std::string(path) + "\n";
+  }
+  return text;
+}
+
 Result<int> proxy(Call& call, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const Paths paths, paths_of(arguments));
   RETURN_IF_ERROR(check_profile_flags(arguments));
   ASSIGN_OR_RETURN(const PresentedCall presented, read_call(arguments, paths.call));
-  std::string path(trimmed(arguments.text("trace-out")));
-  RETURN_IF_ERROR(refuse_traversal("trace", path));
-  if (path.empty()) {
-    path = "trace_" + gate::run_id_of(arguments.text("run-id")) + "_" + stamp(SystemClock().now()) + ".json";
-  }
-  RETURN_IF_ERROR(prepare_output("trace", path));
+  const CallOutputs outputs = outputs_of(arguments);
+  RETURN_IF_ERROR(prepare_outputs(outputs));
   Result<gate::Policy> read = read_policy(paths.policy);
   if (!read) return refuse_policy(call, "mcp proxy", read.error(), paths.policy);
   gate::Policy policy = *std::move(read);
@@ -94,14 +102,12 @@ Result<int> proxy(Call& call, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const std::unique_ptr<DecisionSigner> signer, decision_signer(arguments));
   ASSIGN_OR_RETURN(const JudgedCall judged,
                    judge_call(arguments, {paths.policy, std::move(policy), digest}, presented, *signer));
-  RETURN_IF_ERROR(write_output(path, judged.said.records.front().document.gait_file()));
   Json members = call_members(judged, presented);
-  members.set("trace_path", path);
+  RETURN_IF_ERROR(write_outputs(outputs, judged, presented, members));
   if (call.json) {
     answer_as_gait(call, members);
   } else {
-    call.console.answer(std::string(members.text("verdict")) + "  " + std::string(members.text("tool_name")) +
-                        "\ntrace         " + path + "\n");
+    call.console.answer(text_of(members));
   }
   for (const std::string& warning : gate::texts_of(members.find("warnings"))) call.console.tell("warning: " + warning);
   if (!judged.said.notice.empty()) call.console.tell(judged.said.notice);

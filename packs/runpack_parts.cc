@@ -1,6 +1,33 @@
 #include "packs/runpack_parts.h"
 
 namespace countersign::packs {
+namespace {
+
+#if defined(__x86_64__)
+constexpr const char* kArchitecture = "amd64";
+#elif defined(__aarch64__)
+constexpr const char* kArchitecture = "arm64";
+#else
+constexpr const char* kArchitecture = "unknown";
+#endif
+
+}  // namespace
+
+Json runpack_record(std::string_view kind, std::string_view run_id, std::string_view created_at) {
+  return Json::object({{"schema_id", "gait.runpack." + std::string(kind)},
+                       {"schema_version", "1.0.0"},
+                       {"created_at", created_at},
+                       {"producer_version", COUNTERSIGN_VERSION},
+                       {"run_id", run_id}});
+}
+
+Json runpack_environment() {
+  return Json::object({{"os", "linux"}, {"arch", kArchitecture}, {"runtime", "countersign"}});
+}
+
+std::string_view result_status(std::string_view verdict) {
+  return verdict == "block" || verdict == "require_approval" ? "error" : "ok";
+}
 
 std::string assemble_runpack(Json manifest, RunpackParts parts) {
   std::vector<ZipFile> files = {{"intents.jsonl", std::move(parts.intents)},

@@ -3,17 +3,6 @@
 #include "packs/runpack_parts.h"
 
 namespace countersign::packs {
-namespace {
-
-Json record(std::string_view schema, std::string_view run_id, std::string_view at) {
-  return Json::object({{"schema_id", "gait.runpack." + std::string(schema)},
-                       {"schema_version", "1.0.0"},
-                       {"created_at", at},
-                       {"producer_version", COUNTERSIGN_VERSION},
-                       {"run_id", run_id}});
-}
-
-}  // namespace
 
 std::string runpack_of_traces(const std::string& run_id, std::vector<Json> traces) {
   std::ranges::stable_sort(traces, {}, [](const Json& trace) { return std::string(trace.text("observed_at")); });
@@ -26,13 +15,13 @@ std::string runpack_of_traces(const std::string& run_id, std::vector<Json> trace
     const std::string intent(trace.text("intent_digest"));
     if (std::ranges::find(known, intent) == known.end()) {
       known.push_back(intent);
-      Json row = record("intent", run_id, at);
+      Json row = runpack_record("intent", run_id, at);
       row.set("intent_id", intent);
       row.set("tool_name", trace.text("tool_name"));
       row.set("args_digest", trace.text("args_digest"));
       parts.intents += row.canonical() + "\n";
     }
-    Json row = record("result", run_id, at);
+    Json row = runpack_record("result", run_id, at);
     row.set("intent_id", intent);
     row.set("status", trace.text("verdict"));
     const Json* signature = trace.find("signature");
@@ -40,14 +29,14 @@ std::string runpack_of_traces(const std::string& run_id, std::vector<Json> trace
     parts.results += row.canonical() + "\n";
     timeline.push_back(Json::object({{"event", trace.text("event_id")}, {"ts", at}}));
   }
-  Json run = record("run", run_id, begin);
+  Json run = runpack_record("run", run_id, begin);
   run.set("env", Json::object({{"os", "unknown"}, {"arch", "unknown"}, {"runtime", "countersign"}}));
   run.set("timeline", std::move(timeline));
   parts.run = run.canonical();
-  Json refs = record("refs", run_id, begin);
+  Json refs = runpack_record("refs", run_id, begin);
   refs.set("receipts", Json::Array{});
   parts.refs = refs.canonical();
-  return assemble_runpack(record("manifest", run_id, begin), std::move(parts));
+  return assemble_runpack(runpack_record("manifest", run_id, begin), std::move(parts));
 }
 
 }  // namespace countersign::packs
