@@ -9,6 +9,11 @@
 
 namespace countersign::command {
 
+inline constexpr Flag kLogExportFlag = {"export-log-out", Flag::Kind::Text, "FILE",
+                                        "a log that grows by one line of JSON for each call"};
+inline constexpr Flag kOtelExportFlag = {"export-otel-out", Flag::Kind::Text, "FILE",
+                                         "the same as records of OpenTelemetry's shape"};
+
 // Paths; an empty one is not wanted.
 struct CallOutputs {
   std::string trace;

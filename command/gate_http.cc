@@ -33,6 +33,7 @@ constexpr double kSeconds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2
 transport::HttpLimits limits_of(const GateHttpOptions& options) {
   transport::HttpLimits limits;
   limits.connections = options.connections;
+  limits.body = options.request_bytes;
   limits.keep_headers = options.port.has_value();
   return limits;
 }

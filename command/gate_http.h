@@ -39,6 +39,7 @@ struct GateHttpOptions {
   // As gait's `mcp serve --http-verdict-status strict`: 403 for block, 409 where something else stands between the call
   // and its execution; otherwise every verdict is a 200.
   bool status_by_verdict = false;
+  std::size_t request_bytes = std::size_t{1} << 20;
   bool event_routes = false;  // /v1/evaluate/sse and /v1/evaluate/stream too
 };
 

@@ -29,8 +29,8 @@ constexpr Flag kOwnFlags[] = {
     {"run-id", Flag::Kind::Text, "ID", "what the run is called in the answer and the trace's name"},
     {"trace-out", Flag::Kind::Text, "FILE", "where the trace goes (trace_<run>_<time>.json)"},
     {"runpack-out", Flag::Kind::Text, "FILE", "the run of this one call, a runpack: `verify` reads it"},
-    {"export-log-out", Flag::Kind::Text, "FILE", "a log that grows by one line of JSON for each call"},
-    {"export-otel-out", Flag::Kind::Text, "FILE", "the same as records of OpenTelemetry's shape"},
+    kLogExportFlag,
+    kOtelExportFlag,
     kSignerFlag,
 };
 

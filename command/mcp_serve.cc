@@ -1,6 +1,7 @@
 // mcp serve: verdicts on tool calls, on a Unix socket or a port of loopback (reference: gait-formats §17).
 #include <cstdlib>
 
+#include "command/call_folders.h"
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/gate_process.h"
@@ -22,7 +23,10 @@ constexpr Flag kOwnFlags[] = {
     {"adapter", Flag::Kind::Text, "NAME", "the shape of calls whose question names none: mcp (default), openai, …"},
     {"http-verdict-status", Flag::Kind::Text, "KIND",
      "compat (default): 200 for every verdict; strict: 403 for block, 409 for what may not run as it is"},
+    {"max-request-bytes", Flag::Kind::Integer, "N", "the longest request that is read, at most 1048576 (default)"},
 };
+
+constexpr std::int64_t kLongestRequest = std::int64_t{1} << 20;
 
 // The variable is read once and taken away: no child has it.
 Result<Digest> token_of(const Arguments& arguments) {
@@ -65,6 +69,13 @@ Result<int> serve(Call& call, const Arguments& arguments) {
                  "--auth-mode: \"" + auth + "\" is not token: whoever uses this host can connect to a port",
                  "token_required", "listen on a --socket, where the kernel says who asks, or name a token"};
   }
+  const std::int64_t longest = arguments.integer("max-request-bytes").value_or(kLongestRequest);
+  if (longest < 1) return Error{ErrorCode::Invalid, "--max-request-bytes must be > 0"};
+  if (longest > kLongestRequest) {
+    return Error{ErrorCode::Invalid,
+                 "--max-request-bytes: more than " + std::to_string(kLongestRequest) + " are not read"};
+  }
+  options.request_bytes = static_cast<std::size_t>(longest);
   options.status_by_verdict = status == "strict";
   options.event_routes = true;
   return serve_gate(call, arguments, std::move(options), {"mcp serve", ToolCallService::load, listen});
@@ -73,13 +84,21 @@ Result<int> serve(Call& call, const Arguments& arguments) {
 }  // namespace
 
 Command mcp_serve_command() {
-  static const std::vector<Flag> flags = gate_process_flags(kOwnFlags);
+  static const std::vector<Flag> flags = [] {
+    std::vector<Flag> own(std::begin(kOwnFlags), std::end(kOwnFlags));
+    own.insert(own.end(), std::begin(kFolderFlags), std::end(kFolderFlags));
+    return gate_process_flags(own);
+  }();
   return {
       "mcp serve",
       "--socket PATH|--listen ADDRESS --policy FILE [flags]",
       "Answers POST /v1/evaluate on a socket as `mcp proxy` answers on the command line",
       "POST /v1/evaluate/sse answers with one server-sent event, POST /v1/evaluate/stream with one line of JSON.\n"
-      "A question is {\"adapter\",\"call\"}, with approval_tokens and delegation_tokens where there are some.\n"
+      "A question is {\"adapter\",\"call\"}, with approval_tokens and delegation_tokens where there are some. Into "
+      "the\n"
+      "folders that are named go traces, runpacks for emit_runpack, and a journal of each session (session_id), with "
+      "a\n"
+      "checkpoint after every checkpoint_interval calls; what has been kept long enough is removed after each call.\n"
       "Nothing is executed: the caller acts on the verdict. On a Unix socket the kernel says who asks; on a port of\n"
       "loopback, the only kind there is, a token is asked for. Otherwise as gate serve, settings and reload included.",
       "countersign mcp serve --socket /run/countersign/mcp.sock --policy /etc/countersign/policy.yaml",

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "command/arguments.h"
+#include "command/call_folders.h"
 #include "command/gate_answers.h"
 #include "command/served_policies.h"
 
@@ -14,17 +15,19 @@ class ToolCallService final : public GateAnswers {
   // `settings` as of ServedPolicies. Fails with Invalid where a setting or the policy cannot be used.
   static Result<std::unique_ptr<GateAnswers>> load(const Arguments& settings);
 
-  // {"call", "adapter"?, "run_id"?, "session_id"?, "approval_tokens"?, "delegation_tokens"?}; strictly: other members
-  // are Invalid. Answers the members of `mcp proxy --json`, `exit_code`, and the signed documents in place of their
-  // files. Nothing is executed.
+  // {"call", "adapter"?, "run_id"?, "session_id"?, "approval_tokens"?, "delegation_tokens"?} and FileWishes; strictly:
+  // other members are Invalid. Answers the members of `mcp proxy --json`, `exit_code`, and the signed documents; files
+  // are written as the folders of `settings` say (call_folders.h). Nothing is executed.
   Result<Json> evaluate(const Json& request, std::uint32_t uid, client::SignerClient& signer) override;
   Status reload() override { return policies_.reload(); }
   Json policies() const override { return policies_.document(); }
 
  private:
-  explicit ToolCallService(const Arguments& settings) : settings_(settings), policies_(settings) {}
+  ToolCallService(const Arguments& settings, CallFolders folders)
+      : settings_(settings), folders_(std::move(folders)), policies_(settings) {}
 
   const Arguments& settings_;
+  const CallFolders folders_;
   ServedPolicies policies_;
 };
 
