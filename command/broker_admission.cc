@@ -22,6 +22,17 @@ std::string_view vetting_of(const Json& proposal) {
   return status.empty() ? std::string_view("not vetted") : status;
 }
 
+// What was read of a server by address; nothing of one that was vetted.
+std::vector<broker::Offer> offers_in(const Json& proposal) {
+  std::vector<broker::Offer> found;
+  for (const broker::OfferRow& row : broker::offer_rows()) {
+    const Json* definitions = proposal.find(row.in_proposal);
+    if (definitions == nullptr || !definitions->is_array()) continue;
+    for (const Json& each : definitions->as_array()) found.push_back({row.kind, each});
+  }
+  return found;
+}
+
 }  // namespace
 
 // What is decided, and what an approver of it signs.
@@ -171,9 +182,8 @@ Result<Json> BrokerService::put_decision(const BrokerCaller& caller, Admission& 
     proposal.set("trace_id", trace_id);
   }
   proposal.set("tokens", std::move(tokens));
-  const Json* definitions = proposal.find("definitions");
-  if (settled && approved && definitions != nullptr) {
-    RETURN_IF_ERROR(catalogue_.pin(proposal.text("server_name"), definitions->as_array(),
+  if (settled && approved) {
+    RETURN_IF_ERROR(catalogue_.pin(proposal.text("server_name"), offers_in(proposal),
                                    proposal_event("definition_pinned", proposal, caller)));
   }
   const std::string id(proposal.text("id"));

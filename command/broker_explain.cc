@@ -45,7 +45,7 @@ Result<std::optional<BrokerService::Permission>> BrokerService::permission(const
 Result<Json> BrokerService::explain(const BrokerCaller& caller, const std::string& tool, const Json& args,
                                     client::SignerClient& signer) {
   ASSIGN_OR_RETURN(CalledTool called, look_at(caller, tool, args));
-  const Result<std::optional<broker::Tool>> offered = catalogue_.find(tool);
+  const Result<std::optional<broker::Tool>> offered = catalogue_.find(tool, args);
   if (offered && *offered) called.definition_digest = (*offered)->digest;
   Json out = Json::object({{"tool_id", tool},
                            {"agent_id", called.agent},

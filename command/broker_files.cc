@@ -147,7 +147,8 @@ Json audit_line(Json record) {
   record.set("timestamp", record.text("at"));
   if (record.text("event") != "call") return record;
   const std::string outcome(record.text("outcome"));
-  const bool ran = outcome == "done" || outcome == "tool_error" || outcome == "outcome_unknown";
+  constexpr std::string_view kRan[] = {"done", "tool_error", "outcome_unknown", "content_withheld", "bad_contents"};
+  const bool ran = std::ranges::find(kRan, outcome) != std::end(kRan);
   record.set("event", ran ? "call_tool" : "call_blocked");
   record.set(ran ? "status" : "reason", ran ? (outcome == "done" ? "ok" : "error") : outcome);
   return record;

@@ -144,8 +144,11 @@ Command broker_mcp_command() {
   return {
       "broker mcp",
       "[--listen ADDRESS] [--hold SECONDS] [--agent-id NAME]",
-      "Serves the broker's tools to clients of the Model Context Protocol, on standard input and output or over HTTP",
-      "Names of tools are SERVER__NAME. What is not allowed yet is a result with isError and approval_required; with\n"
+      "Serves the broker's tools, resources and prompts to clients of the Model Context Protocol, on standard input "
+      "and output or over HTTP",
+      "Tools and prompts are called SERVER__NAME, resources countersign:SERVER/URI. What is not allowed yet is a "
+      "result\n"
+      "with isError and approval_required (an error with the same of resources and prompts); with\n"
       "--hold the call is kept open while people decide, with notifications of progress. Protocol versions 2024-11-05 "
       "to\n"
       "2025-11-25 (with the handshake) and 2026-07-28 (without).\n"

@@ -45,16 +45,8 @@ int status_of(const Json& reply, bool stateless) {
   const Json* code = error->find("code");
   const std::int64_t number = code != nullptr && code->is_integer() ? code->as_integer() : 0;
   if (number == broker::kParseError || number == broker::kInvalidRequest) return 400;
-  if (!stateless || number == broker::kInternal) return 200;
+  if (!stateless || number == broker::kInternal || number == broker::kDecided) return 200;
   return number == broker::kMethodNotFound ? 404 : 400;
-}
-
-// The request that a reply is about, where the call waits for people; empty otherwise.
-std::string request_of(const Json& reply) {
-  const Json* result = reply.find("result");
-  const Json* structured = result == nullptr ? nullptr : result->find("structuredContent");
-  const bool waits = structured != nullptr && structured->text("error") == "approval_required";
-  return waits ? std::string(structured->text("request_id")) : "";
 }
 
 const Json* progress_token(const Json& message) {
@@ -256,7 +248,7 @@ std::shared_ptr<broker::ToolNames> McpHttp::names_of(const std::string& agent) {
 McpHttp::Said McpHttp::converse(const Exchange& exchange, BrokerConnection& broker) {
   if (exchange.told != 0) {
     Json question = exchange.identity;
-    question.set("request_id", request_of(exchange.reply));
+    question.set("request_id", broker::request_that_waits(exchange.reply));
     const Result<Json> state = broker.post("/v1/waiting", question);
     if (state ? broker::still_waits(*state) : state.error().code == ErrorCode::Unavailable) return {};
   }
@@ -311,7 +303,7 @@ void McpHttp::finish(const Shared& exchange, Said said) {
 // Whether people may still be waited for. A call whose client left is not made any more, since nobody would learn of
 // it.
 bool McpHttp::may_wait(const Exchange& exchange) {
-  if (stopping_ || !exchange.takes_events || request_of(exchange.reply).empty()) return false;
+  if (stopping_ || !exchange.takes_events || broker::request_that_waits(exchange.reply).empty()) return false;
   if (SteadyClock::now() >= exchange.wait_until || !exchange.responder.listens()) return false;
   if (exchange.cancelled && *exchange.cancelled) return false;
   return exchange.session.empty() || sessions_.find(exchange.session, exchange.caller, SteadyClock::now()) != nullptr;

@@ -81,7 +81,7 @@ CalledTool BrokerService::called_of(const ToolRequest& request) const {
   called.args_digest = request.args_digest;
   called.definition_digest = request.definition_digest;
   called.action_class = request.action_class;
-  called.risk_class = broker::risk_of(broker::action_class_of(request.tool));
+  called.risk_class = broker::risk_of(broker::action_class_of_offer(request.tool));
   called.listing = listing_of(request.agent, config_.lists_of(request.agent), config_.everybodys, request.tool);
   return called;
 }
@@ -133,7 +133,10 @@ Result<Json> BrokerService::ended_requests(const BrokerCaller& caller) {
 Result<Json> BrokerService::request(const BrokerCaller& caller, const std::string& id) {
   RETURN_IF_ERROR(require_person(caller));
   ASSIGN_OR_RETURN(const ToolRequest request, store_.request(id));
-  Json out = shown(request, store_.definition(request.tool));
+  std::optional<broker::Definition> definition = store_.definition(request.tool);
+  // A resource that a template covers has the template's.
+  if (!definition) definition = store_.definition_of_digest(request.definition_digest);
+  Json out = shown(request, definition);
   out.set("server", server_of(request.tool));
   if (const std::optional<ToolRequest> last = store_.last_used(request)) {
     out.set("since_last_approved", difference(broker::masked(last->args), broker::masked(request.args)));

@@ -32,15 +32,21 @@ Result<vetting::VettingPolicy> policy_in(const std::string& path) {
 }
 
 // There are no bytes to vet: the definitions are read, which bind what people approve, and people are told so.
-Status describe_url_server(Json& proposal, std::vector<Json> definitions, UtcTime now) {
-  std::ranges::sort(definitions, {}, [](const Json& tool) { return std::string(tool.text("name")); });
-  std::vector<std::string> reasons = {"its program is not here: " + std::to_string(definitions.size()) +
+Status describe_url_server(Json& proposal, std::vector<broker::Offer> offers, UtcTime now) {
+  const auto named = [](const broker::Offer& offer) {
+    return std::string(offer.definition.text(broker::row_of(offer.kind).name));
+  };
+  std::ranges::sort(offers, {}, named);
+  std::vector<std::string> reasons = {"its program is not here: " + std::to_string(offers.size()) +
                                       " definitions of tools were read, and nothing else"};
-  for (const Json& tool : definitions) {
-    if (!broker::addresses_the_model(tool)) continue;
-    reasons.push_back("the definition of " + std::string(tool.text("name")).substr(0, 100) + " speaks to the model");
+  Json bound = Json::object({{"url", proposal.text("source_id")}, {"definitions", Json::Array{}}});
+  for (const broker::Offer& offer : offers) {
+    const std::string member(broker::row_of(offer.kind).in_proposal);
+    if (bound.find(member) == nullptr) bound.set(member, Json::Array{});
+    bound.find(member)->as_array().push_back(broker::lasting_definition(offer));
+    if (!broker::addresses_the_model(offer.definition)) continue;
+    reasons.push_back("the definition of " + named(offer).substr(0, 100) + " speaks to the model");
   }
-  Json bound = Json::object({{"url", proposal.text("source_id")}, {"definitions", std::move(definitions)}});
   if (bound.compact().size() > kLongestDefinitions) {
     return Error{ErrorCode::TooLarge, "its definitions are longer than 512 KiB", "too_many_definitions"};
   }
@@ -48,7 +54,9 @@ Status describe_url_server(Json& proposal, std::vector<Json> definitions, UtcTim
   proposal.set("digest", bound.digest().hex());
   proposal.set("vetting_status", verdict);
   proposal.set("vetting_verdict", verdict_of(proposal, verdict, reasons, "", now));
-  proposal.set("definitions", *std::move(bound.find("definitions")));
+  for (const broker::OfferRow& row : broker::offer_rows()) {
+    if (Json* read = bound.find(row.in_proposal)) proposal.set(std::string(row.in_proposal), std::move(*read));
+  }
   return ok();
 }
 
@@ -87,8 +95,8 @@ Result<Json> BrokerService::propose(const BrokerCaller& caller, const Json& body
                                 {"proposed_at", clock_.now().rfc3339()},
                                 {"decisions", Json::Array{}}});
   if (source == broker::kUrlSource) {
-    ASSIGN_OR_RETURN(std::vector<Json> definitions, catalogue_.look_at(name, source_id));
-    RETURN_IF_ERROR(describe_url_server(proposal, std::move(definitions), clock_.now()));
+    ASSIGN_OR_RETURN(std::vector<broker::Offer> offers, catalogue_.look_at(name, source_id));
+    RETURN_IF_ERROR(describe_url_server(proposal, std::move(offers), clock_.now()));
   }
   if (source_path.empty()) {
     (void)seal(proposal, signer, clock_.now());  // else in the proposal, and tried again

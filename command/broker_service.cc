@@ -118,6 +118,7 @@ Status BrokerService::within_rate(const std::string& agent) {
 Result<CalledTool> BrokerService::look_at(const BrokerCaller& caller, const std::string& tool, const Json& args) {
   RETURN_IF_ERROR(broker::check_tool_id(tool));
   if (!args.is_object()) return Error{ErrorCode::Invalid, "args is no JSON object", "bad_arguments"};
+  RETURN_IF_ERROR(broker::check_arguments(tool, args));
   const std::string canonical = args.canonical();
   if (canonical.size() > kLongestArguments) {
     return Error{ErrorCode::TooLarge, "the arguments are longer than 256 KiB", "bad_arguments"};
@@ -127,7 +128,7 @@ Result<CalledTool> BrokerService::look_at(const BrokerCaller& caller, const std:
   called.tool = tool;
   called.args = args;
   called.args_digest = sha256(view_of(canonical)).hex();
-  const broker::ActionClass action = broker::action_class_of(tool);
+  const broker::ActionClass action = broker::action_class_of_offer(tool);
   called.action_class = broker::name_of(action);
   called.risk_class = broker::risk_of(action);
   called.listing = listing_of(caller.agent, config_.lists_of(caller.agent), config_.everybodys, tool);
@@ -308,7 +309,7 @@ Result<Json> BrokerService::call(const BrokerCaller& caller, const std::string& 
   ASSIGN_OR_RETURN(CalledTool called, look_at(caller, tool, args));
   RETURN_IF_ERROR(within_rate(caller.agent));
   if (called.listing.standing == Standing::Denied) return denied(called, called.listing.rule, "denied");
-  Result<std::optional<broker::Tool>> offered = catalogue_.find(tool);
+  Result<std::optional<broker::Tool>> offered = catalogue_.find(tool, args);
   if (!offered && offered.error().code == ErrorCode::Refused) {
     return denied(called, offered.error().detail, offered.error().reason);
   }

@@ -83,7 +83,8 @@ class BrokerService {
                     client::SignerClient& signer);
   Result<Json> search(const BrokerCaller& caller, const std::string& query, std::size_t most);
   Result<Json> describe(const BrokerCaller& caller, const std::string& tool);
-  // Every tool that the agent may ask for: {"tools":[{"tool_id","definition"}],"unavailable":[SERVER…]}.
+  // Everything that the agent may ask for: {"tools":[{"tool_id","definition"}],"resources":[…],
+  // "resource_templates":[…],"prompts":[…],"unavailable":[SERVER…]}.
   Result<Json> tools(const BrokerCaller& caller);
   Result<Json> load(const BrokerCaller& caller, const std::vector<std::string>& tools);
   // {"request_id","waiting"}: false once there is a reason to make the call again. For who keeps a call open, so that

@@ -29,7 +29,7 @@ Result<Json> BrokerService::search(const BrokerCaller& caller, const std::string
   std::vector<std::pair<double, broker::Tool>> found;
   for (broker::Tool& tool : catalogue_.all(unavailable)) {
     const auto listing = listing_of(caller.agent, config_.lists_of(caller.agent), config_.everybodys, tool.id);
-    if (listing.standing == Standing::Denied) continue;
+    if (listing.standing == Standing::Denied || tool.kind == broker::OfferKind::Template) continue;
     const double sure = confidence(tool, wanted);
     if (sure > 0) found.emplace_back(sure, std::move(tool));
   }
@@ -49,19 +49,26 @@ Result<Json> BrokerService::search(const BrokerCaller& caller, const std::string
 Result<Json> BrokerService::tools(const BrokerCaller& caller) {
   RETURN_IF_ERROR(require_agent(caller));
   std::vector<std::string> unavailable;
-  Json::Array rows;
-  for (const broker::Tool& tool : catalogue_.all(unavailable)) {
-    const auto listing = listing_of(caller.agent, config_.lists_of(caller.agent), config_.everybodys, tool.id);
-    if (listing.standing == Standing::Denied) continue;
-    rows.push_back(Json::object({{"tool_id", tool.id}, {"definition", tool.definition}}));
+  const std::vector<broker::Tool> all = catalogue_.all(unavailable);
+  Json out = Json::object({});
+  for (const broker::OfferRow& row : broker::offer_rows()) {
+    Json::Array rows;
+    for (const broker::Tool& tool : all) {
+      if (tool.kind != row.kind) continue;
+      const auto listing = listing_of(caller.agent, config_.lists_of(caller.agent), config_.everybodys, tool.id);
+      if (listing.standing == Standing::Denied) continue;
+      rows.push_back(Json::object({{"tool_id", tool.id}, {"definition", tool.definition}}));
+    }
+    out.set(std::string(row.for_agents), std::move(rows));
   }
-  return Json::object({{"tools", std::move(rows)}, {"unavailable", Json::array(unavailable)}});
+  out.set("unavailable", Json::array(unavailable));
+  return out;
 }
 
 Result<Json> BrokerService::describe(const BrokerCaller& caller, const std::string& tool) {
   RETURN_IF_ERROR(broker::check_tool_id(tool));
   const auto listing = listing_of(caller.agent, config_.lists_of(caller.agent), config_.everybodys, tool);
-  ASSIGN_OR_RETURN(const std::optional<broker::Tool> found, catalogue_.find(tool));
+  ASSIGN_OR_RETURN(const std::optional<broker::Tool> found, catalogue_.find(tool, Json()));
   if (!found || listing.standing == Standing::Denied) {
     return Error{ErrorCode::NotFound, "Tool not found: " + tool, "tool_not_found",
                  "countersign broker search --query WORD finds those that may be called"};

@@ -100,8 +100,9 @@ std::optional<McpRefusal> check_stateless(const HttpHeaders& headers, const Json
   }
   if (auto refused = must_equal(headers, "mcp-protocol-version", version->as_string())) return refused;
   if (auto refused = must_equal(headers, "mcp-method", message.text("method"))) return refused;
-  const Json* name = message.find("params")->find("name");
-  if (message.text("method") != "tools/call" || name == nullptr || !name->is_string()) return std::nullopt;
+  const std::string_view named = broker::named_by(message.text("method"));
+  const Json* name = named.empty() ? nullptr : message.find("params")->find(named);
+  if (name == nullptr || !name->is_string()) return std::nullopt;
   return must_equal(headers, "mcp-name", name->as_string());
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "gate/broker/offer.h"
+
 namespace countersign::broker {
 namespace {
 
@@ -127,6 +129,10 @@ ActionClass action_class_of(std::string_view tool) {
   }
   end_word();
   return worst;
+}
+
+ActionClass action_class_of_offer(std::string_view id) {
+  return kind_of(id) == OfferKind::Tool ? action_class_of(id) : ActionClass::Read;
 }
 
 }  // namespace countersign::broker

@@ -22,5 +22,7 @@ std::span<const ActionWord> action_words();
 // By the words of the tool's id alone (its arguments are the caller's): the most dangerous of them counts, and a name
 // without any known word is Unknown, never Read.
 ActionClass action_class_of(std::string_view tool);
+// Of anything that a server offers, by its id (offer.h): resources and prompts are read, whatever they are called.
+ActionClass action_class_of_offer(std::string_view id);
 
 }  // namespace countersign::broker

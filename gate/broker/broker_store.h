@@ -119,6 +119,8 @@ class BrokerStore {
   Result<bool> use_automatic(const AutoApproval& approval);
 
   std::optional<Definition> definition(std::string_view tool) const;
+  // One that is pinned with this digest.
+  std::optional<Definition> definition_of_digest(std::string_view digest) const;
   bool knows_tools_of(std::string_view server) const;
   std::vector<Definition> quarantined() const;
   Status pin(const Definition& definition, AuditEvent event);

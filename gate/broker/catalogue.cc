@@ -11,9 +11,35 @@ namespace countersign::broker {
 namespace {
 
 Error quarantined(std::string_view id) {
-  return Error{ErrorCode::Refused, "the server defines the tool " + std::string(id) + " otherwise than it was pinned",
+  return Error{ErrorCode::Refused, "the server defines " + std::string(id) + " otherwise than it was pinned",
                "tool_quarantined",
                "a person looks at the change: countersign broker quarantine, then broker quarantine --accept TOOL"};
+}
+
+std::optional<Tool> tool_of(std::string_view server, const Offer& offer) {
+  const Result<std::string> id = id_of(server, offer);
+  if (!id) return std::nullopt;  // such a name cannot be asked for
+  Json definition = lasting_definition(offer);
+  std::string digest = definition.digest().hex();
+  return Tool{*id, std::move(definition), std::move(digest), offer.kind, *id};
+}
+
+// What stands for the call among the tools of its server: what is listed, else the first template that covers it.
+std::optional<Tool> standing_for(const std::vector<Tool>& tools, std::string_view id, const Json& args) {
+  const std::string_view uri = args.text("uri");
+  const bool resource = kind_of(id) == OfferKind::Resource;
+  for (const Tool& tool : tools) {
+    if (tool.id != id || tool.kind == OfferKind::Template) continue;
+    if (!resource || uri.empty() || tool.definition.text("uri") == uri) return tool;
+  }
+  if (!resource || uri.empty()) return std::nullopt;
+  for (const Tool& tool : tools) {
+    if (tool.kind != OfferKind::Template || !stands_for(tool.definition.text("uriTemplate"), uri)) continue;
+    Tool covered = tool;
+    covered.id = id;
+    return covered;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -77,14 +103,12 @@ Status Catalogue::compare(const Tool& tool, bool known_server) {
 }
 
 Status Catalogue::refresh(Server& server) {
-  ASSIGN_OR_RETURN(Upstream::Tools offered, server.upstream->tools());
+  ASSIGN_OR_RETURN(Upstream::Offers offered, server.upstream->offers());
   const std::lock_guard lock(server.mutex);
   if (offered == server.seen) return ok();
   std::vector<Tool> tools;
-  for (const Json& definition : *offered) {
-    const std::string id = server.name + ":" + std::string(definition.text("name"));
-    if (!check_tool_id(id)) continue;  // such a name cannot be asked for
-    tools.push_back({id, definition, definition.digest().hex()});
+  for (const Offer& offer : *offered) {
+    if (std::optional<Tool> tool = tool_of(server.name, offer)) tools.push_back(*std::move(tool));
   }
   std::ranges::sort(tools, {}, &Tool::id);
   // A server that renames all its tools is no new server.
@@ -95,17 +119,17 @@ Status Catalogue::refresh(Server& server) {
   return ok();
 }
 
-Result<std::optional<Tool>> Catalogue::find(std::string_view id) {
+Result<std::optional<Tool>> Catalogue::find(std::string_view id, const Json& args) {
   const auto found = servers_.find(server_of(id));
   if (found == servers_.end()) return std::optional<Tool>();
   Server& server = *found->second;
   RETURN_IF_ERROR(refresh(server));
   const std::lock_guard lock(server.mutex);
-  const auto tool = std::ranges::find(server.tools, id, &Tool::id);
-  if (tool == server.tools.end()) return std::optional<Tool>();
-  const std::optional<Definition> pinned = store_.definition(id);
-  if (!pinned || pinned->digest != tool->digest) return quarantined(id);
-  return std::optional(*tool);
+  const std::optional<Tool> tool = standing_for(server.tools, id, args);
+  if (!tool) return std::optional<Tool>();
+  const std::optional<Definition> pinned = store_.definition(tool->defined_as);
+  if (!pinned || pinned->digest != tool->digest) return quarantined(tool->defined_as);
+  return tool;
 }
 
 std::vector<Tool> Catalogue::all(std::vector<std::string>& unavailable) {
@@ -137,13 +161,18 @@ Result<Json> Catalogue::call(const Tool& tool, const Json& arguments) {
   {
     // Another call may have listed the tools anew meanwhile.
     const std::lock_guard lock(server.mutex);
-    const auto now = std::ranges::find(server.tools, tool.id, &Tool::id);
-    if (now == server.tools.end() || now->digest != tool.digest) return quarantined(tool.id);
+    const bool same = std::ranges::any_of(server.tools, [&](const Tool& now) {
+      return now.id == tool.defined_as && now.kind == tool.kind && now.digest == tool.digest;
+    });
+    if (!same) return quarantined(tool.defined_as);
   }
-  return server.upstream->call(std::string(name_of(tool.id)), arguments, config_.limits.call_timeout);
+  const Json params = call_params(tool.kind, tool.definition.text("name"), arguments);
+  ASSIGN_OR_RETURN(Json result, server.upstream->call(tool.kind, params, config_.limits.call_timeout));
+  const bool failed = result.find("isError") != nullptr && *result.find("isError") == Json(true);
+  return tool.kind == OfferKind::Tool || failed ? Result<Json>(std::move(result)) : checked_contents(tool.kind, result);
 }
 
-Result<std::vector<Json>> Catalogue::look_at(std::string_view server, std::string_view url) const {
+Result<std::vector<Offer>> Catalogue::look_at(std::string_view server, std::string_view url) const {
   const auto config = config_.servers.find(std::string(server));
   if (url.empty() || config == config_.servers.end() || config->second.url != url) {
     return Error{ErrorCode::NotFound,
@@ -151,20 +180,19 @@ Result<std::vector<Json>> Catalogue::look_at(std::string_view server, std::strin
                  "unknown_server",
                  "servers: {" + std::string(server) + ": {url: …}} first: nothing else is connected to"};
   }
-  ASSIGN_OR_RETURN(const Upstream::Tools tools,
-                   make_upstream(std::string(server), config->second, [] { return ok(); })->tools());
-  return *tools;
+  ASSIGN_OR_RETURN(const Upstream::Offers offers,
+                   make_upstream(std::string(server), config->second, [] { return ok(); })->offers());
+  return *offers;
 }
 
-Status Catalogue::pin(std::string_view server, const Json::Array& definitions, const AuditEvent& event) {
-  for (const Json& definition : definitions) {
-    const std::string id = std::string(server) + ":" + std::string(definition.text("name"));
-    if (!check_tool_id(id)) continue;  // such a name cannot be asked for
+Status Catalogue::pin(std::string_view server, const std::vector<Offer>& offers, const AuditEvent& event) {
+  for (const Offer& offer : offers) {
+    const std::optional<Tool> tool = tool_of(server, offer);
+    if (!tool) continue;
     AuditEvent pinned = event;
-    const std::string digest = definition.digest().hex();
-    pinned.members.emplace_back("tool_id", id);
-    pinned.members.emplace_back("definition_digest", digest);
-    RETURN_IF_ERROR(store_.pin({id, digest, definition, "", Json()}, std::move(pinned)));
+    pinned.members.emplace_back("tool_id", tool->id);
+    pinned.members.emplace_back("definition_digest", tool->digest);
+    RETURN_IF_ERROR(store_.pin({tool->id, tool->digest, tool->definition, "", Json()}, std::move(pinned)));
   }
   return ok();
 }

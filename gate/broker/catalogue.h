@@ -1,6 +1,6 @@
-// The tools of every server, as they were when somebody first saw them, or admitted the server with them. A definition
-// that changed since is quarantined until a person accepts it: a description is read by models, and what was approved
-// was read with the old one.
+// The tools, resources and prompts of every server, as they were when somebody first saw them, or admitted the server
+// with them. A definition that changed since is quarantined until a person accepts it: a description is read by models,
+// and what was approved was read with the old one.
 #pragma once
 
 #include <map>
@@ -16,10 +16,13 @@
 
 namespace countersign::broker {
 
+// Something that may be asked for: a tool, or what is like one (offer.h).
 struct Tool {
   std::string id;      // "server:name"
-  Json definition;     // MCP's tool object: name, description, inputSchema, …
+  Json definition;     // MCP's object: name, description, inputSchema, …
   std::string digest;  // SHA-256 of its canonical form, hex
+  OfferKind kind = OfferKind::Tool;
+  std::string defined_as;  // the id under which the definition is pinned: the template's, of a resource that it covers
 };
 
 // `source` of a proposal of a server that others run: its `source_id` is the address.
@@ -33,23 +36,24 @@ class Catalogue {
   // Both outlive it.
   Catalogue(const BrokerConfig& config, BrokerStore& store);
 
-  // Nothing where no configured server offers it. Fails with Refused: "tool_quarantined", "server_not_admitted"; with
-  // Unavailable where the server does not answer.
-  Result<std::optional<Tool>> find(std::string_view id);
+  // Nothing where no configured server offers it. A resource that is not listed is one of the template that covers the
+  // uri of `args`. Fails with Refused: "tool_quarantined", "server_not_admitted"; with Unavailable where the server
+  // does not answer.
+  Result<std::optional<Tool>> find(std::string_view id, const Json& args);
 
   // What every server that starts offers, without the quarantined ones, in the order of ids; `unavailable` gets the
   // names of the others.
   std::vector<Tool> all(std::vector<std::string>& unavailable);
 
-  // As Upstream::call.
+  // As Upstream::call; and, of resources and prompts, as checked_contents().
   Result<Json> call(const Tool& tool, const Json& arguments);
 
   // What the server offers by HTTP now, for those who judge whether it may be used: nobody has admitted it yet, and
   // nothing of it is called. Fails with NotFound where the configuration has no such server, or another address for
   // it; with Unavailable.
-  Result<std::vector<Json>> look_at(std::string_view server, std::string_view url) const;
+  Result<std::vector<Offer>> look_at(std::string_view server, std::string_view url) const;
   // Pins what people admitted a server with; what was quarantined of it before is settled by that.
-  Status pin(std::string_view server, const Json::Array& definitions, const AuditEvent& event);
+  Status pin(std::string_view server, const std::vector<Offer>& offers, const AuditEvent& event);
 
   // The definition that the server offers now becomes the pinned one. Fails with NotFound where none is quarantined.
   Status accept(std::string_view id, AuditEvent event);
@@ -63,7 +67,7 @@ class Catalogue {
     std::string name;
     std::unique_ptr<Upstream> upstream;
     std::mutex mutex;
-    Upstream::Tools seen;     // the list that was compared last; guarded by mutex, as `tools`
+    Upstream::Offers seen;    // the list that was compared last; guarded by mutex, as `tools`
     std::vector<Tool> tools;  // as offered
   };
   // Compares what the server offers with what is pinned, where it offers something new.

@@ -74,7 +74,7 @@ void ChildUpstream::end() {
     }
   }
   pid_ = -1;
-  tools_.reset();
+  offers_.reset();
   list_changed_ = true;
   spent_ = false;
 }
@@ -97,7 +97,7 @@ Status ChildUpstream::start() {
     pid_ = started.pid;
   }
   stream_ = std::make_unique<MessageStream>(started.stream, [this](const Json& note) {
-    if (note.text("method") == "notifications/tools/list_changed") list_changed_ = true;
+    if (tells_of_change(note)) list_changed_ = true;
   });
   const Status greeted = shake_hands();
   if (greeted) return ok();
@@ -110,41 +110,44 @@ Status ChildUpstream::shake_hands() {
   const Result<Json> said = stream_->request("initialize", hello(), until);
   if (!said) return Error{said.error().code, "does not shake hands: " + said.error().detail};
   RETURN_IF_ERROR(agreed_version(*said));
+  const Json* capabilities = said->find("capabilities");
+  capabilities_ = capabilities == nullptr ? Json() : *capabilities;
   if (stream_->tell(Json::object({{"jsonrpc", "2.0"}, {"method", "notifications/initialized"}}), until)) return ok();
   return Error{ErrorCode::Unavailable, "ended while it shook hands"};
 }
 
-Result<std::vector<Json>> ChildUpstream::list() {
+Result<std::vector<Offer>> ChildUpstream::list() {
   slots_.wait_idle();  // one that does one thing after another answers when it is done
   const auto until = steady_clock::now() + kHandshakeTime;
   list_changed_ = false;
-  return listed_tools(
-      [&](const std::string& method, Json params) { return stream_->request(method, std::move(params), until); });
+  return listed_offers(capabilities_, [&](const std::string& method, Json params) {
+    return stream_->request(method, std::move(params), until);
+  });
 }
 
-Result<Upstream::Tools> ChildUpstream::tools() {
+Result<Upstream::Offers> ChildUpstream::offers() {
   const std::lock_guard lock(life_mutex_);
   RETURN_IF_ERROR(start());
   if (!stream_->listen()) {
     end();
     RETURN_IF_ERROR(start());
   }
-  if (!list_changed_) return tools_;
-  Result<std::vector<Json>> found = list();
+  if (!list_changed_) return offers_;
+  Result<std::vector<Offer>> found = list();
   if (!found) {
     end();
-    return server_unavailable(name_, "does not list its tools: " + found.error().detail);
+    return server_unavailable(name_, "does not list what it offers: " + found.error().detail);
   }
-  tools_ = std::make_shared<const std::vector<Json>>(*std::move(found));
-  return tools_;
+  offers_ = std::make_shared<const std::vector<Offer>>(*std::move(found));
+  return offers_;
 }
 
-Result<Json> ChildUpstream::call(const std::string& tool, const Json& arguments, std::chrono::nanoseconds within) {
+Result<Json> ChildUpstream::call(OfferKind kind, const Json& params, std::chrono::nanoseconds within) {
   Result<Json> result = Error{ErrorCode::Internal, ""};
   {
     std::unique_lock lock(life_mutex_);
     std::optional<CallSlots::Slot> slot = slots_.take_now();
-    while (!slot) {  // not under the lock: others may want to know the tools meanwhile
+    while (!slot) {  // not under the lock: others may want to know what it offers meanwhile
       lock.unlock();
       slots_.wait_for_one();
       lock.lock();
@@ -157,8 +160,7 @@ Result<Json> ChildUpstream::call(const std::string& tool, const Json& arguments,
       return server_unavailable(name_, "is not as it was when the call was judged");
     }
     lock.unlock();
-    result = stream_->request("tools/call", Json::object({{"name", tool}, {"arguments", arguments}}),
-                              steady_clock::now() + within);
+    result = stream_->request(std::string(row_of(kind).call), params, steady_clock::now() + within);
   }
   if (result) return result;
   if (result.error().reason == "server_error") return tool_failure(result.error().detail);

@@ -23,9 +23,9 @@ class ChildUpstream : public Upstream {
   ~ChildUpstream() override { ChildUpstream::stop(); }
 
   // The same list until the server is started again or says that it changed.
-  Result<Tools> tools() override;
+  Result<Offers> offers() override;
   // A server that was silent for too long is ended when its other calls are over.
-  Result<Json> call(const std::string& tool, const Json& arguments, std::chrono::nanoseconds within) override;
+  Result<Json> call(OfferKind kind, const Json& params, std::chrono::nanoseconds within) override;
   // Ends the child and everything it started.
   void stop() override;
 
@@ -34,7 +34,7 @@ class ChildUpstream : public Upstream {
   bool lives();
   Status start();
   Status shake_hands();
-  Result<std::vector<Json>> list();
+  Result<std::vector<Offer>> list();
   void end();
 
   std::string name_;
@@ -47,7 +47,8 @@ class ChildUpstream : public Upstream {
   pid_t pid_ = -1;                         // written under both mutexes
   std::mutex life_mutex_;                  // before pid_mutex_
   std::unique_ptr<MessageStream> stream_;  // guarded by life_mutex_, and by slots_: it stays while a call is under way
-  Tools tools_;                            // guarded by life_mutex_
+  Json capabilities_;                      // as it greeted; guarded by life_mutex_, as offers_
+  Offers offers_;
 };
 
 }  // namespace countersign::broker

@@ -30,11 +30,14 @@ bool says_no(long status) {
 }
 
 // What the tool's definition wants in the head of a call.
-Result<std::vector<std::string>> marked_arguments(const std::vector<Json>& tools, const std::string& name,
-                                                  const Json& arguments) {
-  const auto tool = std::ranges::find_if(tools, [&](const Json& each) { return each.text("name") == name; });
-  const Json* schema = tool == tools.end() ? nullptr : tool->find("inputSchema");
-  return schema == nullptr ? std::vector<std::string>() : parameter_headers(*schema, arguments);
+Result<std::vector<std::string>> marked_arguments(const std::vector<Offer>& offers, const Json& params) {
+  const auto tool = std::ranges::find_if(offers, [&](const Offer& each) {
+    return each.kind == OfferKind::Tool && each.definition.text("name") == params.text("name");
+  });
+  const Json* schema = tool == offers.end() ? nullptr : tool->definition.find("inputSchema");
+  const Json* arguments = params.find("arguments");
+  if (schema == nullptr || arguments == nullptr) return std::vector<std::string>();
+  return parameter_headers(*schema, *arguments);
 }
 
 Json meta_of(const std::string& version) {
@@ -54,7 +57,8 @@ Result<std::vector<std::string>> HttpUpstream::headers(const Agreed& agreed, con
   if (!agreed.version.empty()) out.push_back("MCP-Protocol-Version: " + agreed.version);
   if (agreed.stateless) {
     out.push_back("Mcp-Method: " + method);
-    if (method == "tools/call") out.push_back("Mcp-Name: " + field_value(std::string(params.text("name"))));
+    const std::string_view named = named_by(method);
+    if (!named.empty()) out.push_back("Mcp-Name: " + field_value(std::string(params.text(named))));
   }
   if (config_.token.empty()) return out;
   const Result<SecretBytes> secret = secret_from("file:" + config_.token, "");
@@ -124,6 +128,7 @@ Status HttpUpstream::agree() {
     return answer.error();
   }
   ASSIGN_OR_RETURN(agreed.version, agreed_version(*answer));
+  if (const Json* capabilities = answer->find("capabilities")) agreed.capabilities = *capabilities;
   if (!is_visible(agreed.session)) return Error{ErrorCode::Invalid, "gives a session no name that a head can carry"};
   tell(agreed, Json::object({{"jsonrpc", "2.0"}, {"method", "notifications/initialized"}}), until);
   agreed_ = std::move(agreed);
@@ -131,66 +136,67 @@ Status HttpUpstream::agree() {
 }
 
 Status HttpUpstream::agree_without_handshake() {
-  const Agreed agreed{std::string(kStatelessVersion), "", true};
+  Agreed agreed{std::string(kStatelessVersion), "", true, Json()};
   const Deadline until = steady_clock::now() + kHandshakeTime;
   ASSIGN_OR_RETURN(const Json answer, request(lists_, agreed, "server/discover", Json::object({}), until, nullptr));
   const Json* versions = answer.find("supportedVersions");
   const bool spoken = versions != nullptr && versions->is_array() &&
                       std::ranges::find(versions->as_array(), Json(kStatelessVersion)) != versions->as_array().end();
   if (!spoken) return Error{ErrorCode::Invalid, "speaks no version of the protocol that is known here"};
-  agreed_ = agreed;
+  if (const Json* capabilities = answer.find("capabilities")) agreed.capabilities = *capabilities;
+  agreed_ = std::move(agreed);
   return ok();
 }
 
-Result<std::vector<Json>> HttpUpstream::list() {
+Result<std::vector<Offer>> HttpUpstream::list() {
   RETURN_IF_ERROR(agree());
   const Deadline until = steady_clock::now() + kHandshakeTime;
-  return listed_tools([&](const std::string& method, Json params) {
+  return listed_offers(agreed_->capabilities, [&](const std::string& method, Json params) {
     return request(lists_, *agreed_, method, std::move(params), until, nullptr);
   });
 }
 
-Result<Upstream::Tools> HttpUpstream::tools() {
+Result<Upstream::Offers> HttpUpstream::offers() {
   RETURN_IF_ERROR(admitted_());
   const std::uint64_t before = lists_begun_;
   const std::lock_guard lock(mutex_);
-  if (lists_begun_ > before && tools_) return tools_;
+  if (lists_begun_ > before && offers_) return offers_;
   ++lists_begun_;
   const bool had_session = agreed_.has_value();
-  Result<std::vector<Json>> found = list();
+  Result<std::vector<Offer>> found = list();
   if (!found && had_session && found.error().reason == "server_refused") {  // it ended the session
     agreed_.reset();
     found = list();
   }
   if (!found) {
     agreed_.reset();
-    tools_.reset();
-    return server_unavailable(name_, "does not list its tools: " + found.error().detail);
+    offers_.reset();
+    return server_unavailable(name_, "does not list what it offers: " + found.error().detail);
   }
-  if (!tools_ || *tools_ != *found) tools_ = std::make_shared<const std::vector<Json>>(*std::move(found));
-  return tools_;
+  if (!offers_ || *offers_ != *found) offers_ = std::make_shared<const std::vector<Offer>>(*std::move(found));
+  return offers_;
 }
 
-Result<Json> HttpUpstream::call(const std::string& tool, const Json& arguments, std::chrono::nanoseconds within) {
+Result<Json> HttpUpstream::call(OfferKind kind, const Json& params, std::chrono::nanoseconds within) {
   const CallSlots::Slot slot = slots_.take();
   RETURN_IF_ERROR(admitted_());
   std::optional<Agreed> agreed;
-  Tools listed;
+  Offers listed;
   {
     const std::lock_guard lock(mutex_);
     agreed = agreed_;
-    listed = tools_;
+    listed = offers_;
   }
   if (!agreed) return server_unavailable(name_, "is not as it was when the call was judged");
   std::vector<std::string> marked;
-  if (agreed->stateless && listed) {
-    Result<std::vector<std::string>> fields = marked_arguments(*listed, tool, arguments);
+  if (agreed->stateless && listed && kind == OfferKind::Tool) {
+    Result<std::vector<std::string>> fields = marked_arguments(*listed, params);
     if (!fields) return server_unavailable(name_, "cannot be called: " + fields.error().detail);
     marked = *std::move(fields);
   }
   HttpPost http(config_.url, config_.ca);  // a new connection: see HttpPost::post
-  Result<Json> result = request(http, *agreed, "tools/call", Json::object({{"name", tool}, {"arguments", arguments}}),
-                                steady_clock::now() + within, nullptr, marked);
+  Result<Json> result =
+      request(http, *agreed, std::string(row_of(kind).call), params, steady_clock::now() + within, nullptr, marked);
   if (result) {
     const std::string type(result->text("resultType"));
     result->erase("resultType");
@@ -208,7 +214,7 @@ Result<Json> HttpUpstream::call(const std::string& tool, const Json& arguments, 
 void HttpUpstream::stop() {
   const std::lock_guard lock(mutex_);
   agreed_.reset();
-  tools_.reset();
+  offers_.reset();
 }
 
 }  // namespace countersign::broker

@@ -23,8 +23,8 @@ class HttpUpstream : public Upstream {
         slots_(config.parallel),
         lists_(config.url, config.ca) {}
 
-  Result<Tools> tools() override;
-  Result<Json> call(const std::string& tool, const Json& arguments, std::chrono::nanoseconds within) override;
+  Result<Offers> offers() override;
+  Result<Json> call(OfferKind kind, const Json& params, std::chrono::nanoseconds within) override;
   void stop() override;
 
  private:
@@ -34,10 +34,11 @@ class HttpUpstream : public Upstream {
     std::string version;
     std::string session;  // empty where the server keeps none
     bool stateless = false;
+    Json capabilities;
   };
   Status agree();
   Status agree_without_handshake();
-  Result<std::vector<Json>> list();
+  Result<std::vector<Offer>> list();
   Result<std::vector<std::string>> headers(const Agreed& agreed, const std::string& method, const Json& params) const;
   // One request and its result; `more` are further fields of its head. Reasons of its errors: "server_error" (the
   // server's own), "server_refused" (a status that says so), "not_sent"; others where nobody knows what the server did.
@@ -53,7 +54,7 @@ class HttpUpstream : public Upstream {
   HttpPost lists_;  // guarded by mutex_, as all that follows
   std::optional<Agreed> agreed_;
   std::atomic<std::uint64_t> lists_begun_ = 0;
-  Tools tools_;
+  Offers offers_;
 };
 
 }  // namespace countersign::broker

@@ -84,6 +84,32 @@ std::string cut(const std::string& text, std::size_t most) {
   return text.substr(0, end);
 }
 
+// What holds the texts of a row: of a message its content, of embedded resources the resource.
+Json& part_in(Json& row) {
+  for (const std::string_view member : {"content", "resource"}) {
+    Json* inner = row.find(member);
+    if (inner != nullptr && inner->is_object()) return part_in(*inner);
+  }
+  return row;
+}
+
+// True where something was cut.
+bool mask_part(Json& part, std::size_t& left) {
+  bool shortened = false;
+  for (const std::string_view member : {"text", "data", "blob"}) {
+    Json* text = part.find(member);
+    if (text == nullptr || !text->is_string()) continue;
+    std::string shown = member == "text" ? masked_text(text->as_string()) : text->as_string();
+    if (shown.size() > left) {
+      shown = member == "text" ? cut(shown, left) : std::string();
+      shortened = true;
+    }
+    left -= shown.size();
+    *text = Json(std::move(shown));
+  }
+  return shortened;
+}
+
 }  // namespace
 
 Json masked(const Json& value) {
@@ -113,21 +139,14 @@ bool mask_result(Json& result, std::size_t most) {
       shortened = true;
     }
   }
-  Json* content = result.find("content");
-  if (content == nullptr || !content->is_array()) return shortened;
   std::size_t left = most;
-  for (Json& part : content->as_array()) {
-    for (const std::string_view member : {"text", "data"}) {
-      Json* text = part.find(member);
-      if (text == nullptr || !text->is_string()) continue;
-      std::string shown = member == "text" ? masked_text(text->as_string()) : text->as_string();
-      if (shown.size() > left) {
-        shown = member == "text" ? cut(shown, left) : std::string();
-        shortened = true;
-      }
-      left -= shown.size();
-      *text = Json(std::move(shown));
-    }
+  for (const std::string_view member : {"content", "contents", "messages"}) {
+    Json* rows = result.find(member);
+    if (rows == nullptr || !rows->is_array()) continue;
+    for (Json& row : rows->as_array()) shortened = mask_part(part_in(row), left) || shortened;
+  }
+  if (Json* description = result.find("description"); description != nullptr && description->is_string()) {
+    *description = Json(cut(masked_text(description->as_string()), left));
   }
   return shortened;
 }

@@ -13,9 +13,9 @@ inline constexpr const char* kMasked = "[REDACTED]";
 // "Authorization", as whole words of it) or that holds one by its form (gate/vetting/secrets.h).
 Json masked(const Json& value);
 
-// A tool's answer, MCP's result object: the texts of its content. One that is JSON itself is read, masked and written
-// again; of any other the lines that hold a secret are replaced. Cut after `most` bytes of all texts together; true
-// where something was cut.
+// A server's answer, MCP's result object of a tool, a resource or a prompt: the texts of its content. One that is JSON
+// itself is read, masked and written again; of any other the lines that hold a secret are replaced. Cut after `most`
+// bytes of all texts together; true where something was cut.
 bool mask_result(Json& result, std::size_t most);
 
 }  // namespace countersign::broker

@@ -3,18 +3,14 @@
 #include <algorithm>
 #include <charconv>
 
+#include "gate/broker/mcp_faults.h"
+
 namespace countersign::broker {
 namespace {
 
 constexpr std::string_view kMetaVersion = "io.modelcontextprotocol/protocolVersion";
 constexpr std::string_view kMetaCapabilities = "io.modelcontextprotocol/clientCapabilities";
-constexpr std::string_view kDecision = "countersign/decision";
 constexpr std::size_t kLongestMessage = std::size_t{1} << 20;
-constexpr std::int64_t kListLives = 60'000;  // milliseconds
-
-Error fault(int code, std::string detail) {
-  return Error{ErrorCode::Invalid, std::move(detail), std::to_string(code)};
-}
 
 int code_of(const Error& error) {
   int code = kInternal;
@@ -22,35 +18,10 @@ int code_of(const Error& error) {
   return code;
 }
 
-Json error_reply(const Json& id, const Error& error) {
-  return rpc_error(id, code_of(error), error.detail);
-}
-
-// What was decided, as a model can read it and a program as well.
-Json told(std::string text, Json structured) {
-  const Json decision =
-      Json::object({{"error", structured.text("error")}, {"request_id", structured.text("request_id")}});
-  return Json::object({{"content", Json::Array{Json::object({{"type", "text"}, {"text", std::move(text)}})}},
-                       {"structuredContent", std::move(structured)},
-                       {"isError", true},
-                       {"_meta", Json::object({{std::string(kDecision), decision}})}});
-}
-
-std::string sentence(const Json& answer) {
-  const std::string error(answer.text("error"));
-  const std::string tool(answer.text("tool_id"));
-  if (error == "approval_required") {
-    return "Approval required: a person has to approve this call (request " + std::string(answer.text("request_id")) +
-           "). Call again with the same arguments once it is approved.";
-  }
-  if (error == "rejected") {
-    return "Rejected by a person: " + std::string(answer.text("reason")) + ". Do not repeat this call.";
-  }
-  if (error == "outcome_unknown") {
-    return "The tool did not answer. It may have done its work: look before you call again.";
-  }
-  const std::string rule(answer.text("rule"));
-  return "Not allowed: " + tool + " (" + error + (rule.empty() ? "" : ", " + rule) + ").";
+Json error_reply(const Json& id, const Error& error, const Json& data = Json()) {
+  Json reply = rpc_error(id, code_of(error), error.detail);
+  if (!data.is_null()) reply.find("error")->set("data", data);
+  return reply;
 }
 
 }  // namespace
@@ -84,29 +55,13 @@ Json waiting_for_approval(const Json& progress_token, std::int64_t n) {
         Json::object({{"progressToken", progress_token}, {"progress", n}, {"message", "waiting for approval"}})}});
 }
 
-std::optional<std::string> ToolNames::id_of(const std::string& name) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = names_.find(name);
-  return found == names_.end() ? std::nullopt : std::optional(found->second);
-}
-
-void ToolNames::learn(Names names) {
-  const std::lock_guard lock(mutex_);
-  names_ = std::move(names);
-}
-
-std::string client_name(std::string_view tool_id) {
-  std::string name;
-  for (const char c : tool_id) {
-    const bool plain =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-    if (c == ':') {
-      name += "__";
-    } else {
-      name += plain ? c : '_';
-    }
+std::string request_that_waits(const Json& reply) {
+  for (const auto& [member, inner] : {std::pair("result", "structuredContent"), std::pair("error", "data")}) {
+    const Json* outer = reply.find(member);
+    const Json* said = outer == nullptr ? nullptr : outer->find(inner);
+    if (said != nullptr && said->text("error") == "approval_required") return std::string(said->text("request_id"));
   }
-  return name.substr(0, 64);
+  return {};
 }
 
 std::optional<Json> McpSession::answer(std::string_view message) {
@@ -131,8 +86,9 @@ std::optional<Json> McpSession::answer_to(const Json& message) {
   static const Json kNone{Json::Object{}};
   const Json* params = message.find("params");
   if (params != nullptr && !params->is_object()) return error_reply(*id, fault(kInvalidParams, "params is no object"));
+  data_ = Json();
   Reply result = dispatch(method, params == nullptr ? kNone : *params);
-  if (!result) return error_reply(*id, result.error());
+  if (!result) return error_reply(*id, result.error(), data_);
   if (stateless_) result->set("resultType", "complete");
   return Json::object({{"jsonrpc", "2.0"}, {"id", *id}, {"result", *std::move(result)}});
 }
@@ -160,9 +116,13 @@ McpSession::Reply McpSession::dispatch(const std::string& method, const Json& pa
   if (!stateless_ && method == "initialize") return initialize(params);
   if (!stateless_ && method == "ping") return Json(Json::Object{});
   if (stateless_ && method == "server/discover") return discover();
-  if (method == "tools/list") return list_tools();
+  for (const OfferRow& row : offer_rows()) {
+    if (method == row.list) return list(row.kind);
+  }
   if (method == "tools/call") return call_tool(params);
-  return fault(kMethodNotFound, "the broker offers tools alone, no " + method.substr(0, 100));
+  if (method == "resources/read") return read_resource(params);
+  if (method == "prompts/get") return get_prompt(params);
+  return fault(kMethodNotFound, "the broker offers tools, resources and prompts, no " + method.substr(0, 100));
 }
 
 McpSession::Reply McpSession::initialize(const Json& params) {
@@ -172,7 +132,9 @@ McpSession::Reply McpSession::initialize(const Json& params) {
   greeted_ = true;
   return Json::object(
       {{"protocolVersion", known ? wanted : std::string(kHandshakeVersions[std::size(kHandshakeVersions) - 1])},
-       {"capabilities", Json::object({{"tools", Json::object({{"listChanged", false}})}})},
+       {"capabilities", Json::object({{"tools", Json::object({{"listChanged", false}})},
+                                      {"resources", Json::object({{"subscribe", false}, {"listChanged", false}})},
+                                      {"prompts", Json::object({{"listChanged", false}})}})},
        {"serverInfo", Json::object({{"name", "countersign-broker"}, {"version", COUNTERSIGN_VERSION}})},
        {"instructions",
         "Calls that are not allowed yet answer approval_required: a person decides. Call again with the same arguments "
@@ -182,99 +144,13 @@ McpSession::Reply McpSession::initialize(const Json& params) {
 McpSession::Reply McpSession::discover() const {
   Json::Array versions;
   versions.emplace_back(kStatelessVersion);
-  return Json::object({{"supportedVersions", std::move(versions)},
-                       {"capabilities", Json::object({{"tools", Json::Object{}}})},
-                       {"serverInfo", Json::object({{"name", "countersign-broker"}, {"version", COUNTERSIGN_VERSION}})},
-                       {"ttlMs", kListLives},
-                       {"cacheScope", "private"}});
-}
-
-Result<Json::Array> McpSession::learn_tools() {
-  Result<Json> answer = ask_("/v1/tools", Json::object({}));
-  if (!answer) return fault(kInternal, "the broker does not answer: " + answer.error().detail);
-  const Json* rows = answer->find("tools");
-  if (rows == nullptr || !rows->is_array()) return fault(kInternal, "the broker's list of tools is none");
-  ToolNames::Names names;
-  Json::Array listed;
-  for (const Json& row : rows->as_array()) {
-    const Json* definition = row.find("definition");
-    if (definition == nullptr) continue;
-    const std::string base = client_name(row.text("tool_id"));
-    std::string name = base;
-    for (int more = 2; names.contains(name); ++more) name = base.substr(0, 60) + "_" + std::to_string(more);
-    names.emplace(name, row.text("tool_id"));
-    Json shown = *definition;
-    shown.set("name", name);
-    shown.erase("_meta");
-    // Clients refuse structured answers that are not of it, and the broker's own are not, nor are masked ones.
-    shown.erase("outputSchema");
-    listed.push_back(std::move(shown));
-  }
-  names_->learn(std::move(names));
-  return listed;
-}
-
-McpSession::Reply McpSession::list_tools() {
-  ASSIGN_OR_RETURN(Json::Array listed, learn_tools());
-  Json result = Json::object({{"tools", std::move(listed)}});
-  if (stateless_) {
-    result.set("ttlMs", kListLives);
-    result.set("cacheScope", "private");
-  }
-  return result;
-}
-
-// True once the call is worth making again.
-bool McpSession::wait_for_people(const std::string& request, const std::optional<Json>& progress_token) {
-  while (wait_(progress_token)) {
-    const Result<Json> state = ask_("/v1/waiting", Json::object({{"request_id", request}}));
-    // A broker that is being started again is waited for as well.
-    if (state ? !still_waits(*state) : state.error().code != ErrorCode::Unavailable) return true;
-  }
-  return false;
-}
-
-McpSession::Reply McpSession::call_tool(const Json& params) {
-  const std::string name(params.text("name"));
-  if (name.empty()) return fault(kInvalidParams, "name is missing");
-  const Json* arguments = params.find("arguments");
-  if (arguments != nullptr && !arguments->is_object()) return fault(kInvalidParams, "arguments is no object");
-  std::optional<std::string> tool = names_->id_of(name);
-  if (!tool) {
-    RETURN_IF_ERROR(learn_tools());
-    tool = names_->id_of(name);
-  }
-  if (!tool) {
-    return told("There is no tool " + name + " here.", Json::object({{"error", "tool_not_found"}, {"tool_id", name}}));
-  }
-  const Json body =
-      Json::object({{"tool_id", *tool}, {"args", arguments == nullptr ? Json(Json::Object{}) : *arguments}});
-  const Json* meta = params.find("_meta");
-  const Json* token = meta == nullptr ? nullptr : meta->find("progressToken");
-  const std::optional<Json> progress = token == nullptr ? std::nullopt : std::optional(*token);
-  for (;;) {
-    const Result<Json> answer = ask_("/v1/call", body);
-    if (!answer && answer.error().reason == "no_answer") {
-      // The broker was asked and ended: the tool may have been reached.
-      const Json unknown = Json::object({{"error", "outcome_unknown"}, {"tool_id", *tool}});
-      return told(sentence(unknown), unknown);
-    }
-    if (!answer) {
-      return told(answer.error().detail + (answer.error().hint.empty() ? "" : " (" + answer.error().hint + ")"),
-                  Json::object({{"error", answer.error().wire_code()}, {"tool_id", *tool}}));
-    }
-    if (answer->text("error") == "approval_required" &&
-        wait_for_people(std::string(answer->text("request_id")), progress)) {
-      continue;
-    }
-    if (answer->find("error") != nullptr) return told(sentence(*answer), *answer);
-    const Json* result = answer->find("result");
-    if (result == nullptr || !result->is_object()) return fault(kInternal, "the broker's answer has no result");
-    Json out = *result;
-    out.set("_meta", Json::object({{std::string(kDecision),
-                                    Json::object({{"verdict", "allow"}, {"trace_id", answer->text("trace_id")}})}}));
-    return out;
-  }
+  return Json::object(
+      {{"supportedVersions", std::move(versions)},
+       {"capabilities",
+        Json::object({{"tools", Json::Object{}}, {"resources", Json::Object{}}, {"prompts", Json::Object{}}})},
+       {"serverInfo", Json::object({{"name", "countersign-broker"}, {"version", COUNTERSIGN_VERSION}})},
+       {"ttlMs", kListLives},
+       {"cacheScope", "private"}});
 }
 
 }  // namespace countersign::broker

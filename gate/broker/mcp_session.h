@@ -1,6 +1,6 @@
 // One client of the Model Context Protocol, as the broker speaks to it: both eras, the handshake (2024-11-05 to
-// 2025-11-25) and the stateless one (2026-07-28). Tools are all it offers: resources, prompts, sampling and what else a
-// server could reach through it are methods that do not exist here.
+// 2025-11-25) and the stateless one (2026-07-28). It offers tools, resources and prompts, each asked of the broker like
+// a tool; sampling and what else a server could reach through it are methods that do not exist here.
 #pragma once
 
 #include <functional>
@@ -13,6 +13,7 @@
 
 #include "common/json.h"
 #include "common/result.h"
+#include "gate/broker/offer.h"
 
 namespace countersign::broker {
 
@@ -28,27 +29,33 @@ inline constexpr int kInvalidRequest = -32600;
 inline constexpr int kMethodNotFound = -32601;
 inline constexpr int kInvalidParams = -32602;
 inline constexpr int kInternal = -32603;
+inline constexpr int kResourceNotFound = -32002;  // with the handshake; without it, kInvalidParams
+// What the broker decided about a resource or a prompt, which have no result that could say it: `data` is the broker's
+// answer (approval_required, denied, …), as structuredContent is of a tool.
+inline constexpr int kDecided = -32000;
 inline constexpr int kHeaderMismatch = -32020;
 inline constexpr int kUnsupportedVersion = -32022;
 // {"jsonrpc","id","error":{"code","message"}}, with the versions that are spoken where the code is about them.
 Json rpc_error(const Json& id, int code, const std::string& message);
 // notifications/progress: the n-th of a call that waits for people.
 Json waiting_for_approval(const Json& progress_token, std::int64_t n);
+// The request in a reply that says that people have to approve; empty in others.
+std::string request_that_waits(const Json& reply);
 
 // Of the broker's answer to /v1/waiting.
 bool still_waits(const Json& state);
 
-// What clients call the tools of one agent. From any thread.
+// What clients call the tools and prompts of one agent. From any thread.
 class ToolNames {
  public:
-  // By the client's name, the tool's id.
+  // By the client's name, the id.
   using Names = std::map<std::string, std::string>;
-  std::optional<std::string> id_of(const std::string& name) const;
-  void learn(Names names);
+  std::optional<std::string> id_of(OfferKind kind, const std::string& name) const;
+  void learn(std::map<OfferKind, Names> names);
 
  private:
   mutable std::mutex mutex_;
-  Names names_;  // guarded by mutex_
+  std::map<OfferKind, Names> names_;  // guarded by mutex_
 };
 
 class McpSession {
@@ -70,14 +77,25 @@ class McpSession {
   std::optional<Json> answer_to(const Json& message);  // one that was read
 
  private:
-  using Reply = Result<Json>;  // a result, or an Error whose reason is the JSON-RPC code
+  using Reply = Result<Json>;  // a result, or an Error whose reason is the JSON-RPC code, with data_ beside it
+  // What the broker answered: a result, or what it decided instead and a sentence of it.
+  struct Outcome {
+    std::optional<Json> result;
+    Json decided;
+    std::string sentence;
+  };
   Reply dispatch(const std::string& method, const Json& params);
   Reply initialize(const Json& params);
   Reply discover() const;
-  Reply list_tools();
+  Reply list(OfferKind kind);
   Reply call_tool(const Json& params);
+  Reply read_resource(const Json& params);
+  Reply get_prompt(const Json& params);
+  Reply passed_on(Outcome outcome, const std::string& id);
+  Result<Outcome> ask_for(const std::string& id, const Json& args, const Json& params);
   Status check_era(const std::string& method, const Json& params) const;
-  Result<Json::Array> learn_tools();
+  Result<Json> learn_offers();
+  Result<std::optional<std::string>> id_of(OfferKind kind, const std::string& name);
   bool wait_for_people(const std::string& request, const std::optional<Json>& progress_token);
 
   Ask ask_;
@@ -85,10 +103,20 @@ class McpSession {
   std::shared_ptr<ToolNames> names_;
   bool greeted_;            // initialize was answered
   bool stateless_ = false;  // of the request that is answered now
+  Json data_;               // of the error that it is answered with; null for none
 };
 
 // The name under which a client sees a tool: clients take letters, digits, '_' and '-' only, so "fs:write" is
-// "fs__write". Two tools of one name get a digit each.
-std::string client_name(std::string_view tool_id);
+// "fs__write", and the prompt "fs:prompts/sum" is "fs__sum". Two of one name get a digit each.
+std::string client_name(std::string_view id);
+
+// The URI under which a client sees a resource, or a template of such: "countersign:SERVER/" before the server's own,
+// so that those of two servers are never one.
+std::string client_uri(std::string_view server, std::string_view uri);
+struct ServerUri {
+  std::string server;
+  std::string uri;
+};
+std::optional<ServerUri> server_uri(std::string_view client_uri);
 
 }  // namespace countersign::broker

@@ -27,6 +27,17 @@ std::optional<Definition> BrokerStore::definition(std::string_view tool) const {
   return definition_of(row);
 }
 
+std::optional<Definition> BrokerStore::definition_of_digest(std::string_view digest) const {
+  const std::lock_guard lock(state_->mutex);
+  Query row(
+      state_->connection,
+      "SELECT tool, digest, pinned, offered, offered_definition FROM definitions WHERE digest = ? AND digest <> '' "
+      "LIMIT 1",
+      digest);
+  if (!row.next()) return std::nullopt;
+  return definition_of(row);
+}
+
 bool BrokerStore::knows_tools_of(std::string_view server) const {
   const std::lock_guard lock(state_->mutex);
   const std::string prefix = std::string(server) + ":";

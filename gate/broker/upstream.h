@@ -11,6 +11,7 @@
 #include "common/json.h"
 #include "common/result.h"
 #include "gate/broker/broker_config.h"
+#include "gate/broker/offer.h"
 
 namespace countersign::broker {
 
@@ -18,14 +19,15 @@ class Upstream {
  public:
   virtual ~Upstream() = default;
 
-  // What the server offers: tool objects of MCP, the same list while nothing changed. Fails with Unavailable, reason
-  // "server_unavailable", where it does not start, does not shake hands, or answers nonsense; as `admitted` does.
-  using Tools = std::shared_ptr<const std::vector<Json>>;
-  virtual Result<Tools> tools() = 0;
+  // What the server offers, the same list while nothing changed. Fails with Unavailable, reason "server_unavailable",
+  // where it does not start, does not shake hands, or answers nonsense; as `admitted` does.
+  using Offers = std::shared_ptr<const std::vector<Offer>>;
+  virtual Result<Offers> offers() = 0;
 
-  // A tools/call. Fails with Unavailable: "server_unavailable" before anything was sent, "outcome_unknown" where the
+  // Asks for one of them (call_params()). An error of the server itself is a result with isError, as a tool's own
+  // failure is. Fails with Unavailable: "server_unavailable" before anything was sent, "outcome_unknown" where the
   // server died or was silent after it, and is never asked again then: it may have done it.
-  virtual Result<Json> call(const std::string& tool, const Json& arguments, std::chrono::nanoseconds within) = 0;
+  virtual Result<Json> call(OfferKind kind, const Json& params, std::chrono::nanoseconds within) = 0;
 
   // Ends what was started.
   virtual void stop() = 0;

@@ -8,7 +8,28 @@
 namespace countersign::broker {
 namespace {
 
-constexpr std::size_t kMostTools = 4096;
+constexpr std::size_t kMostOffers = 4096;
+
+Status list_into(std::vector<Offer>& found, const OfferRow& row, const Request& request) {
+  const std::string what(row.list);
+  std::string cursor;
+  do {
+    Json params = Json::object({});
+    if (!cursor.empty()) params.set("cursor", cursor);
+    ASSIGN_OR_RETURN(const Json page, request(what, std::move(params)));
+    const Json* rows = page.find(row.listed);
+    if (rows == nullptr || !rows->is_array()) return Error{ErrorCode::Invalid, "its answer to " + what + " is no list"};
+    for (const Json& definition : rows->as_array()) {
+      if (definition.text(row.name).empty()) {
+        return Error{ErrorCode::Invalid, "its answer to " + what + " has something without " + std::string(row.name)};
+      }
+      found.push_back({row.kind, definition});
+    }
+    if (found.size() > kMostOffers) return Error{ErrorCode::TooLarge, "it offers too many things"};
+    cursor = page.text("nextCursor");
+  } while (!cursor.empty());
+  return ok();
+}
 
 }  // namespace
 
@@ -53,23 +74,24 @@ Json tool_failure(const std::string& text) {
   return Json::object({{"content", Json::Array{Json::object({{"type", "text"}, {"text", text}})}}, {"isError", true}});
 }
 
-Result<std::vector<Json>> listed_tools(const Request& request) {
-  std::vector<Json> found;
-  std::string cursor;
-  do {
-    Json params = Json::object({});
-    if (!cursor.empty()) params.set("cursor", cursor);
-    ASSIGN_OR_RETURN(const Json page, request("tools/list", std::move(params)));
-    const Json* tools = page.find("tools");
-    if (tools == nullptr || !tools->is_array()) return Error{ErrorCode::Invalid, "its list of tools is none"};
-    for (const Json& tool : tools->as_array()) {
-      if (tool.text("name").empty()) return Error{ErrorCode::Invalid, "it offers a tool without a name"};
-      found.push_back(tool);
-    }
-    if (found.size() > kMostTools) return Error{ErrorCode::TooLarge, "it offers too many tools"};
-    cursor = page.text("nextCursor");
-  } while (!cursor.empty());
+Result<std::vector<Offer>> listed_offers(const Json& capabilities, const Request& request) {
+  std::vector<Offer> found;
+  for (const OfferRow& row : offer_rows()) {
+    const bool said = capabilities.is_object() && capabilities.find(row.capability) != nullptr;
+    if (!said && row.kind != OfferKind::Tool) continue;
+    const Status listed = list_into(found, row, request);
+    // A server may have resources and no templates, and say so by not knowing the method.
+    const bool none = !listed && row.kind == OfferKind::Template && listed.error().reason == "server_error";
+    if (!none) RETURN_IF_ERROR(listed);
+  }
   return found;
+}
+
+bool tells_of_change(const Json& note) {
+  const std::string_view method = note.text("method");
+  return std::ranges::any_of(offer_rows(), [method](const OfferRow& row) {
+    return method == "notifications/" + std::string(row.capability) + "/list_changed";
+  });
 }
 
 }  // namespace countersign::broker

@@ -9,6 +9,7 @@
 
 #include "common/json.h"
 #include "common/result.h"
+#include "gate/broker/offer.h"
 
 namespace countersign::broker {
 
@@ -33,8 +34,11 @@ Result<Json> result_in(const Json& answer);
 // As a tool's own failure is told, so that an agent can read it.
 Json tool_failure(const std::string& text);
 
-// Every page of tools/list. Fails with Invalid and TooLarge, and as `request` does.
+// Every page of every list that the server has by its `capabilities`; the list of tools is asked for in any case.
+// Fails with Invalid and TooLarge, and as `request` does.
 using Request = std::function<Result<Json>(const std::string& method, Json params)>;
-Result<std::vector<Json>> listed_tools(const Request& request);
+Result<std::vector<Offer>> listed_offers(const Json& capabilities, const Request& request);
+// Whether a notification says that one of the lists changed.
+bool tells_of_change(const Json& note);
 
 }  // namespace countersign::broker

@@ -162,7 +162,7 @@ class Calls(BrokerCase):
         self.assertEqual((code, denied["error"], denied["rule"]), (3, "denied", "agents.web.deny fs:w*"))
         self.assertEqual(broker.run("describe", "--tool-id", "fs:write")[0], 5)
         self.assertEqual([each["tool_id"] for each in broker.run("search", "--query", "fs")[1]],
-                         ["fs:list", "fs:read", "fs:secrets"])
+                         ["fs:list", "fs:prompts/summary", "fs:read", "fs:resources/file:///docs/readme.txt", "fs:secrets"])
 
     def test_what_nobody_offers_and_what_fails(self):
         broker = self.start(lists='allow: ["*"]')
@@ -253,7 +253,8 @@ class Faults(BrokerCase):
         code, answer = broker.call("fs:list", {})
         self.assertEqual((code, answer["error"]), (3, "tool_quarantined"), answer)
         waiting = [each["tool_id"] for each in broker.run("quarantine")[1]]
-        self.assertEqual(waiting, ["fs:list", "fs:read", "fs:secrets", "fs:write"])
+        self.assertEqual([each for each in waiting if "/" not in each], ["fs:list", "fs:read", "fs:secrets", "fs:write"])
+        self.assertEqual(len(waiting), 7)  # and a resource, a template and a prompt
         self.assertEqual(broker.run("quarantine", "--accept", "fs:list")[1]["error"]["code"], "reason_missing")
         self.assertEqual(broker.run("quarantine", "--accept", "fs:list", "--reason", "read it")[0], 0)
         self.assertEqual(broker.call("fs:list", {})[0], 0)

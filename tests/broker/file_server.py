@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A small MCP server over stdio with files of one folder, for tests and the demonstration: file_server.py FOLDER
 
-Speaks the handshake era of the Model Context Protocol. COUNTERSIGN_TEST_SERVER changes what it does wrong: `die` ends it in
+Speaks the handshake era of the Model Context Protocol. Its files of docs/ are resources (docs/readme.txt is listed, the others are
+of a template), `summary` is a prompt. COUNTERSIGN_TEST_SERVER changes what it does wrong: `die` ends it in
 the middle of a call, `hang` makes a call silent, `noise` writes what is no message first, `other` describes its tools otherwise,
 `leave` ends it once it has listed its tools."""
 import json
@@ -51,10 +52,41 @@ def act(name, args):
     raise ValueError(f"unknown tool {name}")
 
 
+RESOURCE = {"uri": "file:///docs/readme.txt", "name": "readme", "description": "What this is.", "mimeType": "text/plain"}
+TEMPLATE = {"uriTemplate": "file:///docs/{name}", "name": "document", "description": "A document."}
+PROMPT = {"name": "summary", "description": "Asks for a summary.", "arguments": [{"name": "of", "required": True}]}
+
+
+def offered(definition):
+    """Its size changes with it, and is no part of what it is."""
+    more = {"size": len(os.listdir(ROOT))} if "uri" in definition else {}
+    if (ROOT / ".other").exists():
+        more["description"] = definition["description"] + " Better than before."
+    return {**definition, **more}
+
+
+def read_resource(uri):
+    path = inside(uri.removeprefix("file:///"))
+    return {"contents": [{"uri": uri, "mimeType": "text/plain", "text": path.read_text()}]}
+
+
+def get_prompt(name, args):
+    return {"description": "A summary.", "messages": [{"role": "user", "content": {"type": "text", "text": f"Summarise {args['of']}."}}]}
+
+
+OFFERS = {
+    "resources/list": lambda params: {"resources": [offered(RESOURCE)]},
+    "resources/templates/list": lambda params: {"resourceTemplates": [offered(TEMPLATE)]},
+    "prompts/list": lambda params: {"prompts": [offered(PROMPT)]},
+    "resources/read": lambda params: read_resource(params["uri"]),
+    "prompts/get": lambda params: get_prompt(params["name"], params["arguments"]),
+}
+
+
 def answer(message):
     method = message.get("method")
     if method == "initialize":
-        return {"protocolVersion": message["params"]["protocolVersion"], "capabilities": {"tools": {}},
+        return {"protocolVersion": message["params"]["protocolVersion"], "capabilities": {"tools": {}, "resources": {}, "prompts": {}},
                 "serverInfo": {"name": "file-server", "version": "1"}}
     if method == "tools/list":
         return {"tools": tools()}
@@ -69,7 +101,7 @@ def answer(message):
             return {"content": [{"type": "text", "text": act(name, args)}], "isError": False}
         except Exception as failure:
             return {"content": [{"type": "text", "text": str(failure)}], "isError": True}
-    return None
+    return OFFERS[method](message["params"]) if method in OFFERS else None
 
 
 def main():
@@ -79,8 +111,12 @@ def main():
             continue
         if WRONG == "noise":
             print("starting up", flush=True)
-        result = answer(message)
         reply = {"jsonrpc": "2.0", "id": message["id"]}
+        try:
+            result = answer(message)
+        except (OSError, KeyError, ValueError) as failure:
+            print(json.dumps({**reply, "error": {"code": -32002, "message": f"it cannot be read: {failure}"}}), flush=True)
+            continue
         if result is None:
             reply["error"] = {"code": -32601, "message": "unknown method"}
         else:

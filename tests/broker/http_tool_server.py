@@ -14,6 +14,8 @@ class ToolServer:
         self.era = era
         self.events = events
         self.tools = [TOOL]
+        self.resources, self.prompts = [], []
+        self.contents = {"contents": []}  # of every resource
         self.behaviour = "good"
         self.session = 1
         self.notes = []  # what was done
@@ -36,6 +38,9 @@ class ToolServer:
         self.released.set()
         self.server.shutdown()
         self.server.server_close()
+
+    def capabilities(self):
+        return {"tools": {}, **({"resources": {}} if self.resources else {}), **({"prompts": {}} if self.prompts else {})}
 
     def asked(self, method):
         return [head for name, head in self.requests if name == method]
@@ -93,9 +98,9 @@ class ToolServer:
                     if self.headers["Mcp-Method"] != method or self.headers["MCP-Protocol-Version"] != "2026-07-28":
                         return self.send(400)
                     if method == "server/discover":
-                        return self.reply(message, {"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}})
+                        return self.reply(message, {"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": tools.capabilities()})
                 elif method == "initialize":
-                    return self.reply(message, {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "t", "version": "1"}},
+                    return self.reply(message, {"protocolVersion": "2025-06-18", "capabilities": tools.capabilities(), "serverInfo": {"name": "t", "version": "1"}},
                                       Mcp_Session_Id=f"session-{tools.session}")
                 elif self.headers["Mcp-Session-Id"] != f"session-{tools.session}":
                     return self.send(404)
@@ -103,6 +108,17 @@ class ToolServer:
                     return self.list(message)
                 if method == "tools/call":
                     return self.call(message)
+                complete = {"resultType": "input_required" if tools.behaviour == "asks" else "complete"} if tools.era == "stateless" else {}
+                if method in ("resources/list", "prompts/list"):
+                    member = method.removesuffix("/list")
+                    return self.reply(message, {member: getattr(tools, member), **complete})
+                if method == "resources/read":
+                    tools.notes.append(message["params"]["uri"])
+                    return self.reply(message, {**tools.contents, **complete})
+                if method == "prompts/get":
+                    tools.notes.append(message["params"]["name"])
+                    text = {"type": "text", "text": f"Look at {message['params']['arguments']}."}
+                    return self.reply(message, {"messages": [{"role": "user", "content": text}], **complete})
                 self.reply(message, error={"code": -32601, "message": "unknown method"})
 
             def list(self, message):

@@ -328,7 +328,10 @@ print(answer.decode())
                                    (b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]', 400, -32600)):
             answer = client.send("POST", body)
             self.assertEqual((answer[0], answer[2]["error"]["code"]), (status, code), body)
-        for method in ("resources/read", "prompts/get", "sampling/createMessage", "completion/complete", "tasks/get"):
+        for method in ("resources/read", "prompts/get"):
+            status, body = client.ask(method)
+            self.assertEqual((status, body["error"]["code"]), (200, -32602), method)
+        for method in ("resources/subscribe", "sampling/createMessage", "completion/complete", "tasks/get"):
             status, body = client.ask(method)
             self.assertEqual((status, body["error"]["code"]), (200, -32601), method)
         self.assertEqual(client.send("POST", {"jsonrpc": "2.0", "id": 7, "result": {}})[0], 202)  # the answer to nothing
@@ -386,7 +389,7 @@ print(answer.decode())
                 self.assertEqual((status, body["error"]["code"]), (400, -32602))
                 status, body = client.stateless("tools/list", meta={}, MCP_Protocol_Version="2026-07-28")
                 self.assertEqual((status, body["error"]["code"]), (400, -32602))
-                for method in ("ping", "initialize", "resources/list"):
+                for method in ("ping", "initialize", "resources/subscribe"):
                     status, body = client.stateless(method)
                     self.assertEqual((status, body["error"]["code"]), (404, -32601), method)
 
@@ -528,7 +531,7 @@ print(answer.decode())
 
     def test_recorded_transcripts(self):
         recorded = json.loads((pathlib.Path(__file__).parent / "mcp_http_transcripts.json").read_text())
-        self.assertEqual(len(recorded["transcripts"]), 2)
+        self.assertEqual(len(recorded["transcripts"]), 4)
         for transcript in recorded["transcripts"]:
             session = None
             for exchange in transcript["exchanges"]:
@@ -546,7 +549,7 @@ print(answer.decode())
     def test_with_the_python_sdk(self):
         import asyncio
 
-        from mcp import Client as SdkClient
+        from mcp import Client as SdkClient, MCPError
         from mcp.client.streamable_http import streamable_http_client
         from mcp.shared._httpx_utils import create_mcp_http_client
 
@@ -554,6 +557,11 @@ print(answer.decode())
             http_client = create_mcp_http_client(headers={"Authorization": f"Bearer {SECRETS['robot']}"})
             async with http_client, SdkClient(streamable_http_client(f"http://{self.tcp.where}/mcp", http_client=http_client), mode=mode) as client:
                 names = [tool.name for tool in (await client.list_tools()).tools]
+                uris = [str(each.uri) for each in (await client.list_resources()).resources]
+                self.assertEqual((uris, [each.name for each in (await client.list_prompts()).prompts]), (["countersign:fs/file:///docs/readme.txt"], ["fs__summary"]))
+                with self.assertRaises(MCPError) as refused:
+                    await client.read_resource(uris[0])
+                self.assertEqual((refused.exception.error.code, refused.exception.error.data["error"]), (-32000, "approval_required"))
                 return names, await client.call_tool("fs__list", {})
 
         for mode in ("legacy", "auto", "2026-07-28"):

@@ -44,5 +44,28 @@ TEST(Masking, CutsAtTheLimitBetweenCharacters) {
   EXPECT_EQ(text_in(result), "ab\u00e4");
 }
 
+TEST(Masking, ReachesTheTextsOfResourcesAndMessages) {
+  const auto masked_in = [](const char* text) {
+    Result<Json> result = Json::parse(text);
+    mask_result(*result, 1000);
+    return result->compact();
+  };
+  // Made up; test-only.
+  EXPECT_EQ(masked_in(R"({"contents":[{"uri":"file:///a","text":"key AKIAQ6ZXCVBNMASDFGHJ"}]})"),
+            R"({"contents":[{"uri":"file:///a","text":"[REDACTED]"}]})");
+  EXPECT_EQ(masked_in(R"({"messages":[{"role":"user","content":{"type":"text","text":"key AKIAQ6ZXCVBNMASDFGHJ"}}]})"),
+            R"({"messages":[{"role":"user","content":{"type":"text","text":"[REDACTED]"}}]})");
+  EXPECT_EQ(
+      masked_in(R"({"content":[{"type":"resource","resource":{"uri":"a:b","text":"key AKIAQ6ZXCVBNMASDFGHJ"}}]})"),
+      R"({"content":[{"type":"resource","resource":{"uri":"a:b","text":"[REDACTED]"}}]})");
+  EXPECT_EQ(masked_in(R"({"description":"key AKIAQ6ZXCVBNMASDFGHJ"})"), R"({"description":"[REDACTED]"})");
+}
+
+TEST(Masking, CutsResourcesAtTheLimitAsWell) {
+  Result<Json> result = Json::parse(R"({"contents":[{"uri":"a:b","text":"abcdef"},{"uri":"a:c","blob":"QUJD"}]})");
+  EXPECT_TRUE(mask_result(*result, 7));
+  EXPECT_EQ(result->compact(), R"({"contents":[{"uri":"a:b","text":"abcdef"},{"uri":"a:c","blob":""}]})");
+}
+
 }  // namespace
 }  // namespace countersign::broker

@@ -23,9 +23,24 @@ class Scripted {
   std::size_t next_ = 0;
 };
 
+Json row(const char* id, Json definition) {
+  return Json::object({{"tool_id", id}, {"definition", std::move(definition)}});
+}
+
+Json offering(Json tool) {
+  const Json file = Json::object({{"uri", "file:///a"}, {"name", "a"}});
+  const Json any = Json::object({{"uriTemplate", "file:///{name}"}, {"name", "any"}});
+  return Json::object(
+      {{"tools", Json::Array{row("fs:write", std::move(tool))}},
+       {"resources", Json::Array{row("fs:resources/file:///a", file), row("net:resources/file:///a", file)}},
+       {"resource_templates", Json::Array{row("fs:resources/file:///__1", any)}},
+       {"prompts", Json::Array{row("fs:prompts/sum", Json::object({{"name", "sum"}})),
+                               row("fs:prompts/s_m", Json::object({{"name", "s_m"}})),
+                               row("fs:prompts/s.m", Json::object({{"name", "s.m"}}))}}});
+}
+
 Json tools() {
-  const Json definition = Json::object({{"name", "write"}});
-  return Json::object({{"tools", Json::Array{Json::object({{"tool_id", "fs:write"}, {"definition", definition}})}}});
+  return offering(Json::object({{"name", "write"}}));
 }
 
 Json needs_approval() {
@@ -95,8 +110,7 @@ TEST(McpSession, ShowsToolsAsClientsMayTakeThem) {
                                         {"inputSchema", Json::object({{"type", "object"}})},
                                         {"outputSchema", Json::object({{"type", "object"}})},
                                         {"_meta", Json::object({{"countersign/decision", "allow"}})}});
-  Scripted broker(
-      {Json::object({{"tools", Json::Array{Json::object({{"tool_id", "fs:write"}, {"definition", definition}})}}})});
+  Scripted broker({offering(definition)});
   McpSession session([&broker](const std::string& target, const Json& body) { return broker(target, body); },
                      [](const std::optional<Json>&) { return false; }, std::make_shared<ToolNames>(), true);
   const Json reply = *session.answer(R"({"jsonrpc":"2.0","id":1,"method":"tools/list"})");
@@ -104,6 +118,83 @@ TEST(McpSession, ShowsToolsAsClientsMayTakeThem) {
       reply.find("result")->find("tools")->as_array().front(),
       Json::object(
           {{"name", "fs__write"}, {"description", "Writes."}, {"inputSchema", Json::object({{"type", "object"}})}}));
+}
+
+// The broker's answers in a row, and the reply to one request.
+Json reply_to(Scripted& broker, const std::string& request) {
+  McpSession session([&broker](const std::string& target, const Json& body) { return broker(target, body); },
+                     [](const std::optional<Json>&) { return false; }, std::make_shared<ToolNames>(), true);
+  return *session.answer(R"({"jsonrpc":"2.0","id":1,"method":)" + request + "}");
+}
+
+std::vector<std::string> named(const Json& reply, const char* list, const char* member) {
+  std::vector<std::string> names;
+  for (const Json& each : reply.find("result")->find(list)->as_array()) names.emplace_back(each.text(member));
+  return names;
+}
+
+TEST(McpSession, NamesWhatServersOfferSoThatTwoAreNeverOne) {
+  using Names = std::vector<std::string>;
+  Scripted lists({tools(), tools(), tools()});
+  EXPECT_EQ(named(reply_to(lists, R"("resources/list")"), "resources", "uri"),
+            (Names{"countersign:fs/file:///a", "countersign:net/file:///a"}));
+  EXPECT_EQ(named(reply_to(lists, R"("resources/templates/list")"), "resourceTemplates", "uriTemplate"),
+            Names{"countersign:fs/file:///{name}"});
+  EXPECT_EQ(named(reply_to(lists, R"("prompts/list")"), "prompts", "name"), (Names{"fs__sum", "fs__s_m", "fs__s_m_2"}));
+  for (const char* server : {"fs", "@scope/a.b", "a:b"}) {
+    const std::optional<ServerUri> back = server_uri(client_uri(server, "file:///a/b"));
+    ASSERT_TRUE(back);
+    EXPECT_EQ(back->server, server);
+    EXPECT_EQ(back->uri, "file:///a/b");
+  }
+  for (const char* other : {"file:///a", "countersign:fs", "countersign:%4/a", "countersign:%zz/a"}) {
+    EXPECT_FALSE(server_uri(other)) << other;
+  }
+}
+
+TEST(McpSession, ReadsAResourceAndSaysItsUriAsTheClientDid) {
+  const Json contents = Json::object({{"contents", Json::Array{Json::object({{"uri", "file:///a"}, {"text", "x"}})}}});
+  Scripted broker({Json::object({{"result", contents}, {"trace_id", "t1"}})});
+  const Json reply = reply_to(broker, R"("resources/read","params":{"uri":"countersign:fs/file:///a"})");
+  EXPECT_EQ(named(reply, "contents", "uri"), std::vector<std::string>{"countersign:fs/file:///a"});
+  EXPECT_EQ(broker.asked, std::vector<std::string>{"/v1/call"});
+}
+
+TEST(McpSession, TellsADecisionAboutAResourceAsAnErrorWithTheBrokersAnswer) {
+  struct Case {
+    Json answer;
+    int code;
+  };
+  const Case cases[] = {
+      {needs_approval(), kDecided},
+      {Json::object({{"error", "denied"}, {"rule", "agents.web.deny fs:*"}}), kDecided},
+      {Json::object({{"error", "content_withheld"}, {"message", "its answer was withheld"}}), kDecided},
+      {Json::object({{"error", "tool_not_found"}}), kResourceNotFound}};
+  for (const Case& each : cases) {
+    Scripted broker({each.answer});
+    const Json reply = reply_to(broker, R"("resources/read","params":{"uri":"countersign:fs/file:///a"})");
+    ASSERT_NE(reply.find("error"), nullptr) << reply.compact();
+    EXPECT_EQ(*reply.find("error")->find("code"), Json(each.code));
+    EXPECT_EQ(*reply.find("error")->find("data"), each.answer);
+    EXPECT_EQ(request_that_waits(reply), each.answer.text("error") == "approval_required" ? "r1" : "");
+  }
+  Scripted nobody({});
+  for (const char* params : {R"({})", R"({"uri":"file:///a"})", R"({"uri":"countersign:fs/file:///../a"})"}) {
+    const Json reply = reply_to(nobody, std::string(R"("resources/read","params":)") + params);
+    EXPECT_EQ(*reply.find("error")->find("code"), Json(kInvalidParams)) << params;
+  }
+  EXPECT_TRUE(nobody.asked.empty());
+}
+
+TEST(McpSession, GetsAPromptByTheNameItWasShown) {
+  const Json message = Json::object({{"role", "user"}, {"content", Json::object({{"type", "text"}, {"text", "x"}})}});
+  const Json prompt = Json::object({{"messages", Json::Array{message}}});
+  Scripted broker({tools(), Json::object({{"result", prompt}, {"trace_id", "t1"}})});
+  const Json reply = reply_to(broker, R"("prompts/get","params":{"name":"fs__sum","arguments":{"of":"a"}})");
+  EXPECT_EQ(reply.find("result")->find("messages")->as_array().front(), message);
+  Scripted without({tools()});
+  const Json unknown = reply_to(without, R"("prompts/get","params":{"name":"fs__other"})");
+  EXPECT_EQ(*unknown.find("error")->find("code"), Json(kInvalidParams));
 }
 
 TEST(McpSession, LeavesOutWhatIsNotAJsonRpcRequest) {
