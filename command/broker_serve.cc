@@ -72,7 +72,7 @@ Result<int> serve(Call& call, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const std::unique_ptr<broker::BrokerStore> store,
                    broker::BrokerStore::open(config.state + "/broker.db", clock));
   ASSIGN_OR_RETURN(const Arguments settings, gate_arguments(config));
-  ASSIGN_OR_RETURN(const std::unique_ptr<GateAnswers> gate, DecisionService::load(settings));
+  ASSIGN_OR_RETURN(const std::unique_ptr<DecisionService> gate, DecisionService::open(settings));
   // Who may ask for what is the kernel's word, per request.
   ASSIGN_OR_RETURN(transport::Listener listener, transport::Listener::bind(config.socket, 0666));
   ASSIGN_OR_RETURN(StopSignals signals, StopSignals::block());

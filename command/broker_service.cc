@@ -2,9 +2,9 @@
 #include "command/broker_service.h"
 
 #include <algorithm>
-#include <future>
 
 #include "command/broker_permission.h"
+#include "command/decision_service.h"
 #include "common/digest.h"
 #include "gate/broker/action_class.h"
 #include "gate/broker/decision_policy.h"
@@ -42,6 +42,13 @@ Json approval_required(const ToolRequest& request, const std::string& socket) {
                        {"summary", request.summary()},
                        {"args_digest", request.args_digest},
                        {"expires_at", request.expires_at.rfc3339()}});
+}
+
+// What the gate is asked.
+Json question_of(const Json& intent, const std::string& policy, const std::vector<Json>& tokens) {
+  Json body = Json::object({{"intent", intent}, {"policy", policy}});
+  if (!tokens.empty()) body.set("approval_tokens", Json::Array(tokens));
+  return body;
 }
 
 }  // namespace
@@ -145,8 +152,7 @@ Result<Json> BrokerService::denied(const CalledTool& called, const std::string& 
 
 Result<Json> BrokerService::judged(const Json& intent, const std::string& policy, const std::vector<Json>& tokens,
                                    bool check, client::SignerClient& signer) {
-  Json body = Json::object({{"intent", intent}, {"policy", policy}});
-  if (!tokens.empty()) body.set("approval_tokens", Json::Array(tokens));
+  Json body = question_of(intent, policy, tokens);
   if (check) body.set("check", true);
   return gate_.evaluate(body, 0, signer);
 }
@@ -231,35 +237,55 @@ Result<Json> BrokerService::ask(const CalledTool& called, client::SignerClient& 
   return standing ? Result<Json>(*std::move(standing)) : Result<Json>(added.error());
 }
 
-// Before the server hears of the call: it is on record (of one that a crash cut short the record is there, without an
-// outcome), and the signer has marked the permit executed, once. Neither waits for the other.
-Status BrokerService::begin(const Permission& permission, const Json& trace, const AuditEvent& event,
-                            client::SignerClient& signer) {
-  // Where there is no thread to be had, after the other.
-  std::future<Status> marked =
-      std::async(std::launch::async | std::launch::deferred, [&] { return signer.executed(trace); });
-  AuditEvent started = event;
-  started.event = permission.request ? "request_used" : "call_started";
-  const Status recorded =
-      permission.request ? use_request(*permission.request, std::move(started)) : store_.record(std::move(started));
-  const Status executed = marked.get();
-  RETURN_IF_ERROR(recorded);
-  if (executed) return ok();
-  AuditEvent ended = event;
-  ended.members.emplace_back("outcome", "permit_refused");
-  RETURN_IF_ERROR(store_.record(std::move(ended)));
-  return executed;
+// Before the server hears of a call it is on record (of one that a crash cut short the record is there, without an
+// outcome), and the signer has marked its permit executed as it signed it.
+struct BrokerService::Beginning {
+  const Permission& permission;
+  AuditEvent event;                // of the call; its rule, trace and request are in it
+  std::optional<Status> recorded;  // "call_started"; not yet where a request's approvals are redeemed
+};
+
+// The gate's decision on a call that the lists, a person or a grant let through. Its record and the signer's are made
+// side by side; but approvals may be turned down, and what asked for them waits then, so that its record comes after.
+Result<Json> BrokerService::permitted(const CalledTool& called, Beginning& beginning, client::SignerClient& signer) {
+  const Permission& permission = beginning.permission;
+  const Spending spending{[&](const std::string& trace_id) {
+    if (permission.request) return;
+    AuditEvent started = beginning.event;
+    started.event = "call_started";
+    started.members.emplace_back("trace_id", trace_id);
+    beginning.recorded = store_.record(std::move(started));
+  }};
+  const auto ask_gate = [&](const std::string& policy, const std::vector<Json>& tokens) {
+    return gate_.evaluate_and_spend(question_of(called.intent(), policy, tokens), spending, signer);
+  };
+  const std::string allowing = broker::allowing_policy(called.tool, permission.policy_name);
+  if (permission.request) return ask_gate(permission.request->policy, permission.request->tokens);
+  ASSIGN_OR_RETURN(Json decision, ask_gate(config_.policy.empty() ? allowing : operators_policy(), {}));
+  if (!permission.break_glass || decision.text("verdict") != "require_approval") return decision;
+  return ask_gate(allowing, {});
 }
 
-Result<Json> BrokerService::run(const CalledTool& called, const Permission& permission, const Json& decision,
-                                client::SignerClient& signer) {
+// Of a call that is on record and did not run after all.
+Status BrokerService::refused_permit(const Beginning& beginning) {
+  if (!beginning.recorded || !*beginning.recorded) return ok();
+  AuditEvent ended = beginning.event;
+  ended.members.emplace_back("outcome", "permit_refused");
+  return store_.record(std::move(ended));
+}
+
+Result<Json> BrokerService::run(const CalledTool& called, Beginning& beginning, const Json& decision) {
   const Json* trace = decision.find("trace");
   if (trace == nullptr) return Error{ErrorCode::Internal, "the gate allowed a call and gave no trace"};
-  AuditEvent event = event_of("call", called);
-  event.members.emplace_back("rule", permission.rule);
+  AuditEvent event = std::move(beginning.event);
   event.members.emplace_back("trace_id", trace->text("trace_id"));
-  if (permission.request) event.members.emplace_back("request_id", permission.request->id);
-  RETURN_IF_ERROR(begin(permission, *trace, event, signer));
+  if (beginning.permission.request) {
+    AuditEvent used = event;
+    used.event = "request_used";
+    beginning.recorded = use_request(*beginning.permission.request, std::move(used));
+  }
+  if (!beginning.recorded) return Error{ErrorCode::Internal, "a call was allowed and is not on record"};
+  RETURN_IF_ERROR(*beginning.recorded);
   Result<Json> result = catalogue_.call(*called.offered, called.args);
   const bool failed = result && result->find("isError") != nullptr && *result->find("isError") == Json(true);
   event.members.emplace_back("outcome", !result ? result.error().reason : failed ? "tool_error" : "done");
@@ -316,26 +342,20 @@ Result<Json> BrokerService::call(const BrokerCaller& caller, const std::string& 
   if (!offered) return offered.error();
   called.offered = *std::move(offered);
   if (called.offered) called.definition_digest = called.offered->digest;
-  ASSIGN_OR_RETURN(const std::optional<Permission> permitted, permission(called, Take::Yes));
-  if (!permitted) return ask(called, signer);
-  if (!called.offered) return denied(called, permitted->rule, "tool_not_found");
-  std::string policy =
-      permitted->request ? permitted->request->policy : broker::allowing_policy(called.tool, permitted->policy_name);
-  if (!permitted->request && !config_.policy.empty()) {
-    policy = operators_policy();
-  }
-  ASSIGN_OR_RETURN(Json decision,
-                   judged(called.intent(), policy,
-                          permitted->request ? permitted->request->tokens : std::vector<Json>(), false, signer));
-  if (permitted->break_glass && decision.text("verdict") == "require_approval") {
-    ASSIGN_OR_RETURN(decision, judged(called.intent(), broker::allowing_policy(called.tool, permitted->policy_name), {},
-                                      false, signer));
-  }
-  const std::string_view verdict = decision.text("verdict");
-  if (verdict == "allow") return run(called, *permitted, decision, signer);
-  if (permitted->request) {
-    const Json* reasons = decision.find("reason_codes");
-    RETURN_IF_ERROR(end_request(*permitted->request, reasons == nullptr ? "" : reasons->compact()));
+  ASSIGN_OR_RETURN(const std::optional<Permission> permission, this->permission(called, Take::Yes));
+  if (!permission) return ask(called, signer);
+  if (!called.offered) return denied(called, permission->rule, "tool_not_found");
+  Beginning beginning{*permission, event_of("call", called), std::nullopt};
+  beginning.event.members.emplace_back("rule", permission->rule);
+  if (permission->request) beginning.event.members.emplace_back("request_id", permission->request->id);
+  const Result<Json> decision = permitted(called, beginning, signer);
+  const std::string_view verdict = decision ? decision->text("verdict") : std::string_view();
+  if (verdict == "allow") return run(called, beginning, *decision);
+  RETURN_IF_ERROR(refused_permit(beginning));
+  if (!decision) return decision;
+  if (permission->request) {
+    const Json* reasons = decision->find("reason_codes");
+    RETURN_IF_ERROR(end_request(*permission->request, reasons == nullptr ? "" : reasons->compact()));
   }
   if (verdict == "require_approval") return ask(called, signer);
   return denied(called, "the gate's verdict is " + std::string(verdict), "denied");

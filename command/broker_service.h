@@ -11,7 +11,6 @@
 #include <string_view>
 #include <vector>
 
-#include "command/gate_answers.h"
 #include "common/clock.h"
 #include "common/json_fields.h"
 #include "gate/broker/agent_lists.h"
@@ -20,8 +19,11 @@
 #include "gate/broker/catalogue.h"
 #include "gate/notices/outbox.h"
 #include "gate/notices/reply_codes.h"
+#include "signer/client/signer_client.h"
 
 namespace countersign::command {
+
+class DecisionService;
 
 // Who asks, as the socket knows them.
 struct BrokerCaller {
@@ -61,8 +63,8 @@ struct CalledTool {
 class BrokerService {
  public:
   // All outlive it. From any thread, each with a signer of its own.
-  BrokerService(const broker::BrokerConfig& config, broker::BrokerStore& store, GateAnswers& gate, const Clock& clock,
-                notices::Outbox& outbox, notices::ReplyCodes& codes)
+  BrokerService(const broker::BrokerConfig& config, broker::BrokerStore& store, DecisionService& gate,
+                const Clock& clock, notices::Outbox& outbox, notices::ReplyCodes& codes)
       : config_(config),
         store_(store),
         gate_(gate),
@@ -157,10 +159,10 @@ class BrokerService {
   Result<std::optional<Permission>> permission(const CalledTool& called, Take take);
   Result<Json> judged(const Json& intent, const std::string& policy, const std::vector<Json>& tokens, bool check,
                       client::SignerClient& signer);
-  Status begin(const Permission& permission, const Json& trace, const broker::AuditEvent& event,
-               client::SignerClient& signer);
-  Result<Json> run(const CalledTool& called, const Permission& permission, const Json& decision,
-                   client::SignerClient& signer);
+  struct Beginning;  // what is on record of a call before its tool hears of it
+  Result<Json> permitted(const CalledTool& called, Beginning& beginning, client::SignerClient& signer);
+  Status refused_permit(const Beginning& beginning);
+  Result<Json> run(const CalledTool& called, Beginning& beginning, const Json& decision);
   Result<Json> ask(const CalledTool& called, client::SignerClient& signer);
   Result<std::string> asking(const CalledTool& called, client::SignerClient& signer);
   std::optional<Json> standing_answer(const CalledTool& called);
@@ -190,7 +192,7 @@ class BrokerService {
 
   const broker::BrokerConfig& config_;
   broker::BrokerStore& store_;
-  GateAnswers& gate_;
+  DecisionService& gate_;
   const Clock& clock_;
   notices::Outbox& outbox_;
   notices::ReplyCodes& codes_;

@@ -39,22 +39,28 @@ Json body_of(EvaluationAnswer said, bool explain) {
 
 }  // namespace
 
-Result<std::unique_ptr<GateAnswers>> DecisionService::load(const Arguments& settings) {
+Result<std::unique_ptr<DecisionService>> DecisionService::open(const Arguments& settings) {
   // What is wrong with a setting is said at the start, not at the first question.
   RETURN_IF_ERROR(DecisionEvidence::prepare(settings));
   std::unique_ptr<DecisionService> service(new DecisionService(settings));
   RETURN_IF_ERROR(service->reload());
+  return service;
+}
+
+Result<std::unique_ptr<GateAnswers>> DecisionService::load(const Arguments& settings) {
+  ASSIGN_OR_RETURN(std::unique_ptr<DecisionService> service, open(settings));
   return std::unique_ptr<GateAnswers>(std::move(service));
 }
 
-Result<Json> DecisionService::decide(const EvaluationRequest& request, client::SignerClient& signer) const {
+Result<Json> DecisionService::decide(const EvaluationRequest& request, const Spending* spending,
+                                     client::SignerClient& signer) const {
   ASSIGN_OR_RETURN(LoadedPolicy policy, policies_.chosen(request.policy, request.simulate));
   ASSIGN_OR_RETURN(GateInputs inputs, gate_inputs(settings_, {std::move(policy.policy), policy.digest, request.intent,
                                                               envelope_of(request, settings_), SystemClock().now()}));
   inputs.tokens = request.approval_tokens;
   ASSIGN_OR_RETURN(DecisionEvidence evidence, DecisionEvidence::prepare(settings_));
   evidence.present(request.delegation_tokens);
-  const std::unique_ptr<DecisionSigner> signs = decision_signer(signer);
+  const std::unique_ptr<DecisionSigner> signs = decision_signer(signer, spending);
   Evaluation evaluation(std::move(inputs), std::move(evidence), *signs,
                         {request.check, request.simulate, std::string(settings_.text("profile", "standard")),
                          request.approval_token_ref, request.correlation_id, request.idempotency_key,
@@ -65,9 +71,18 @@ Result<Json> DecisionService::decide(const EvaluationRequest& request, client::S
 
 Result<Json> DecisionService::evaluate(const Json& body, std::uint32_t uid, client::SignerClient& signer) {
   ASSIGN_OR_RETURN(const EvaluationRequest request, EvaluationRequest::parse(body));
-  if (request.idempotency_key.empty()) return decide(request, signer);
+  if (request.idempotency_key.empty()) return decide(request, nullptr, signer);
   return recorded_.answer(uid, request.idempotency_key, sha256(body.compact()),
-                          [&] { return decide(request, signer); });
+                          [&] { return decide(request, nullptr, signer); });
+}
+
+Result<Json> DecisionService::evaluate_and_spend(const Json& body, const Spending& spending,
+                                                 client::SignerClient& signer) const {
+  ASSIGN_OR_RETURN(const EvaluationRequest request, EvaluationRequest::parse(body));
+  if (!request.idempotency_key.empty()) {
+    return Error{ErrorCode::Invalid, "a permit that is spent as it is signed has no idempotency key"};
+  }
+  return decide(request, &spending, signer);
 }
 
 }  // namespace countersign::command

@@ -17,9 +17,14 @@ namespace {
 
 using statement::StatementType;
 
+// Of intent, policy and verdict.
+std::string id_of(const gate::TraceInputs& trace) {
+  return statement::trace_id(trace.policy_digest, trace.intent_digest, trace.decision.verdict);
+}
+
 class SignerDecisions : public DecisionSigner {
  public:
-  explicit SignerDecisions(client::SignerClient& signer) : signer_(signer) {}
+  SignerDecisions(client::SignerClient& signer, const Spending* spending) : signer_(signer), spending_(spending) {}
   // `trusted`: the keys to believe in place of those that the signer publishes.
   SignerDecisions(std::unique_ptr<client::SignerClient> signer, std::optional<keymgmt::KeySet> trusted)
       : own_(std::move(signer)), signer_(*own_), keys_(std::move(trusted)), pinned_(keys_.has_value()) {}
@@ -41,8 +46,16 @@ class SignerDecisions : public DecisionSigner {
     request.intent = Json::object(
         {{"digest_form", decision.trace.judged.intent.digest_form()}, {"document", decision.intent_document}});
     request.idempotency_key = decision.idempotency_key;
+    if (spending_ != nullptr && !decision.simulated && decision.real.verdict == statement::Verdict::Allow) {
+      request.execute = true;
+      request.meanwhile = [this, id = id_of(decision.trace)] { spending_->meanwhile(id); };
+    }
     ASSIGN_OR_RETURN(auto answer, sign(request));
     const Json* signed_trace = std::get_if<Json>(&answer);
+    // What follows runs something: the permit must be the one that was asked for.
+    if (signed_trace != nullptr && request.execute && signed_trace->text("trace_id") != id_of(decision.trace)) {
+      return Error{ErrorCode::Unavailable, "the signer's answer is the trace of another decision", "bad_answer"};
+    }
     if (signed_trace != nullptr && pinned_) RETURN_IF_ERROR(check_trusted(*signed_trace, *keys_));
     return answer;
   }
@@ -74,6 +87,7 @@ class SignerDecisions : public DecisionSigner {
   client::SignerClient& signer_;
   std::optional<keymgmt::KeySet> keys_;
   bool pinned_ = false;  // keys_ came from a trust directory
+  const Spending* spending_ = nullptr;
 };
 
 // Whose key verifies tokens of a kind; the first that is named counts (gait-formats §9.4, §11).
@@ -174,8 +188,8 @@ Result<std::unique_ptr<DecisionSigner>> decision_signer(const Arguments& argumen
   return std::unique_ptr<DecisionSigner>(std::make_unique<KeyFileDecisions>(std::move(signer), arguments));
 }
 
-std::unique_ptr<DecisionSigner> decision_signer(client::SignerClient& signer) {
-  return std::make_unique<SignerDecisions>(signer);
+std::unique_ptr<DecisionSigner> decision_signer(client::SignerClient& signer, const Spending* spending) {
+  return std::make_unique<SignerDecisions>(signer, spending);
 }
 
 }  // namespace countersign::command

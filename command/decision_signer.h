@@ -2,6 +2,7 @@
 // as gait does.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <variant>
@@ -28,6 +29,12 @@ struct DecisionToSign {
 
 // What presented tokens may say. The approval role signs all of them; gait has a key for each.
 enum class TokenKind { Approval, Delegation, ApprovedScript };
+
+// For who runs at once what is allowed: the permit is marked executed as it is signed (client::SignRequest::execute).
+// `meanwhile` is told the trace's id before the signer has answered.
+struct Spending {
+  std::function<void(const std::string& trace_id)> meanwhile;
+};
 
 class DecisionSigner {
  public:
@@ -61,6 +68,7 @@ Status check_profile_flags(const Arguments& arguments);
 Result<std::unique_ptr<DecisionSigner>> decision_signer(const Arguments& arguments);
 
 // The signer at the other end of `signer`, which outlives it: a service has one connection for many decisions.
-std::unique_ptr<DecisionSigner> decision_signer(client::SignerClient& signer);
+// With `spending` each allow is spent as it is signed, by its caller and once.
+std::unique_ptr<DecisionSigner> decision_signer(client::SignerClient& signer, const Spending* spending = nullptr);
 
 }  // namespace countersign::command

@@ -10,6 +10,10 @@
 namespace countersign::command {
 namespace {
 
+// Of policies that requests bring: how many are kept, and of what length at most.
+constexpr std::size_t kMostBrought = 64;
+constexpr std::size_t kLongestBrought = std::size_t{16} << 10;
+
 Error invalid(std::string detail, std::string reason = {}) {
   return Error{ErrorCode::Invalid, std::move(detail), std::move(reason)};
 }
@@ -83,10 +87,27 @@ Result<LoadedPolicy> ServedPolicies::chosen(const std::string& wanted, bool simu
     return Error{ErrorCode::Refused, "this gate takes no policy from a request", "policy_in_request",
                  "name the digest of a served one, or start the gate with --policy-in-request"};
   }
-  ASSIGN_OR_RETURN(gate::Policy policy, gate::Policy::parse(wanted));
-  RETURN_IF_ERROR(check(policy, simulate));
+  ASSIGN_OR_RETURN(LoadedPolicy policy, brought(wanted));
+  if (simulate) {
+    RETURN_IF_ERROR(check(policy.policy, simulate));
+  }
+  return policy;
+}
+
+Result<LoadedPolicy> ServedPolicies::brought(const std::string& text) const {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = brought_.find(text); known != brought_.end()) return *known->second;
+  }
+  ASSIGN_OR_RETURN(gate::Policy policy, gate::Policy::parse(text));
+  RETURN_IF_ERROR(check(policy, false));
   const Digest digest = policy.policy_digest();
-  return LoadedPolicy{"", std::move(policy), digest};
+  LoadedPolicy loaded{"", std::move(policy), digest};
+  if (text.size() > kLongestBrought) return loaded;
+  const std::lock_guard lock(mutex_);
+  if (brought_.size() >= kMostBrought) brought_.clear();
+  brought_.emplace(text, std::make_shared<const LoadedPolicy>(loaded));
+  return loaded;
 }
 
 }  // namespace countersign::command

@@ -1,6 +1,7 @@
 // The policies of a gate that serves: read at the start, and again only on request.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -38,12 +39,16 @@ class ServedPolicies {
 
  private:
   Result<LoadedPolicies> read() const;
+  Result<LoadedPolicy> brought(const std::string& text) const;
   Status check(const gate::Policy& policy, bool simulate) const;
   std::shared_ptr<const LoadedPolicies> current() const;
 
   const Arguments& settings_;
   mutable std::mutex mutex_;
   std::shared_ptr<const LoadedPolicies> loaded_;  // guarded by mutex_
+  // Of requests, by their text: who brings a policy brings the same few again and again, and reading one takes longer
+  // than judging by it.
+  mutable std::map<std::string, std::shared_ptr<const LoadedPolicy>, std::less<>> brought_;  // guarded by mutex_
 };
 
 }  // namespace countersign::command

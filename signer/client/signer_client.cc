@@ -39,7 +39,17 @@ Json body_of(const SignRequest& request) {
   if (request.proof) body.set("proof", *request.proof);
   if (request.intent) body.set("intent", *request.intent);
   if (!request.idempotency_key.empty()) body.set("idempotency_key", request.idempotency_key);
+  if (request.execute) body.set("execute", true);
   return body;
+}
+
+// That it was this request that took the permit.
+std::optional<Error> not_executed(const Json& body) {
+  const Json* executed = body.find("executed");
+  if (executed == nullptr || !executed->is_bool()) return nonsense("it does not say whether the permit was executed");
+  if (executed->as_bool()) return std::nullopt;
+  return Error{ErrorCode::Conflict, "this permit was executed before, by the same request sent earlier",
+               "already_executed", "Whether what it permits was run, nobody knows: look before you ask for it anew."};
 }
 
 Result<Signed> signed_of(const Json& body) {
@@ -74,7 +84,8 @@ SignerClient::~SignerClient() = default;
 Result<std::variant<Signed, Refusal>> SignerClient::sign(const SignRequest& request) {
   const HttpClient::Repeat repeat =
       request.idempotency_key.empty() ? HttpClient::Repeat::Unsafe : HttpClient::Repeat::Safe;
-  ASSIGN_OR_RETURN(const HttpAnswer answer, connection_->http.post("/v1/sign", body_of(request).compact(), repeat));
+  ASSIGN_OR_RETURN(const HttpAnswer answer,
+                   connection_->http.post("/v1/sign", body_of(request).compact(), repeat, request.meanwhile));
   if (answer.status != 200) {
     Refusal refusal = refusal_of(answer);
     if (refusal.error.code == ErrorCode::Unavailable) return std::move(refusal.error);
@@ -83,6 +94,10 @@ Result<std::variant<Signed, Refusal>> SignerClient::sign(const SignRequest& requ
   const Result<Json> body = Json::parse(answer.body);
   if (!body) return nonsense(body.error().detail);
   ASSIGN_OR_RETURN(Signed made, signed_of(*body));
+  if (std::optional<Error> error = request.execute ? not_executed(*body) : std::nullopt) {
+    if (error->code == ErrorCode::Unavailable) return *std::move(error);
+    return std::variant<Signed, Refusal>(Refusal{*std::move(error), {}});
+  }
   return std::variant<Signed, Refusal>(std::move(made));
 }
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,12 @@ struct SignRequest {
   // normalised intent as gait hashes it) is the statement's intent_digest; `document` is the intent as it was given.
   std::optional<Json> intent;
   std::string idempotency_key;  // empty for none
+  // For a trace that allows: its permit is marked executed in the same commit, as executed() would, so that what it
+  // permits may start at once. Of two requests with one idempotency key one may; the other is refused with Conflict,
+  // "already_executed". An answer that does not come means: do not start it.
+  bool execute = false;
+  // Called once, when the request has left and before its answer is awaited; not where it cannot be sent.
+  std::function<void()> meanwhile{};
 };
 
 struct TokenFinding {  // why the signer did not count a token of `redeem`

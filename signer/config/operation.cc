@@ -20,7 +20,7 @@ constexpr OperationRow kOperations[] = {
     {Operation::Nonce, "nonce", "GET /v1/nonce", false, kSign},
     {Operation::Decisions, "decisions", "GET /v1/decisions", false, kSign},
     {Operation::Requests, "requests", "GET /v1/requests, /v1/requests/{intent_digest}", false, kSign},
-    {Operation::Executed, "executed", "POST /v1/executed", false, kSign},
+    {Operation::Executed, "executed", "POST /v1/executed, /v1/sign with execute", false, kSign},
     {Operation::Evidence, "evidence", "POST /v1/evidence", false, kPrivate},
     {Operation::Keys, "keys", "GET /v1/keys, /v1/keys/{name}, /.well-known/jwks.json", true, kEverywhere},
     {Operation::Log, "log", "GET /v1/log/checkpoint, /v1/log/tile/…, /v1/log/proof", true, kEverywhere},

@@ -13,6 +13,11 @@
 
 namespace countersign::daemon {
 
+// Only an allow permits something.
+Error not_an_allow();
+// The record that a permit was used, and its single use. `trace` is the signed digest.
+ledger::Item executed_item(const Digest& trace, const Caller& caller, UtcTime at);
+
 class Execution {
  public:
   using Done = std::function<void(Result<Json>)>;

@@ -45,6 +45,10 @@ Result<AuthorizedRequest> PeerPolicy::authorize(SignRequest request, const trans
   const bool pack_only =
       request.type == statement::StatementType::EvidencePack && may(peer, config::Operation::SignPack);
   if (!pack_only && !may(peer, *operation)) return not_permitted(peer, *operation);
+  // Signing a permit and spending it are two rights, also in one request.
+  if (request.execute && !may(peer, config::Operation::Executed)) {
+    return not_permitted(peer, config::Operation::Executed);
+  }
   return AuthorizedRequest(std::move(request), Caller{peer.uid, std::string(request_id)});
 }
 

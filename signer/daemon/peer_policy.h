@@ -38,7 +38,8 @@ class PeerPolicy {
   explicit PeerPolicy(const config::Config& config);
 
   bool may(const transport::Peer& peer, config::Operation operation) const;
-  // Fails with Refused, reason "peer_not_permitted".
+  // Fails with Refused, reason "peer_not_permitted", also where the request executes what it signs and the peer may
+  // not.
   Result<AuthorizedRequest> authorize(SignRequest request, const transport::Peer& peer,
                                       std::string_view request_id) const;
 

@@ -54,6 +54,9 @@ Result<SignRequest> SignRequest::parse(const JsonTree& body, std::string_view by
       request.proof = value.json();
     } else if (name == "intent") {
       request.intent = value.json();
+    } else if (name == "execute") {
+      if (!value.is(JsonNode::Kind::Bool)) return wrong("execute is neither true nor false");
+      request.execute = value.integer != 0;
     } else if (name == "idempotency_key") {
       if (!value.is(JsonNode::Kind::Text) || !is_idempotency_key(value.text)) {
         return wrong("idempotency_key is no text of 1 to 128 printable characters");
@@ -69,6 +72,7 @@ Result<SignRequest> SignRequest::parse(const JsonTree& body, std::string_view by
   const bool release = request.type == statement::StatementType::Release;
   if (!trace && !release && !request.redeem.empty()) return wrong("redeem belongs to a trace or a release");
   if (!trace && request.intent) return wrong("intent belongs to a trace");
+  if (!trace && request.execute) return wrong("execute belongs to a trace");
   const bool token = request.type == statement::StatementType::ApprovalToken ||
                      request.type == statement::StatementType::DelegationToken ||
                      request.type == statement::StatementType::ApprovedScript;

@@ -20,6 +20,7 @@ struct SignRequest {
   std::vector<Json> redeem;                     // approval tokens of a trace, or of a release
   std::optional<Json> proof;                    // an approval token's
   std::optional<Json> intent;                   // a trace's: {"digest_form","document"}
+  bool execute = false;                         // a trace's: the permit is marked executed with its record
   std::string idempotency_key;                  // empty for none
   Digest digest;                                // of the request's bytes; set only with an idempotency key
 

@@ -1,5 +1,6 @@
 #include "signer/daemon/sign_service.h"
 
+#include "signer/daemon/execution.h"
 #include "signer/statement/release_fields.h"
 
 namespace countersign::daemon {
@@ -11,7 +12,8 @@ using statement::Verdict;
 constexpr std::string_view kReleaseApprovalRequired = "release_approval_required";
 constexpr std::string_view kIndexPlace = "%LOG_INDEX%";  // ledger/store.h, Item::answer
 
-std::string answer_of(const ledger::Item& item, std::string_view statement_json, std::string_view index) {
+// `first` is false for the answer to a repetition: what a permit of its kind allows was started by an earlier request.
+std::string answer_of(const ledger::Item& item, std::string_view statement_json, std::string_view index, bool first) {
   std::string out;
   out.reserve(statement_json.size() + item.record.kid.size() + 160 + 64 * item.redeem.size());
   out += R"({"type":")";
@@ -29,23 +31,20 @@ std::string answer_of(const ledger::Item& item, std::string_view statement_json,
     if (&each != &item.redeem.front()) out += ',';
     out += Json(each.token_id).compact();
   }
-  out += "]}";
+  out += ']';
+  if (item.next) out += first ? R"(,"executed":true)" : R"(,"executed":false)";
+  out += '}';
   return out;
 }
 
-// The answer as the ledger keeps it. A statement that spells the placeholder itself says it with an escape, which reads
-// as the same text.
+// The answer as the ledger keeps it, for repetitions of the request. A statement that spells the placeholder itself
+// says it with an escape, which reads as the same text.
 std::string answer_with_place(const ledger::Item& item) {
   std::string statement = item.record.body;
   for (std::size_t at = statement.find(kIndexPlace); at != std::string::npos; at = statement.find(kIndexPlace, at)) {
     statement.replace(at, 1, "\\u0025");
   }
-  return answer_of(item, statement, kIndexPlace);
-}
-
-std::string with_index(std::string answer, const std::string& index) {
-  answer.replace(answer.rfind(kIndexPlace), kIndexPlace.size(), index);
-  return answer;
+  return answer_of(item, statement, kIndexPlace, false);
 }
 
 // What the commit refuses by a rule of its own, and the event that goes with it.
@@ -90,6 +89,7 @@ struct SignService::Pending {
   std::optional<Json> proof_record;  // how an approver proved it
   std::vector<std::string> tokens_in_use;
   std::vector<TokenFinding> findings;
+  bool execute = false;
   std::string kid;
   Digest job_digest;
 };
@@ -100,6 +100,7 @@ void SignService::sign(AuthorizedRequest authorized, Done done) {
   pending.caller = authorized.caller();
   SignRequest request = std::move(authorized).release();
   pending.type = request.type;
+  pending.execute = request.execute;
   pending.done = std::move(done);
   const statement::StatementRow& row = statement::row_of(request.type);
 
@@ -236,6 +237,7 @@ std::optional<Refusal> SignService::judge_trace(Pending& pending, const SignRequ
   item.decision->peer_uid = pending.caller.uid;
   item.decision->facts = trace.facts;
   if (trace.verdict != Verdict::Allow) {
+    if (request.execute) return Refusal{not_an_allow()};
     if (request.redeem.empty()) return std::nullopt;
     return Refusal{Error{ErrorCode::Invalid, "only an allow redeems tokens", "redeem_without_allow"}};
   }
@@ -311,6 +313,9 @@ Status SignService::complete(Pending& pending, channel::SignAnswer answer) {
   if (item.minted) {
     ASSIGN_OR_RETURN(item.minted, minted_token(answer.statement_json, answer.signed_digest, *std::move(item.minted)));
   }
+  if (pending.execute) {
+    item.next = std::make_shared<ledger::Item>(executed_item(answer.signed_digest, pending.caller, answer.signed_at));
+  }
   if (pending.proof_record) {
     // Who proved it, and how, is recorded before what it permits.
     ASSIGN_OR_RETURN(const Json token, Json::parse(answer.statement_json));
@@ -334,9 +339,7 @@ Status SignService::complete(Pending& pending, channel::SignAnswer answer) {
 void SignService::recorded(Pending& pending, const Result<ledger::Committed>& outcome) {
   if (!outcome) return unrecorded(pending, outcome.error());
   const std::string index = std::to_string(outcome->log_index);
-  std::string answer = pending.item.idempotency ? with_index(pending.item.answer, index)
-                                                : answer_of(pending.item, pending.item.record.body, index);
-  end(pending, {std::move(answer), std::move(pending.findings)});
+  end(pending, {answer_of(pending.item, pending.item.record.body, index, true), std::move(pending.findings)});
 }
 
 void SignService::unrecorded(Pending& pending, const Error& error) {

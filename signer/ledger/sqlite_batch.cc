@@ -60,19 +60,28 @@ Error conflict(std::string detail, const char* reason) {
 // Whether a constraint may say no after admit() has not: a token or permit used before, an id or key that is taken. All
 // else that an item writes has a key of its own index, or none that could be taken.
 bool may_be_taken(const Item& item) {
-  return !item.redeem.empty() || item.execute_trace || item.minted || item.idempotency;
-}
-
-// The hash of the record's leaf; or why there can be no such record.
-Result<Digest> leaf_hash_of(const Record& record, std::uint64_t index, const std::string& effects) {
-  if (time_of(column_of(record.at)) != record.at) {
-    return Error{ErrorCode::Invalid, "a record's time lies between 1678 and 2262, not " + record.at.rfc3339()};
-  }
-  ASSIGN_OR_RETURN(const std::string leaf, leaf_of(record, sha256(record.body), index, effects));
-  return log::leaf_hash(view_of(leaf));
+  return !item.redeem.empty() || item.execute_trace || item.minted || item.idempotency || item.next;
 }
 
 }  // namespace
+
+struct Batch::Line {
+  const Item& item;
+  std::uint64_t index;
+  std::string effects;
+  Digest leaf;
+
+  // Or why there can be no such record.
+  static Result<Line> of(const Item& item, std::uint64_t index) {
+    const Record& record = item.record;
+    if (time_of(column_of(record.at)) != record.at) {
+      return Error{ErrorCode::Invalid, "a record's time lies between 1678 and 2262, not " + record.at.rfc3339()};
+    }
+    ASSIGN_OR_RETURN(std::string effects, effects_of(item));
+    ASSIGN_OR_RETURN(const std::string leaf, leaf_of(record, sha256(record.body), index, effects));
+    return Line{item, index, std::move(effects), log::leaf_hash(view_of(leaf))};
+  }
+};
 
 Batch::~Batch() {
   if (connection_.in_transaction()) (void)connection_.execute("ROLLBACK");
@@ -137,15 +146,21 @@ Status Batch::admit(const Item& item) {
 Result<Committed> Batch::append(const Item& item) {
   RETURN_IF_ERROR(admit(item));
   const std::uint64_t index = frontier_.size();
-  ASSIGN_OR_RETURN(const std::string effects, effects_of(item));
-  ASSIGN_OR_RETURN(const Digest leaf, leaf_hash_of(item.record, index, effects));
+  std::vector<Line> lines;
+  ASSIGN_OR_RETURN(Line first, Line::of(item, index));
+  lines.push_back(std::move(first));
+  if (item.next) {
+    ASSIGN_OR_RETURN(Line next, Line::of(*item.next, index + 1));
+    lines.push_back(std::move(next));
+  }
   // A savepoint makes SQLite copy every page that the item touches.
   const bool undoable = may_be_taken(item);
   if (undoable) {
     Status begun = Query(connection_, kSavepoint).run();
     if (!begun) return lost(std::move(begun).error());
   }
-  const Status written = write(item, index, effects);
+  Status written = write(lines.front());
+  if (written && item.next) written = write(lines.back());
   if (!written) {
     if (failed_) return written.error();
     if (!undoable) return lost(written.error());
@@ -159,13 +174,19 @@ Result<Committed> Batch::append(const Item& item) {
     Status released = Query(connection_, kRelease).run();
     if (!released) return lost(std::move(released).error());
   }
-  frontier_.append(leaf);
-  leaves_.push_back(leaf);
-  if (item.decision) places_.push_back({intent_key(item.decision->intent_digest), index});
+  for (const Line& line : lines) adopt(line);
   return Committed{index};
 }
 
-Status Batch::write(const Item& item, std::uint64_t index, const std::string& effects) {
+void Batch::adopt(const Line& line) {
+  frontier_.append(line.leaf);
+  leaves_.push_back(line.leaf);
+  const std::optional<Decision>& decision = line.item.decision;
+  if (decision) places_.push_back({intent_key(decision->intent_digest), line.index});
+}
+
+Status Batch::write(const Line& line) {
+  const auto& [item, index, effects, leaf] = line;
   const Record& record = item.record;
   Query row(connection_, kInsertRecord, index, record.at, record.kind, record.type, record.role, record.kid,
             record.body_digest, record.signature_digest, record.peer_uid, record.request_id, effects,

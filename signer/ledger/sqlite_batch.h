@@ -42,8 +42,10 @@ class Batch {
   const std::vector<DecisionPlace>& places() const { return places_; }
 
  private:
+  struct Line;  // an item with its place in the tree
   Status admit(const Item& item);
-  Status write(const Item& item, std::uint64_t index, const std::string& effects);
+  Status write(const Line& line);
+  void adopt(const Line& line);
   Status write_derived(const Item& item, std::uint64_t index);
   Status write_decision(const Decision& decision, std::uint64_t index);
   Status keep_newest();

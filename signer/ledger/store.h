@@ -86,6 +86,8 @@ struct OutboxEvent {
 
 // All or nothing, and independent of the other items of its batch.
 struct Item {
+  // Recorded right behind this one, and only with it: both or neither. For what has no rule but single use.
+  std::shared_ptr<const Item> next{};
   Record record;
   std::vector<Redemption> redeem;  // any one already redeemed: Conflict "approval_token_consumed", nothing written
   // Becomes the latest for its (intent, policy). Its time and peer are the record's: only those are given back.
@@ -115,7 +117,7 @@ struct KeyChange {
 };
 
 struct Committed {
-  std::uint64_t log_index = 0;
+  std::uint64_t log_index = 0;  // of the item; its `next` has the one after
 };
 
 struct TreeHead {

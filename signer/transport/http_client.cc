@@ -7,6 +7,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <cerrno>
+#include <utility>
 
 namespace countersign::transport {
 namespace {
@@ -116,17 +117,18 @@ Result<HttpAnswer> HttpClient::get(std::string_view target) {
   return exchange(request, Repeat::Safe);
 }
 
-Result<HttpAnswer> HttpClient::post(std::string_view target, std::string_view json, Repeat repeat) {
+Result<HttpAnswer> HttpClient::post(std::string_view target, std::string_view json, Repeat repeat,
+                                    const std::function<void()>& meanwhile) {
   std::string request = "POST ";
   request += target;
   request += " HTTP/1.1\r\nHost: countersign\r\nContent-Type: application/json\r\nContent-Length: ";
   request += std::to_string(json.size());
   request += "\r\n\r\n";
   request += json;
-  return exchange(request, repeat);
+  return exchange(request, repeat, meanwhile);
 }
 
-Result<HttpAnswer> HttpClient::exchange(const std::string& request, Repeat repeat) {
+Result<HttpAnswer> HttpClient::exchange(const std::string& request, Repeat repeat, std::function<void()> meanwhile) {
   const Moment deadline = std::chrono::steady_clock::now() + timeouts_.answer;
   if (connection_ && connection_->stale()) connection_.reset();
   for (;;) {
@@ -143,6 +145,7 @@ Result<HttpAnswer> HttpClient::exchange(const std::string& request, Repeat repea
     bool any = false;
     bool keep = false;
     const Result<bool> sent = connection_->send(request, deadline);
+    if (const auto act = sent && *sent ? std::exchange(meanwhile, nullptr) : nullptr) act();
     Result<HttpAnswer> answer = sent ? connection_->receive(deadline, any, keep) : Result<HttpAnswer>(sent.error());
     if (answer) {
       if (!keep || !*sent) connection_.reset();

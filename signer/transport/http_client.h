@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -42,11 +43,13 @@ class HttpClient {
   // Fails with Unavailable when nobody listens, no whole answer comes in time, or the connection breaks; the reason is
   // then "no_connection" (nothing was sent) or "no_answer" (the request may have been carried out).
   Result<HttpAnswer> get(std::string_view target);
-  Result<HttpAnswer> post(std::string_view target, std::string_view json, Repeat repeat);
+  // `meanwhile` is called once, when the request has left and before its answer is awaited.
+  Result<HttpAnswer> post(std::string_view target, std::string_view json, Repeat repeat,
+                          const std::function<void()>& meanwhile = {});
 
  private:
   struct Connection;
-  Result<HttpAnswer> exchange(const std::string& request, Repeat repeat);
+  Result<HttpAnswer> exchange(const std::string& request, Repeat repeat, std::function<void()> meanwhile = {});
   std::string path_;
   Timeouts timeouts_;
   std::unique_ptr<Connection> connection_;

@@ -9,7 +9,7 @@ import threading
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from appliance import Appliance, Refused  # noqa: E402
+from appliance import Appliance, Refused, trace_request  # noqa: E402
 from broker import Broker  # noqa: E402
 
 PROGRAMS = sys.argv.pop(1)
@@ -88,6 +88,32 @@ class Calls(BrokerCase):
         self.assertEqual((code, again["error"]), (4, "approval_required"), again)
         self.assertNotEqual(again["request_id"], asked["request_id"])
         self.assertEqual(self.written(), "x")
+
+    def test_a_permit_is_spent_before_its_tool_runs(self):
+        broker = self.start(lists='allow: ["fs:read"]')
+        (broker.files / "a.txt").write_text("x")
+        asked = broker.call("fs:write", {"path": "b.txt", "text": "x"})[1]
+        self.assertEqual(broker.approve(asked["request_id"], "alice", "--once")[0], 0)
+        for tool, args in (("fs:read", {"path": "a.txt"}), ("fs:write", {"path": "b.txt", "text": "x"})):
+            code, done = broker.call(tool, args)
+            self.assertEqual(code, 0, done)
+            with self.assertRaises(Refused) as again:
+                self.appliance.signer().call("POST", "/v1/executed", {"trace": done["trace"]})
+            self.assertEqual(again.exception.code, "already_executed")
+
+    def test_a_call_whose_permit_the_signer_refuses_does_not_run_and_is_on_record(self):
+        broker = self.start(lists='allow: ["fs:write"]')
+        call = {"path": "a.txt", "text": "x"}
+        trace = broker.call("fs:write", call)[1]["trace"]
+        self.appliance.signer().sign(trace_request(trace["intent_digest"], "require_approval", required=1, policy=trace["policy_digest"]))
+        code, refused = broker.call("fs:write", call)
+        self.assertNotEqual(code, 0, refused)
+        self.assertEqual(refused["error"]["code"], "approval_required_before", refused)
+        self.assertEqual(self.written(), "x")
+        events = [each for each in broker.audit() if each.get("tool_id") == "fs:write" and each["event"].startswith("call")]
+        self.assertEqual([(each["event"], each.get("outcome")) for each in events],
+                         [("call_started", None), ("call", "done"), ("call_started", None), ("call", "permit_refused")])
+        self.assertEqual(events[2]["trace_id"], events[0]["trace_id"])  # of the same intent, policy and verdict
 
     def test_so_many_uses(self):
         broker = self.start()

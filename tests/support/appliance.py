@@ -256,6 +256,15 @@ class Appliance:
         finally:
             ledger.close()
 
+    def executions(self):
+        """log index → signed digest of the permit whose use was recorded there, of a stopped appliance."""
+        ledger = sqlite3.connect(f"file:{self.state}/ledger.db?mode=ro", uri=True)
+        try:
+            rows = ledger.execute("SELECT idx, body FROM records WHERE kind = 'executed'")
+            return {index: json.loads(body)["trace"] for index, body in rows}
+        finally:
+            ledger.close()
+
     def children(self):
         """pid → command line of the supervisor's children."""
         found = {}
@@ -297,23 +306,23 @@ class Appliance:
         return json.loads(pathlib.Path(json.loads(done.stdout)["token_path"]).read_text())
 
 
-def trace_request(intent_digest, verdict="allow", required=0, scopes=("tool:db.save",), redeem=(), destructive=False):
+def trace_request(intent_digest, verdict="allow", required=0, scopes=("tool:db.save",), redeem=(), destructive=False, policy=POLICY):
     """A trace as gate services ask for it thousands of times a second: about 2 KB signed."""
-    entities = [{"kind": "agent", "id": "deployer@team.example"}, {"kind": "policy", "id": POLICY},
+    entities = [{"kind": "agent", "id": "deployer@team.example"}, {"kind": "policy", "id": policy},
                 {"kind": "tool", "id": "db.save"}]
     request = {
         "type": "trace",
         "statement": {
             "created_at": "2026-06-08T21:14:00Z", "correlation_id": "e58cf08920e32788c8eafd16", "tool_name": "db.save",
             "args_digest": "d5518115205754eb42bf52a8debd17f67081de19e4d65ccf0b4b38c247988d5b", "intent_digest": intent_digest,
-            "policy_digest": POLICY, "policy_id": "gait.gate.policy", "policy_version": "1.0.0", "verdict": verdict,
+            "policy_digest": policy, "policy_id": "gait.gate.policy", "policy_version": "1.0.0", "verdict": verdict,
             "relationship": {
                 "entity_refs": entities,
-                "policy_ref": {"policy_id": "gait.gate.policy", "policy_version": "1.0.0", "policy_digest": POLICY},
+                "policy_ref": {"policy_id": "gait.gate.policy", "policy_version": "1.0.0", "policy_digest": policy},
                 "agent_chain": [{"identity": "deployer@team.example", "role": "requester"}],
                 "edges": [{"kind": "calls", "from": entities[0], "to": entities[2]},
                           {"kind": "governed_by", "from": entities[2], "to": entities[1]}],
-                "related_entity_ids": [POLICY, "db.save", "deployer@team.example"]},
+                "related_entity_ids": [policy, "db.save", "deployer@team.example"]},
             "countersign": {"requester": "deployer@team.example", "reason_codes": ["matched_rule_writes"],
                             "matched_rule": "writes", "required_approvals": required, "distinct_approvers": required > 1,
                             "required_scopes": list(scopes), "destructive": destructive}},
@@ -326,8 +335,9 @@ def trace_request(intent_digest, verdict="allow", required=0, scopes=("tool:db.s
 class Load:
     """Threads that ask for signatures until told to stop; keeps every acknowledged answer and every coded refusal."""
 
-    def __init__(self, appliance, threads=3):
+    def __init__(self, appliance, threads=3, members=None):
         self.appliance = appliance
+        self.members = members or {}  # more of each request
         self.acknowledged = []  # (log_index, signed_digest)
         self.refusals = {}      # code → how often
         self.broken = 0         # the connection went away: the front was killed
@@ -341,7 +351,7 @@ class Load:
         signer = self.appliance.signer(timeout=20)
         while not self._stop.is_set():
             try:
-                answer = signer.sign(trace_request(os.urandom(32).hex()))
+                answer = signer.sign({**trace_request(os.urandom(32).hex()), **self.members})
                 with self._lock:
                     self.acknowledged.append((answer["log_index"], answer["statement"]["signature"]["signed_digest"]))
             except Refused as refusal:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """kill -9 of supervisor, front and each holder at random points under load. Afterwards: no acknowledged signature without
-a record, no token redeemed twice, and the appliance always came back by itself or after a plain start.
+a record, no permit executed without its record or twice, no token redeemed twice, and the appliance always came back by itself or after a plain start.
 
   kill_test.py PROGRAMS      COUNTERSIGN_KILLS: how many kills (60); COUNTERSIGN_SEED: to repeat a run
 """
@@ -73,6 +73,7 @@ def main():
     appliance = Appliance(sys.argv[1], folder / "appliance", approvers=["alice"]).init()
     appliance.start()
     load = Load(appliance)
+    executor = Load(appliance, threads=2, members={"execute": True})
     redeemer = Redeemer(appliance)
     killed = {}
     try:
@@ -95,19 +96,27 @@ def main():
         appliance.wait_ready(60)
     finally:
         load.stop()
+        executor.stop()
         redeemer.stop()
     # One more signature of each kind proves that no token was lost.
     appliance.sign_after_kill(trace_request(os.urandom(32).hex()))
     status = appliance.stop()
-    print(f"killed {killed}; acknowledged {len(load.acknowledged)}; refusals {load.refusals}; broken connections {load.broken}; "
+    print(f"killed {killed}; acknowledged {len(load.acknowledged)}, executed {len(executor.acknowledged)}; refusals {load.refusals}; broken connections {load.broken}; "
           f"redemption rounds {redeemer.rounds}")
 
     assert status == 0, f"the supervisor ended with {status}"
     assert load.acknowledged, "the load was never served: this test saw nothing"
+    assert executor.acknowledged, "no permit was ever executed: this test saw nothing"
     assert redeemer.rounds > 0, "no token was ever redeemed: this test saw nothing"
     recorded = appliance.recorded()
-    for index, digest in load.acknowledged:
+    for index, digest in load.acknowledged + executor.acknowledged:
         assert recorded.get(index) == digest, f"acknowledged signature {index} is not in the ledger"
+    # Whatever was acknowledged: each use stands right behind its permit, and no permit was used twice.
+    uses = appliance.executions()
+    assert all(recorded[index - 1] == trace for index, trace in uses.items()), "a use without its permit"
+    assert len(set(uses.values())) == len(uses), "a permit was executed twice"
+    for index, digest in executor.acknowledged:
+        assert uses.get(index + 1) == digest, f"permit {index} was acknowledged as executed, and is not"
     twice = {token: times for token, times in redeemer.redeemed.items() if times > 1}
     assert not twice, f"redeemed twice: {twice}"
     appliance.start(60)

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "tests/signer/transport/served.h"
 
 namespace countersign::client {
@@ -36,6 +38,50 @@ TEST(SignerClient, ReadsASignature) {
   EXPECT_EQ(made.kid, "k");
   EXPECT_EQ(made.log_index, 7u);
   EXPECT_EQ(made.redeemed, std::vector<std::string>{"t1"});
+}
+
+constexpr const char* kMade =
+    R"({"type":"trace","statement":{"a":1},"kid":"k","role":"trace","log_index":7,"redeemed":[])";
+
+TEST(SignerClient, TakesAPermitOnlyWhereTheAnswerSaysThatThisRequestSpentIt) {
+  SignRequest executing = request();
+  executing.execute = true;
+  Served spent(always(200, std::string(kMade) + R"(,"executed":true})"));
+  const auto first = SignerClient(spent.path()).sign(executing);
+  ASSERT_TRUE(first) << first.error().detail;
+  EXPECT_TRUE(std::holds_alternative<Signed>(*first));
+
+  Served repeated(always(200, std::string(kMade) + R"(,"executed":false})"));
+  const auto second = SignerClient(repeated.path()).sign(executing);
+  ASSERT_TRUE(second) << second.error().detail;
+  EXPECT_EQ(std::get<Refusal>(*second).error.wire_code(), "already_executed");
+
+  for (const char* end : {"}", R"(,"executed":"true"})"}) {
+    Served silent(always(200, std::string(kMade) + end));
+    const auto answer = SignerClient(silent.path()).sign(executing);
+    ASSERT_FALSE(answer) << end;
+    EXPECT_EQ(answer.error().code, ErrorCode::Unavailable);
+  }
+}
+
+TEST(SignerClient, ActsOnceBetweenRequestAndAnswer) {
+  std::promise<void> acted;
+  std::future<void> done = acted.get_future();
+  Served served([&](const HttpRequest&, Responder responder) {
+    HttpResponse response;
+    const bool meanwhile = done.wait_for(std::chrono::seconds(20)) == std::future_status::ready;
+    response.body = meanwhile ? std::string(kMade) + "}" : "{}";
+    responder.send(std::move(response));
+  });
+  SignRequest waiting = request();
+  waiting.meanwhile = [&] { acted.set_value(); };  // a second time throws
+  const auto answer = SignerClient(served.path()).sign(waiting);
+  EXPECT_TRUE(answer) << answer.error().detail;
+
+  bool called = false;
+  waiting.meanwhile = [&] { called = true; };
+  EXPECT_FALSE(SignerClient("/nonexistent/sign.sock").sign(waiting));
+  EXPECT_FALSE(called);
 }
 
 TEST(SignerClient, ReadsARefusalWithItsTokens) {

@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -246,30 +245,6 @@ TEST_F(Front, ServesKeysHealthAndMetricsWhereTheyBelong) {
   EXPECT_EQ(admin.post("/v1/time/reset", "{}", HttpClient::Repeat::Unsafe)->status, 200);
 }
 
-// What another user gets, asked by a child that becomes that user.
-std::string as_other_uid(const RunningAppliance& appliance, const std::string& method, const std::string& target,
-                         const std::string& body) {
-  int pipe[2];
-  if (::pipe(pipe) != 0) return "no pipe";
-  std::filesystem::permissions(appliance.path(""), std::filesystem::perms(0755));
-  const std::string socket = appliance.socket();
-  const pid_t child = ::fork();
-  if (child == 0) {
-    if (::setresgid(65534, 65534, 65534) != 0 || ::setresuid(65534, 65534, 65534) != 0) ::_exit(1);
-    HttpClient http(socket);
-    const auto answer = method == "GET" ? http.get(target) : http.post(target, body, HttpClient::Repeat::Unsafe);
-    const std::string text = answer ? std::to_string(answer->status) + " " + answer->body : answer.error().detail;
-    ::_exit(::write(pipe[1], text.data(), text.size()) < 0 ? 1 : 0);
-  }
-  ::close(pipe[1]);
-  std::string text(65536, '\0');
-  const ssize_t got = ::read(pipe[0], text.data(), text.size());
-  ::close(pipe[0]);
-  ::waitpid(child, nullptr, 0);
-  text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-  return text;
-}
-
 TEST_F(Front, RefusesAUidThatMayNotAndRecordsIt) {
   if (::getuid() != 0) {
     if (std::getenv("CI") != nullptr) FAIL() << "needs root to become another uid";
@@ -277,11 +252,11 @@ TEST_F(Front, RefusesAUidThatMayNotAndRecordsIt) {
   }
   const std::string body =
       Json::object({{"type", "trace"}, {"statement", trace_fields("other uid", "block")}}).compact();
-  const std::string refused = as_other_uid(*shared, "POST", "/v1/sign", body);
+  const std::string refused = test::as_other_uid(*shared, "POST", "/v1/sign", body);
   EXPECT_EQ(refused.substr(0, 3), "403") << refused;
   EXPECT_NE(refused.find("peer_not_permitted"), std::string::npos) << refused;
-  EXPECT_EQ(as_other_uid(*shared, "GET", "/v1/nonce", "").substr(0, 3), "403");
-  EXPECT_EQ(as_other_uid(*shared, "GET", "/v1/keys", "").substr(0, 3), "200");
+  EXPECT_EQ(test::as_other_uid(*shared, "GET", "/v1/nonce", "").substr(0, 3), "403");
+  EXPECT_EQ(test::as_other_uid(*shared, "GET", "/v1/keys", "").substr(0, 3), "200");
   EXPECT_TRUE(test::eventually([] {
     const Result<std::string> told = read_file(shared->path("events.jsonl"));
     return told && told->find("peer_not_permitted") != std::string::npos;

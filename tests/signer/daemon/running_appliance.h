@@ -66,6 +66,10 @@ class RunningAppliance {
   std::unique_ptr<ChildProcess> process_;
 };
 
+// What the user 65534 gets, "STATUS BODY", asked by a child that becomes that user: needs root.
+std::string as_other_uid(const RunningAppliance& appliance, const std::string& method, const std::string& target,
+                         const std::string& body);
+
 // Statements as a gate would send them. `seed` makes the intent; every test uses its own.
 inline constexpr const char* kPolicy = "482a34a80e02e7cbe523d30aa8d5024c9aeaf008263cb76964e2f99881cbc473";
 Json digest_form(const std::string& seed);

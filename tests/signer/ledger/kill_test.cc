@@ -40,6 +40,7 @@ constexpr std::uint64_t kRefused = ~std::uint64_t{0};
     Item item = redeeming(name, "token-" + std::to_string(number / 2));
     item.record.body += std::string(number % 7 * 500, ' ');
     item.record.at = clock.now();
+    if (number % 3 == 0) item = executing(std::move(item));
     while (!group.submit(Submission{number, item}, number % 5)) {
     }
   }
@@ -112,7 +113,17 @@ TEST(LedgerUnderKill, KeepsWhatItAcknowledgedAndAlwaysOpens) {
   const auto store = SqliteStore::open(path, clock);
   const auto verification = (*store)->verify();
   ASSERT_TRUE(verification.has_value()) << verification.error().detail;
-  EXPECT_EQ(verification->redemptions, verification->head.size);  // one token each, none twice
+  // One token each, none twice; and no permit without its use or the other way round.
+  EXPECT_EQ(verification->redemptions + verification->executions, verification->head.size);
+  std::uint64_t pairs = 0;
+  for (std::uint64_t index = 1; index < verification->head.size; ++index) {
+    const auto use = (*store)->record(index);
+    if (use->record.kind != "executed") continue;
+    EXPECT_EQ("request-use of " + (*store)->record(index - 1)->record.request_id, use->record.request_id);
+    ++pairs;
+  }
+  EXPECT_EQ(pairs, verification->executions);
+  EXPECT_GT(pairs, 0U);
   EXPECT_GT(acknowledged.size(), static_cast<std::size_t>(kills));
 }
 

@@ -81,6 +81,15 @@ inline Item minting(const std::string& token, const std::string& intent) {
   return item;
 }
 
+// A permit, and its use right behind it.
+inline Item executing(Item permit) {
+  Item use = signed_item("use of " + permit.record.request_id, permit.record.at);
+  use.record.kind = "executed";
+  use.execute_trace = permit.record.body_digest;
+  permit.next = std::make_shared<const Item>(std::move(use));
+  return permit;
+}
+
 class LedgerTest : public testing::Test {
  protected:
   void SetUp() override { store_ = made(SqliteStore::create(path(), clock_, options_)); }

@@ -140,6 +140,46 @@ TEST_F(SqliteStoreTest, ExecutesATraceOnce) {
   EXPECT_EQ(outcome(execute), "1");
 }
 
+TEST_F(SqliteStoreTest, ExecutesAPermitInOnePieceWithItsRecord) {
+  const Item permit = executing(deciding("a", "deploy", Verdict::Allow));
+  EXPECT_EQ(outcomes({permit, signed_item("b")}), (Texts{"0", "2"}));
+  EXPECT_EQ(store_->record(0)->record.kind, "signed");
+  EXPECT_EQ(store_->record(1)->record.kind, "executed");
+  EXPECT_EQ(store_->latest_decision(permit.decision->intent_digest, permit.decision->policy_digest)->value().log_index,
+            0U);
+  EXPECT_EQ(outcome(*permit.next), "already_executed");
+  reopen();
+  EXPECT_EQ(outcome(*permit.next), "already_executed");
+  EXPECT_EQ(store_->verify()->executions, 1U);
+}
+
+TEST_F(SqliteStoreTest, RecordsNeitherPermitNorUseWhereOneIsRefused) {
+  ASSERT_EQ(outcome(redeeming("a", "used")), "0");
+  const Item consumed = executing(redeeming("b", "used"));
+  Item first = signed_item("use");
+  first.execute_trace = consumed.record.body_digest;
+  EXPECT_EQ(outcome(consumed), "approval_token_consumed");
+  EXPECT_EQ(outcome(first), "1");  // the refused one did not use it up
+  // And a use that is refused takes its permit, and the token, back.
+  EXPECT_EQ(outcomes({executing(redeeming("b", "fresh")), signed_item("c")}), (Texts{"already_executed", "2"}));
+  EXPECT_FALSE(*store_->redeemed("fresh"));
+  EXPECT_EQ(store_->head().size, 3U);
+  EXPECT_EQ(store_->verify()->executions, 1U);
+}
+
+TEST_F(SqliteStoreTest, KeepsPermitsWithTheirUsesAcrossTilesAndBlocks) {
+  ASSERT_EQ(outcome(signed_item("odd")), "0");  // so that pairs lie across the bounds
+  for (std::uint64_t i = 0; i < 1100; ++i) {
+    const std::string name = std::to_string(i);
+    ASSERT_EQ(outcome(executing(deciding(name, name, Verdict::Allow))), std::to_string(1 + 2 * i));
+  }
+  reopen();
+  const auto verification = store_->verify();
+  ASSERT_TRUE(verification.has_value()) << verification.error().detail;
+  EXPECT_EQ(verification->head.size, 2201U);
+  EXPECT_EQ(verification->executions, 1100U);
+}
+
 TEST_F(SqliteStoreTest, GivesTheLatestDecisionWithItsFacts) {
   const Item required = deciding("a", "deploy", Verdict::RequireApproval);
   EXPECT_FALSE(
