@@ -11,7 +11,6 @@ constexpr Flag kAuditFlags[] = {
     {"format", Flag::Kind::Text, "KIND", "jsonl (default) or csv"},
     kBrokerFlag,
 };
-constexpr std::size_t kPage = 1000;
 
 std::string csv_field(std::string_view text) {
   std::string out = "\"";
@@ -33,6 +32,17 @@ std::string csv_line(const Json& record) {
   return line + "\n";
 }
 
+Result<std::string> csv_lines(std::string_view text) {
+  std::string lines;
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    ASSIGN_OR_RETURN(const Json record, Json::parse(text.substr(0, end), {.bytes = end}));
+    lines += csv_line(record);
+    text.remove_prefix(end + 1);
+  }
+  return lines;
+}
+
 Result<int> audit(Call& call, const Arguments& arguments) {
   BrokerConnection broker(arguments);
   if (arguments.is_on("verify")) {
@@ -46,13 +56,16 @@ Result<int> audit(Call& call, const Arguments& arguments) {
     call.console.answer("index,at,event,agent_id,tool_id,action_class,args_digest,rule,outcome,request_id\n");
   }
   for (std::uint64_t first = 0;;) {
-    ASSIGN_OR_RETURN(const Json page, broker.get("/v1/audit?first=" + std::to_string(first)));
-    const Json::Array& records = page.find("records")->as_array();
-    for (const Json& record : records) {
-      call.console.answer(format == "csv" ? csv_line(record) : record.compact() + "\n");
+    ASSIGN_OR_RETURN(const BrokerConnection::Lines records, broker.audit_lines(first));
+    if (records.count == 0) return 0;
+    if (format == "csv") {
+      ASSIGN_OR_RETURN(const std::string lines, csv_lines(records.text));
+      call.console.answer(lines);
+    } else {
+      call.console.answer(records.text);
     }
-    first += records.size();
-    if (records.size() < kPage) return 0;
+    if (!call.console.complete()) return 0;  // nobody reads any more, and whoever started this is told so
+    first += records.count;
   }
 }
 

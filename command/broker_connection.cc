@@ -1,5 +1,6 @@
 #include "command/broker_connection.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "common/bytes.h"
@@ -31,6 +32,17 @@ BrokerConnection::BrokerConnection(const std::string& socket) : http_(socket, kT
 
 Result<Json> BrokerConnection::get(const std::string& target) {
   return read(http_.get(target));
+}
+
+Result<BrokerConnection::Lines> BrokerConnection::audit_lines(std::uint64_t first) {
+  Result<transport::HttpAnswer> answer = http_.get("/v1/audit?lines=1&first=" + std::to_string(first));
+  if (!answer) return answer.error();
+  if (answer->status != 200) return transport::error_of(*answer, "the broker");
+  if (!answer->body.empty() && answer->body.back() != '\n') {
+    return Error{ErrorCode::Invalid, "the broker's records end within a line"};
+  }
+  const auto count = static_cast<std::uint64_t>(std::ranges::count(answer->body, '\n'));
+  return Lines{std::move(answer->body), count};
 }
 
 Result<Json> BrokerConnection::post(const std::string& target, const Json& body) {

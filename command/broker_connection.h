@@ -1,6 +1,7 @@
 // The broker as its commands ask it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,12 @@ class BrokerConnection {
   // Fail with Unavailable where nobody listens or no answer comes, and as the broker refuses. A post is sent once.
   Result<Json> get(const std::string& target);
   Result<Json> post(const std::string& target, const Json& body);
+  // Records of the audit from `first` on, one JSON object a line, as many as come at once; empty after the last.
+  struct Lines {
+    std::string text;
+    std::uint64_t count = 0;
+  };
+  Result<Lines> audit_lines(std::uint64_t first);
 
  private:
   transport::HttpClient http_;

@@ -186,11 +186,16 @@ Result<int> export_files(Call& call, const Arguments& arguments) {
   std::string audit;
   std::uint64_t records = 0;
   for (;;) {
-    ASSIGN_OR_RETURN(const Json page, page_from(broker, records));
-    const Json::Array& rows = page.find("records")->as_array();
-    if (rows.empty()) break;
-    for (const Json& record : rows) audit += audit_line(record).compact() + "\n";
-    records += rows.size();
+    ASSIGN_OR_RETURN(const BrokerConnection::Lines lines, broker.audit_lines(records));
+    if (lines.count == 0) break;
+    for (std::string_view rest = lines.text; !rest.empty();) {
+      const std::size_t end = rest.find('\n');
+      ASSIGN_OR_RETURN(Json record, Json::parse(rest.substr(0, end), {.bytes = end}));
+      audit_line(std::move(record)).append_compact(audit);
+      audit += '\n';
+      rest.remove_prefix(end + 1);
+    }
+    records += lines.count;
   }
   const std::string base = folder + "/";
   RETURN_IF_ERROR(write_durable(base + std::string(kPending), pending.gait_file(), 0600));

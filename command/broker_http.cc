@@ -22,6 +22,7 @@ constexpr double kRequestsPerSecond = 2000;
 constexpr double kBurst = 4000;
 constexpr int kInFlight = 1024;
 constexpr std::size_t kMostFound = 1000;
+constexpr std::size_t kMostLines = 5000;
 constexpr std::chrono::seconds kSignerAnswers{30};
 
 // What a route works with: copies, since it is run by a worker.
@@ -32,6 +33,7 @@ struct Asked {
   std::string id;  // of the path: /v1/requests/{id}/approve
   Json body;       // of a POST, without the members that say who asks
   std::string query;
+  std::optional<std::string> lines = {};  // the answer, where it is one JSON object a line
 };
 
 using Act = Result<Json> (*)(Asked&);
@@ -106,6 +108,10 @@ Result<Json> audit(Asked& asked) {
     if (read.ec != std::errc() || read.ptr != given->data() + given->size()) {
       return Error{ErrorCode::Invalid, "`first` is no number"};
     }
+  }
+  if (transport::query_value(asked.query, "lines")) {
+    ASSIGN_OR_RETURN(asked.lines, asked.service.audit_lines(asked.caller, first, kMostLines));
+    return Json();
   }
   return asked.service.audit(asked.caller, first, kMostFound,
                              transport::query_value(asked.query, "verify").has_value());
@@ -211,6 +217,14 @@ Result<Origin> taken_origin(Json& body, std::uint32_t peer) {
                "not_a_front", "a front for several users runs as the broker's own user"};
 }
 
+HttpResponse response_of(Asked& asked, const Json& said) {
+  if (!asked.lines) return HttpResponse::json(said);
+  HttpResponse response;
+  response.body = *std::move(asked.lines);
+  response.content_type = "application/x-ndjson";
+  return response;
+}
+
 // Takes the members that say who asks out of a body.
 std::string taken(Json& body, std::string_view member) {
   std::string value(body.text(member));
@@ -289,7 +303,7 @@ void BrokerHttp::handle(const HttpRequest& request, transport::Responder respond
                           if (caller.person && std::string_view(route->before) == "/v1/revoke")
                             asked.body.set("agent_id", claimed);
                           const Result<Json> said = route->act(asked);
-                          auto response = std::make_shared<HttpResponse>(said ? HttpResponse::json(*said)
+                          auto response = std::make_shared<HttpResponse>(said ? response_of(asked, *said)
                                                                               : HttpResponse::error(said.error()));
                           loop_.post([this, exchange, response] { answer(exchange, std::move(*response)); });
                         });

@@ -22,20 +22,21 @@ Json person(const BrokerCaller& caller) {
   return std::int64_t{caller.uid};
 }
 
-// Everything that will run, and how it differs from what ran last.
-Json shown(const ToolRequest& request, const std::optional<broker::Definition>& definition) {
-  Json out = request.to_json();
-  out.set("args", broker::masked(request.args));
-  out.set("summary", request.summary());
-  out.set("approvers", Json::array(broker::approvers_of(request.tokens)));
-  out.erase("tokens");
-  if (definition) out.set("definition", definition->pinned);
-  return out;
+// A request as it is stored, for people: its secrets masked, its tokens as names.
+Json shown(Json document) {
+  const Json* args = document.find("args");
+  document.set("args", args == nullptr ? Json() : broker::masked(*args));
+  document.set("summary", broker::summary_of(document.text("agent_id"), document.text("tool_id")));
+  const Json* tokens = document.find("tokens");
+  const bool has = tokens != nullptr && tokens->is_array();
+  document.set("approvers", Json::array(broker::approvers_of(has ? tokens->as_array() : Json::Array())));
+  document.erase("tokens");
+  return document;
 }
 
 Json rows_of(const std::vector<ToolRequest>& requests) {
   Json::Array rows;
-  for (const ToolRequest& request : requests) rows.push_back(shown(request, std::nullopt));
+  for (const ToolRequest& request : requests) rows.push_back(shown(request.to_json()));
   return Json(std::move(rows));
 }
 
@@ -114,7 +115,7 @@ Result<Json> BrokerService::pending(const BrokerCaller& caller) {
   RETURN_IF_ERROR(require_person(caller));
   Json::Array rows;
   for (const ToolRequest& request : store_.requests(RequestStatus::Pending)) {
-    if (!is_expired(request)) rows.push_back(shown(request, std::nullopt));
+    if (!is_expired(request)) rows.push_back(shown(request.to_json()));
   }
   return Json(std::move(rows));
 }
@@ -122,7 +123,12 @@ Result<Json> BrokerService::pending(const BrokerCaller& caller) {
 Result<Json> BrokerService::requests(const BrokerCaller& caller, const std::string& after) {
   RETURN_IF_ERROR(require_person(caller));
   if (!after.empty()) RETURN_IF_ERROR(store_.request(after));
-  return rows_of(store_.requests_after(after, kPage));
+  Json::Array rows;
+  for (const std::string& document : store_.requests_after(after, kPage)) {
+    ASSIGN_OR_RETURN(Json row, Json::parse(document, {.bytes = document.size()}));
+    rows.push_back(shown(std::move(row)));
+  }
+  return Json(std::move(rows));
 }
 
 Result<Json> BrokerService::ended_requests(const BrokerCaller& caller) {
@@ -136,7 +142,8 @@ Result<Json> BrokerService::request(const BrokerCaller& caller, const std::strin
   std::optional<broker::Definition> definition = store_.definition(request.tool);
   // A resource that a template covers has the template's.
   if (!definition) definition = store_.definition_of_digest(request.definition_digest);
-  Json out = shown(request, definition);
+  Json out = shown(request.to_json());
+  if (definition) out.set("definition", definition->pinned);
   out.set("server", server_of(request.tool));
   if (const std::optional<ToolRequest> last = store_.last_used(request)) {
     out.set("since_last_approved", difference(broker::masked(last->args), broker::masked(request.args)));

@@ -39,6 +39,21 @@ Result<Json> BrokerService::audit(const BrokerCaller& caller, std::uint64_t firs
   return Json::object({{"records", std::move(rows)}, {"size", store_.size()}});
 }
 
+Result<std::string> BrokerService::audit_lines(const BrokerCaller& caller, std::uint64_t first, std::size_t most) {
+  RETURN_IF_ERROR(require_person(caller));
+  RETURN_IF_ERROR(store_.settle());
+  std::string lines;
+  for (const broker::AuditRecord& record : store_.audit(first, most)) {
+    // It is an object with members, in its canonical form: another one is put before its last brace.
+    lines.append(record.body, 0, record.body.size() - 1);
+    lines += ",\"hash\":\"" + record.hash.hex() + "\"}\n";
+  }
+  if (lines.empty() && first < store_.size()) {
+    return Error{ErrorCode::Unavailable, "the broker's records cannot be read", "broker_store_failed"};
+  }
+  return lines;
+}
+
 Result<Json> BrokerService::note_import(const BrokerCaller& caller, const Json& body) {
   RETURN_IF_ERROR(require_person(caller));
   JsonFields fields(body, "");

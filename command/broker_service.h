@@ -123,6 +123,8 @@ class BrokerService {
   // Files of the known implementation were looked at: {"files":[{"name","sha256","entries"}]}.
   Result<Json> note_import(const BrokerCaller& caller, const Json& body);
   Result<Json> audit(const BrokerCaller& caller, std::uint64_t first, std::size_t most, bool verify);
+  // Records as they lie in the chain, one JSON object a line, each with its `hash`; empty where there are no more.
+  Result<std::string> audit_lines(const BrokerCaller& caller, std::uint64_t first, std::size_t most);
 
   // Notices and their attempts; `status` empty for all.
   Result<Json> deliveries(const BrokerCaller& caller, const std::string& status);

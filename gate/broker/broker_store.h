@@ -84,7 +84,7 @@ class BrokerStore {
   std::vector<ToolRequest> requests(RequestStatus status) const;  // oldest first
   // All of them, in the order in which they were opened: those after the one of this id, or from the first on where it
   // is empty, at most `most` and about 4 MiB at once. Nothing where there is none after it.
-  std::vector<ToolRequest> requests_after(std::string_view id, std::size_t most) const;
+  std::vector<std::string> requests_after(std::string_view id, std::size_t most) const;
   // Those that wait no more, the newest first.
   std::vector<ToolRequest> newest_ended(std::size_t most) const;
   // The last call of the same tool by the same agent whose approvals were redeemed.

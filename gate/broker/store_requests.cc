@@ -80,14 +80,18 @@ std::vector<ToolRequest> BrokerStore::requests(RequestStatus status) const {
   return requests_in(row);
 }
 
-std::vector<ToolRequest> BrokerStore::requests_after(std::string_view id, std::size_t most) const {
+std::vector<std::string> BrokerStore::requests_after(std::string_view id, std::size_t most) const {
   const std::lock_guard lock(state_->mutex);
   Query row(
       state_->connection,
       "SELECT document FROM requests WHERE rowid > CASE WHEN ? = '' THEN 0 ELSE (SELECT rowid FROM requests WHERE "
       "id = ?) END ORDER BY rowid LIMIT ?",
       id, id, most);
-  return requests_in(row, kMostAtOnce);
+  std::vector<std::string> found;
+  for (std::size_t bytes = 0; bytes < kMostAtOnce && row.next(); bytes += found.back().size()) {
+    found.emplace_back(row.text(0));
+  }
+  return found;
 }
 
 std::vector<ToolRequest> BrokerStore::newest_ended(std::size_t most) const {

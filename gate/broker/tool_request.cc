@@ -56,8 +56,8 @@ std::optional<RequestStatus> request_status_named(std::string_view name) {
   return found == std::end(kStatuses) ? std::nullopt : std::optional(found->status);
 }
 
-std::string ToolRequest::summary() const {
-  return "Agent '" + agent + "' wants to call tool '" + tool + "'";
+std::string summary_of(std::string_view agent, std::string_view tool) {
+  return "Agent '" + std::string(agent) + "' wants to call tool '" + std::string(tool) + "'";
 }
 
 std::vector<std::string> approvers_of(const std::vector<Json>& tokens) {

@@ -24,6 +24,9 @@ enum class RequestStatus {
 std::string_view name_of(RequestStatus status);
 std::optional<RequestStatus> request_status_named(std::string_view name);
 
+// "Agent 'web' wants to call tool 'fs:write'"
+std::string summary_of(std::string_view agent, std::string_view tool);
+
 struct ToolRequest {
   std::string id;  // 16 hex digits
   std::string agent;
@@ -50,8 +53,8 @@ struct ToolRequest {
   // The row as it was read, empty for a new request: a change is of what was read, or it is none.
   std::string stored;
 
-  std::string summary() const;  // "Agent 'web' wants to call tool 'fs:write'"
-  Json to_json() const;         // all of it, as it is stored
+  std::string summary() const { return summary_of(agent, tool); }
+  Json to_json() const;  // all of it, as it is stored
   static Result<ToolRequest> from_json(const Json& json);
 };
 

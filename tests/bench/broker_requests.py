@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """What a long history costs the broker: tests/bench/broker_requests.py PROGRAMS [COUNT]
 
-A broker.db gets COUNT (100000) requests that were used, copies of a real one; prints how long what agents and people ask takes with and without them, in milliseconds (medians)."""
+A broker.db gets COUNT (100000) requests that were used and as many records, copies of real ones; prints how long what agents and people ask takes with and without
+them, in milliseconds (medians), and what it costs to hand all of it out, in seconds of processor of the broker and of the command."""
+import hashlib
 import json
 import os
 import pathlib
+import resource
 import sqlite3
+import subprocess
 import statistics
 import sys
 import tempfile
@@ -46,6 +50,34 @@ def figures(broker, name):
     return out
 
 
+def processor(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cost(broker, *words):
+    def used():
+        own = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return processor(broker.process.pid), own.ru_utime + own.ru_stime
+    before = used()
+    subprocess.run([str(broker.appliance.bin / "countersign"), "broker", *words, "--broker", str(broker.socket)], check=True, stdout=subprocess.DEVNULL)
+    return [after - then for after, then in zip(used(), before)]
+
+
+def lengthen(database, count):
+    """Records behind the last one, in the chain (gate/broker/broker_store.cc)."""
+    index, head = database.execute("SELECT idx, hash FROM audit ORDER BY idx DESC LIMIT 1").fetchone()
+    record = json.loads(database.execute("SELECT body FROM audit WHERE json_extract(body, '$.event') = 'call' LIMIT 1").fetchone()[0])
+    rows = []
+    for _ in range(count):
+        index += 1
+        record["index"] = index
+        body = json.dumps(record, sort_keys=True, separators=(",", ":"))
+        head = hashlib.sha256(b"countersign-broker-audit\n" + head + body.encode()).digest()
+        rows.append((index, body, head))
+    database.executemany("INSERT INTO audit(idx, body, hash) VALUES (?, ?, ?)", rows)
+
+
 def main():
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 100000
     with tempfile.TemporaryDirectory(prefix="countersign-bench-requests-") as folder:
@@ -67,17 +99,21 @@ def main():
             for _ in range(count):
                 known["id"], known["args_digest"] = os.urandom(8).hex(), os.urandom(32).hex()
                 rows.append((known["id"], agent, tool, known["args_digest"], "used", at, json.dumps(known, separators=(",", ":"))))
+            lengthen(database, count)
             database.executemany("INSERT INTO requests(id, agent, tool, args_digest, status, at, document) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         database.close()
         begin = time.perf_counter()
         broker.start()
         start = time.perf_counter() - begin
         beside = figures(broker, "beside")
+        costs = {" ".join(words): cost(broker, *words) for words in (("audit",), ("audit", "--format", "csv"), ("audit", "--verify"), ("export", "--output-dir", folder))}
         broker.stop()
         appliance.stop()
     for name, value in without.items():
         print(f"{name}: {value:.1f} ms, {beside[name]:.1f} ms beside {count} requests")
     print(f"start: {start:.2f} s")
+    for name, (of_broker, of_command) in costs.items():
+        print(f"broker {name.removesuffix(folder)}: {of_broker:.1f} s of the broker and {of_command:.1f} s of the command")
 
 
 if __name__ == "__main__":

@@ -163,6 +163,10 @@ class Calls(BrokerCase):
         self.assertEqual(broker.run("break-glass")[1], [])
         self.assertEqual(broker.run("break-glass", "--review", asked, "--reason", "again")[1]["error"]["code"], "nothing_to_review")
         self.assertEqual(broker.run("audit", "--verify")[0], 0)
+        # Printed as they lie in the chain; a line of CSV each.
+        records = broker.audit()
+        self.assertEqual([json.loads(line) for line in broker.run("audit")[1].splitlines()], records)
+        self.assertEqual(len(broker.run("audit", "--format", "csv")[1].splitlines()), len(records) + 1)
 
     def test_break_glass_opens_nothing_that_is_shut(self):
         broker = self.start(lists='deny: ["fs:read"]')

@@ -89,15 +89,20 @@ TEST_F(Store, WhatCannotBeSettledIsNotShown) {
 
 TEST_F(Store, RequestsAreReadPageByPage) {
   for (const char* id : {"c", "a", "b"}) ASSERT_TRUE(store_->add(request_of(id, id), {"request_opened", {}}));
-  const auto ids = [&](const std::vector<ToolRequest>& requests) {
+  const auto ids = [](const std::vector<ToolRequest>& requests) {
     std::string all;
     for (const ToolRequest& each : requests) all += each.id;
     return all;
   };
-  EXPECT_EQ(ids(store_->requests_after("", 2)), "ca") << "as they were opened";
-  EXPECT_EQ(ids(store_->requests_after("a", 2)), "b");
-  EXPECT_EQ(ids(store_->requests_after("b", 2)), "");
-  EXPECT_EQ(ids(store_->requests_after("unknown", 2)), "");
+  const auto page_after = [&](const char* id) {
+    std::string all;
+    for (const std::string& each : store_->requests_after(id, 2)) all += Json::parse(each)->text("id");
+    return all;
+  };
+  EXPECT_EQ(page_after(""), "ca") << "as they were opened";
+  EXPECT_EQ(page_after("a"), "b");
+  EXPECT_EQ(page_after("b"), "");
+  EXPECT_EQ(page_after("unknown"), "");
   EXPECT_EQ(ids(store_->newest_ended(9)), "");
   for (const char* id : {"a", "c"}) {
     ToolRequest request = *store_->request(id);
