@@ -37,9 +37,13 @@ bool mentions(std::string_view record, Ecosystem ecosystem,
 
 bool has_name(const Json& affected, const Package& package) {
   const Json* named = affected.find("package");
-  return named != nullptr &&
-         named->text("ecosystem").substr(0, named->text("ecosystem").find(':')) == name_of(package.ecosystem) &&
-         normalised(package.ecosystem, named->text("name")) == package.name;
+  if (named == nullptr || normalised(package.ecosystem, named->text("name")) != advised_name(package)) return false;
+  const std::string_view ecosystem = named->text("ecosystem");
+  // "Debian:12" is of that release alone, and "Debian" of all.
+  if (is_of_system(package.ecosystem) && ecosystem.find(':') != std::string_view::npos) {
+    return ecosystem == advised_ecosystem(package);
+  }
+  return ecosystem.substr(0, ecosystem.find(':')) == name_of(package.ecosystem);
 }
 
 struct Event {
@@ -70,7 +74,7 @@ std::optional<bool> inside_range(const Json& range, const Package& package) {
   });
   bool inside = false;
   for (const Event& event : sorted) {
-    const auto order = compare_versions(package.ecosystem, package.version, event.version);
+    const auto order = compare_versions(package.ecosystem, advised_version(package), event.version);
     if (!order || !comparable) return std::nullopt;
     if (event.kind == Event::Kind::Introduced && *order >= 0) inside = true;
     if (event.kind == Event::Kind::Fixed && *order >= 0) inside = false;
@@ -101,17 +105,28 @@ Finding finding_of(const Json& record, const Package& package, bool certain) {
   out.title = package.name + " " + package.version + (certain ? "" : " (its version could not be compared)");
   out.detail = std::string(record.text("summary"));
   out.path = package.path;
-  out.subject = "vulnerability\n" + package.name + "\n" + common_name(record);
+  out.subject = "vulnerability\n" + advised_name(package) + "\n" + common_name(record);
   return out;
 }
 
-std::string archive_of(const std::string& folder, Ecosystem ecosystem) {
-  for (const char* below : {"/osv-scanner/", "/"}) {
-    const std::string path = folder + below + std::string(name_of(ecosystem)) + "/all.zip";
-    std::error_code ignored;
-    if (std::filesystem::is_regular_file(path, ignored)) return path;
+// OSV publishes an archive for each release of a system, and one for all of them.
+std::string archive_of(const std::string& folder, const Package& package) {
+  for (const std::string& name : {advised_ecosystem(package), std::string(name_of(package.ecosystem))}) {
+    for (const char* below : {"/osv-scanner/", "/"}) {
+      std::string path = folder + below + name + "/all.zip";
+      std::error_code ignored;
+      if (std::filesystem::is_regular_file(path, ignored)) return path;
+    }
   }
   return "";
+}
+
+// Packages that were built from one source are one to those who write advisories.
+bool is_first_of_its_source(const std::vector<const Package*>& packages, std::size_t at) {
+  if (!is_of_system(packages[at]->ecosystem)) return true;
+  return std::none_of(packages.begin(), packages.begin() + static_cast<std::ptrdiff_t>(at), [&](const Package* before) {
+    return advised_version(*before) == advised_version(*packages[at]) && before->path == packages[at]->path;
+  });
 }
 
 }  // namespace
@@ -127,8 +142,8 @@ std::optional<bool> affects(const Json& record, const Package& package) {
     if (listed) {
       for (const Json& version : versions->as_array()) {
         if (!version.is_string()) continue;
-        const auto order = compare_versions(package.ecosystem, version.as_string(), package.version);
-        if (version.as_string() == package.version || (order && *order == 0)) return true;
+        const auto order = compare_versions(package.ecosystem, version.as_string(), advised_version(package));
+        if (version.as_string() == advised_version(package) || (order && *order == 0)) return true;
       }
     }
     const Json* ranges = each.find("ranges");
@@ -167,18 +182,21 @@ Result<AdvisoryAnswer> look_up(const std::string& folder, const std::vector<Pack
     return Error{ErrorCode::NotFound, "there is no advisory database at \"" + folder + "\"", "advisories_missing",
                  "copy OSV's ECOSYSTEM/all.zip files there, or drop the scanner from the policy's required ones"};
   }
-  std::map<Ecosystem, std::map<std::string, std::vector<const Package*>>> wanted;
-  for (const Package& package : packages) wanted[package.ecosystem][package.name].push_back(&package);
+  std::map<std::string, std::map<std::string, std::vector<const Package*>>> wanted;
+  for (const Package& package : packages) {
+    wanted[advised_ecosystem(package)][advised_name(package)].push_back(&package);
+  }
   AdvisoryAnswer answer;
   for (const auto& [ecosystem, names] : wanted) {
-    const std::string path = archive_of(folder, ecosystem);
+    const Package& any = *names.begin()->second.front();
+    const std::string path = archive_of(folder, any);
     if (path.empty()) {
-      answer.missing.emplace_back(name_of(ecosystem));
+      answer.missing.push_back(ecosystem);
       continue;
     }
     ASSIGN_OR_RETURN(const std::string archive, read_file(path, kLargestDatabase));
     RETURN_IF_ERROR(for_each_entry(archive, kDatabaseLimits, [&](ArchiveEntry& entry) -> Status {
-      if (!mentions(entry.content, ecosystem, names)) return ok();
+      if (!mentions(entry.content, any.ecosystem, names)) return ok();
       const auto record = Json::parse(entry.content, {.bytes = entry.content.size() + 1});
       if (!record) {
         ++answer.unreadable;
@@ -187,7 +205,9 @@ Result<AdvisoryAnswer> look_up(const std::string& folder, const std::vector<Pack
       answer.newest = std::max(answer.newest, std::string(record->text("modified")));
       if (record->find("withdrawn") != nullptr) return ok();
       for (const auto& [name, of_name] : names) {
-        for (const Package* package : of_name) {
+        for (std::size_t i = 0; i < of_name.size(); ++i) {
+          const Package* package = of_name[i];
+          if (!is_first_of_its_source(of_name, i)) continue;
           const auto affected = affects(*record, *package);
           // What cannot be judged counts.
           if (!affected || *affected) answer.findings.push_back(finding_of(*record, *package, affected.has_value()));

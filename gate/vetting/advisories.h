@@ -23,8 +23,8 @@ struct AdvisoryAnswer {
 };
 
 // Looks up every package in `folder`, laid out as osv-scanner keeps it: [osv-scanner/]ECOSYSTEM/all.zip, one OSV record
-// a file. Withdrawn records are left out. Fails with NotFound, reason "advisories_missing", where there is no such
-// folder, and with Invalid where an archive of it cannot be read.
+// a file; ECOSYSTEM of an operating system is Debian:12 or Debian. Withdrawn records are left out. Fails with NotFound,
+// reason "advisories_missing", where there is no such folder, and with Invalid where an archive of it cannot be read.
 Result<AdvisoryAnswer> look_up(const std::string& folder, const std::vector<Package>& packages);
 
 // Whether a record (OSV schema 1.x) affects the package: one of its `versions`, or inside one of its ranges. Nothing

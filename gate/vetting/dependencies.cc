@@ -252,7 +252,8 @@ bool read_cyclonedx(const FileView& file, Dependencies& all) {
     const std::size_t slash = id.find('/');
     const std::size_t at = id.rfind('@');
     const auto ecosystem = ecosystem_of_purl_type(id.substr(0, slash));
-    if (!ecosystem || slash == std::string_view::npos || at == std::string_view::npos || at < slash) {
+    if (!ecosystem || is_of_system(*ecosystem) || slash == std::string_view::npos || at == std::string_view::npos ||
+        at < slash) {
       unpinned(file, 0, component.text("purl"), all);
       continue;
     }
@@ -296,9 +297,7 @@ constexpr std::string_view kNotRead[] = {"pom.xml",    "build.gradle",    "build
                                          "bun.lockb",  "deno.lock",       "packages.lock.json", "packages.config",
                                          "conan.lock", "environment.yml", "environment.yaml"};
 
-// Of an image: its distribution's own list.
-constexpr std::string_view kSystemPackages[] = {"var/lib/dpkg/status", "lib/apk/db/installed",
-                                                "var/lib/rpm/rpmdb.sqlite", "var/lib/rpm/Packages"};
+constexpr FileKind kSystemList = {"", read_system_list};
 
 const FileKind* kind_of(std::string_view name) {
   for (const FileKind& kind : kFileKinds) {
@@ -319,15 +318,11 @@ bool names_dependencies(std::string_view file_name) {
 }
 
 void read_dependencies(const FileView& file, Dependencies& all) {
-  const FileKind* kind = kind_of(file.name());
+  note_release(file, all);
+  const bool of_system = is_system_list(file.path);
+  const FileKind* kind = of_system ? &kSystemList : kind_of(file.name());
   if (kind == nullptr) {
     const bool known = std::find(std::begin(kNotRead), std::end(kNotRead), file.name()) != std::end(kNotRead);
-    for (const std::string_view of_system : kSystemPackages) {
-      if (!file.path.ends_with(of_system)) continue;
-      all.findings.push_back({Category::Dependency, Severity::Low, "system-packages-not-read",
-                              "lists packages of an operating system, which are not looked up here",
-                              "trivy does, where the policy sets it up with a database", file.path, 0});
-    }
     // What an installed package of npm brings along of its own development names nothing that is used here.
     if (!known || file.path.find("node_modules/") != std::string::npos) return;
     all.failed = true;
@@ -336,7 +331,7 @@ void read_dependencies(const FileView& file, Dependencies& all) {
                             "osv_scanner reads it, where the policy sets it up", file.path, 0});
     return;
   }
-  if (file.text && kind->read(file, all)) return;
+  if ((file.text || of_system) && kind->read(file, all)) return;
   all.failed = true;
   all.findings.push_back({Category::Dependency, Severity::High, "unreadable-lock-file",
                           "names dependencies in a form that cannot be read", "what it names was not checked",
@@ -344,6 +339,7 @@ void read_dependencies(const FileView& file, Dependencies& all) {
 }
 
 void finish(Dependencies& all) {
+  settle_releases(all);
   std::sort(all.packages.begin(), all.packages.end());
   all.packages.erase(std::unique(all.packages.begin(), all.packages.end()), all.packages.end());
   std::set<std::string> pinned;

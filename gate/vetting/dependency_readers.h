@@ -25,4 +25,13 @@ bool read_setup_cfg(const FileView& file, Dependencies& all);
 bool read_setup_py(const FileView& file, Dependencies& all);
 bool read_python_metadata(const FileView& file, Dependencies& all);
 
+// Of an image: the lists of its distribution's own packages (dpkg's status, apk's installed; others are known by name
+// and told), wherever its root lies in the tree.
+bool is_system_list(std::string_view path);
+bool read_system_list(const FileView& file, Dependencies& all);
+// Notes what an os-release says; once all files were read, settle_releases() gives each package of a system its
+// release. Those of a system that is not looked up here are left out and told.
+void note_release(const FileView& file, Dependencies& all);
+void settle_releases(Dependencies& all);
+
 }  // namespace countersign::vetting

@@ -1,5 +1,7 @@
 #include "gate/vetting/package.h"
 
+#include "common/text.h"
+
 namespace countersign::vetting {
 namespace {
 
@@ -8,10 +10,10 @@ struct EcosystemRow {
   std::string_view osv;
   std::string_view purl;
 };
-constexpr EcosystemRow kEcosystems[] = {{Ecosystem::Npm, "npm", "npm"},
-                                        {Ecosystem::PyPI, "PyPI", "pypi"},
-                                        {Ecosystem::Go, "Go", "golang"},
-                                        {Ecosystem::CratesIo, "crates.io", "cargo"}};
+constexpr EcosystemRow kEcosystems[] = {
+    {Ecosystem::Npm, "npm", "npm"},       {Ecosystem::PyPI, "PyPI", "pypi"},
+    {Ecosystem::Go, "Go", "golang"},      {Ecosystem::CratesIo, "crates.io", "cargo"},
+    {Ecosystem::Debian, "Debian", "deb"}, {Ecosystem::Alpine, "Alpine", "apk"}};
 
 std::string percent_encoded(std::string_view text) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
@@ -41,6 +43,23 @@ std::string_view purl_type(Ecosystem ecosystem) {
   return kEcosystems[static_cast<std::size_t>(ecosystem)].purl;
 }
 
+bool is_of_system(Ecosystem ecosystem) {
+  return ecosystem == Ecosystem::Debian || ecosystem == Ecosystem::Alpine;
+}
+
+std::string advised_ecosystem(const Package& package) {
+  const std::string name(name_of(package.ecosystem));
+  return is_of_system(package.ecosystem) ? name + ":" + package.release : name;
+}
+
+const std::string& advised_name(const Package& package) {
+  return package.source.empty() ? package.name : package.source;
+}
+
+const std::string& advised_version(const Package& package) {
+  return package.source_version.empty() ? package.version : package.source_version;
+}
+
 std::optional<Ecosystem> ecosystem_of_purl_type(std::string_view type) {
   for (const EcosystemRow& row : kEcosystems) {
     if (row.purl == type) return row.ecosystem;
@@ -64,8 +83,12 @@ std::string pypi_name(std::string_view name) {
 }
 
 std::string purl(const Package& package) {
-  return "pkg:" + std::string(purl_type(package.ecosystem)) + "/" + percent_encoded(package.name) + "@" +
-         percent_encoded(package.version);
+  const std::string type = "pkg:" + std::string(purl_type(package.ecosystem)) + "/";
+  const std::string named = percent_encoded(package.name) + "@" + percent_encoded(package.version);
+  if (!is_of_system(package.ecosystem)) return type + named;
+  const std::string vendor = lowered(name_of(package.ecosystem));
+  const std::string release = package.release.starts_with("v") ? package.release.substr(1) : package.release;
+  return type + vendor + "/" + named + "?distro=" + vendor + "-" + percent_encoded(release);
 }
 
 }  // namespace countersign::vetting

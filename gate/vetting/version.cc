@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "gate/vetting/system_version.h"
+
 namespace countersign::vetting {
 namespace {
 
@@ -235,6 +237,8 @@ std::optional<int> compare_versions(Ecosystem ecosystem, std::string_view a, std
     if (!left || !right) return std::nullopt;
     return compare_python(*left, *right);
   }
+  if (ecosystem == Ecosystem::Debian) return compare_debian_versions(a, b);
+  if (ecosystem == Ecosystem::Alpine) return compare_alpine_versions(a, b);
   const auto left = semantic(a);
   const auto right = semantic(b);
   if (!left || !right) return std::nullopt;

@@ -172,7 +172,8 @@ class Vetting {
       const auto ecosystem = ecosystem_of_purl_type(each.text("type"));
       if (!ecosystem) return Error{ErrorCode::Internal, "the worker names an unknown ecosystem", "vetting_report"};
       report.packages.push_back({*ecosystem, std::string(each.text("name")), std::string(each.text("version")),
-                                 std::string(each.text("path"))});
+                                 std::string(each.text("path")), std::string(each.text("release")),
+                                 std::string(each.text("source")), std::string(each.text("source_version"))});
     }
     if (!left_out_.empty()) {
       ScannerReport links{"links"};
@@ -245,7 +246,10 @@ Status scan_in_sandbox(const std::string& today) {
     packages.push_back(Json::object({{"type", purl_type(package.ecosystem)},
                                      {"name", package.name},
                                      {"version", package.version},
-                                     {"path", package.path}}));
+                                     {"path", package.path},
+                                     {"release", package.release},
+                                     {"source", package.source},
+                                     {"source_version", package.source_version}}));
   }
   return write_durable(
       kAnswer, Json::object({{"reports", std::move(reports)}, {"packages", std::move(packages)}}).compact(), 0600);

@@ -175,6 +175,68 @@ class Vetting(unittest.TestCase):
                    *((name, content) for name, content in beside.items())])
         return path
 
+    def system_database(self):
+        def record(name, ecosystem, package, fixed):
+            return (f"{name}.json", json.dumps({"schema_version": "1.6.0", "id": name, "modified": "2026-01-01T00:00:00Z", "summary": "made up",
+                                                "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],
+                                                "affected": [{"package": {"ecosystem": ecosystem, "name": package}, "ranges": [
+                                                    {"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": fixed}]}]}]}))
+        for ecosystem, records in {"Debian:12": [record("LOCAL-D1", "Debian:12", "openssl", "3.0.11-1~deb12u2"), record("LOCAL-D2", "Debian:11", "openssl", "9"),
+                                                 record("LOCAL-D3", "Debian:12", "libssl3", "9")],
+                                   "Alpine": [record("LOCAL-A1", "Alpine:v3.18", "busybox", "1.36.1-r5"), record("LOCAL-A2", "Alpine:v3.19", "busybox", "9")]}.items():
+            folder = self.room / "system-osv" / ecosystem
+            folder.mkdir(parents=True, exist_ok=True)
+            with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+                for name, text in records:
+                    archive.writestr(name, text)
+        return self.policy(advisories="system-osv")
+
+    def test_packages_of_an_images_system_are_looked_up(self):
+        policy = self.system_database()
+        debian = b'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n'
+        alpine = b"ID=alpine\nVERSION_ID=3.18.4\n"
+
+        def status(version, state="install ok installed"):
+            return (f"Package: libssl3\nStatus: {state}\nSource: openssl\nVersion: {version}\nDescription: x\n Version: 1\n\n"
+                    f"Package: openssl\nStatus: {state}\nVersion: {version}\n").encode()
+
+        def installed(version):
+            return f"C:Q1\nP:busybox-binsh\nV:{version}\no:busybox\nL:GPL\n\nP:busybox\nV:{version}\no:busybox\n".encode()
+        names = {"usr/lib/os-release": debian}, {"etc/os-release": alpine}
+        for files, rules, checked, purls in (
+                ({**names[0], "var/lib/dpkg/status": status("3.0.11-1~deb12u1")}, {"LOCAL-D1"}, 2, "pkg:deb/debian/libssl3@3.0.11-1~deb12u1?distro=debian-12"),
+                ({**names[0], "var/lib/dpkg/status": status("3.0.11-1~deb12u2")}, set(), 2, "pkg:deb/debian/openssl@3.0.11-1~deb12u2?distro=debian-12"),
+                ({**names[0], "var/lib/dpkg/status.d/openssl": status("3.0.11-1~deb12u1")}, {"LOCAL-D1"}, 2, "pkg:deb/debian/openssl@3.0.11-1~deb12u1?distro=debian-12"),
+                ({**names[1], "lib/apk/db/installed": installed("1.36.1-r4")}, {"LOCAL-A1"}, 2, "pkg:apk/alpine/busybox@1.36.1-r4?distro=alpine-3.18"),
+                ({**names[1], "lib/apk/db/installed": installed("1.36.1-r5")}, set(), 2, "pkg:apk/alpine/busybox-binsh@1.36.1-r5?distro=alpine-3.18")):
+            with self.subTest(files):
+                code, answer = self.vet(self.image([list(files.items())]), policy=policy)
+                advisories = self.scanner("advisories")
+                self.assertEqual((advisories["outcome"], advisories["checked"]), ("findings" if rules else "clean", checked), advisories)
+                self.assertEqual({each["rule"] for each in advisories["findings"]}, rules)
+                self.assertEqual(len(advisories["findings"]), len(rules))  # two packages of one source are one
+                bill = json.loads(pathlib.Path(answer["sbom"]).read_text())
+                self.assertIn(purls, {each["purl"] for each in bill["components"]})
+
+    def test_packages_of_a_system_that_is_not_known_are_told(self):
+        policy = self.system_database()
+        status = b"Package: openssl\nStatus: install ok installed\nVersion: 1-1\n"
+        ubuntu = b'ID=ubuntu\nVERSION_ID="22.04"\n'
+        for files in ({"var/lib/dpkg/status": status}, {"var/lib/dpkg/status": status, "etc/os-release": ubuntu}, {"var/lib/rpm/rpmdb.sqlite": b"SQLite"}):
+            with self.subTest(files):
+                self.vet(self.image([list(files.items())]), policy=policy)
+                told = [each["rule"] for each in self.scanner("dependencies")["findings"]]
+                self.assertEqual((told, self.scanner("advisories")["outcome"]), (["system-packages-not-read"], "not_applicable"))
+        # A release that the database has nothing of, a list that is none, and a package that is gone.
+        other = {"etc/os-release": b"ID=debian\nVERSION_ID=13\n"}
+        self.vet(self.image([list({**other, "var/lib/dpkg/status": status}.items())]), policy=policy)
+        self.assertEqual((self.scanner("advisories")["outcome"], self.scanner("advisories")["error"]), ("failed", "the database has nothing of Debian:13"))
+        self.vet(self.image([list({**other, "var/lib/dpkg/status": b"Package: openssl\nStatus: install ok installed\n"}.items())]), policy=policy)
+        self.assertEqual(self.scanner("dependencies")["outcome"], "failed")
+        gone = b"Package: openssl\nStatus: deinstall ok config-files\nVersion: 1-1\n"
+        self.vet(self.image([list({**other, "var/lib/dpkg/status": gone}.items())]), policy=policy)
+        self.assertEqual(self.scanner("advisories")["outcome"], "not_applicable")
+
     def test_an_image_hides_nothing(self):
         hard = tarfile.TarInfo("app/server.py")
         hard.type, hard.linkname = tarfile.LNKTYPE, "x/first"

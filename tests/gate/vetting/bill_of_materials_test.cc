@@ -16,6 +16,10 @@ TEST(BillOfMaterials, NamesAPackageOnceWithItsPlaces) {
   EXPECT_EQ(components[0].text("bom-ref"), "pkg:npm/%40s/ms@2.1.3");
   EXPECT_EQ(components[0].find("properties")->as_array().size(), 2U);
   EXPECT_EQ(components[1].text("bom-ref"), "pkg:pypi/idna@3.6");
+  EXPECT_EQ(purl({Ecosystem::Debian, "libssl3", "3.0.11-1~deb12u2", "", "12", "openssl", ""}),
+            "pkg:deb/debian/libssl3@3.0.11-1~deb12u2?distro=debian-12");
+  EXPECT_EQ(purl({Ecosystem::Alpine, "libstdc++", "12.2.1-r4", "", "v3.18", "gcc", ""}),
+            "pkg:apk/alpine/libstdc%2B%2B@12.2.1-r4?distro=alpine-3.18");
 }
 
 }  // namespace

@@ -35,6 +35,20 @@ INSTANTIATE_TEST_SUITE_P(
                "1.0.0-beta.11", "1.0.0-rc.1", "1.0.0", "1.9.0", "1.10.0", "4.17.15", "4.17.21",
                "18446744073709551616.0.0"}},
         Order{"Go", Ecosystem::Go, {"v0.0.0-20200101000000-abcdef012345", "v0.1.0", "1.2.0", "v1.10.0"}},
+        // Debian Policy §5.6.12.
+        Order{"Debian", Ecosystem::Debian, {"0",          "1.0~~",          "1.0~~a",         "1.0~",
+                                            "1.0",        "1.0-1~deb12u1",  "1.0-1",          "1.0-1+b1",
+                                            "1.0-1.1",    "1.0-2",          "1.0-10",         "1.0a-1",
+                                            "1.0+dfsg-1", "1.0.1-1",        "1.2-1",          "1.10-1",
+                                            "1.10-1-1",   "2.36-9+deb12u3", "2.36-9+deb12u4", "2.36-9+deb12u10",
+                                            "1:0.1",      "2:0.0"}},
+        // apk-tools 2, test/version.data in spirit: pre-releases, letters, zeros in front, patches, revisions.
+        Order{"Alpine",
+              Ecosystem::Alpine,
+              {"0",      "0.1_alpha", "0.1_alpha1", "0.1_beta",  "0.1_pre2",    "0.1_rc1", "0.1_rc1-r1",
+               "0.1",    "0.1-r0",    "0.1-r1",     "0.1-r10",   "0.1_git2023", "0.1_p1",  "0.1_p1-r2",
+               "0.1_p2", "0.1a",      "0.1b",       "0.1.00",    "0.1.0",       "0.1.01",  "0.1.1",
+               "0.1.2",  "0.1.10",    "0.2",        "3.0.11-r0", "3.0.12-r0"}},
         // PEP 440, "Summary of permitted suffixes and relative ordering".
         Order{"PyPI",
               Ecosystem::PyPI,
@@ -73,6 +87,12 @@ TEST(VersionOrder, TakesSpellingsOfOneVersionForOne) {
 TEST(VersionOrder, DoesNotGuess) {
   for (const char* each : {"", "latest", "1.x", "git+https://example", "1.2.3.4"}) {
     EXPECT_FALSE(compare_versions(Ecosystem::Npm, each, "1.0.0").has_value()) << each;
+  }
+  for (const char* each : {"", ":1", "x:1", "1.0-", "1_0", "1.0 "}) {
+    EXPECT_FALSE(compare_versions(Ecosystem::Debian, each, "1.0").has_value()) << each;
+  }
+  for (const char* each : {"", "latest", "1..0", "1.0_new", "1.0-1", "1.0-r", "1.0ab"}) {
+    EXPECT_FALSE(compare_versions(Ecosystem::Alpine, each, "1.0").has_value()) << each;
   }
   for (const char* each : {"", "latest", "1.0a1x", "==1.0", "1.0+"}) {
     EXPECT_FALSE(compare_versions(Ecosystem::PyPI, each, "1.0").has_value()) << each;
