@@ -21,6 +21,7 @@ constexpr std::size_t kLargestAnswer = std::size_t{256} << 20;
 constexpr std::size_t kMostRuns = 64;  // of a scanner that is run once for each file
 constexpr std::chrono::seconds kVersionTime{30};
 constexpr std::size_t kLongestVersion = 60;
+constexpr const char* kNamed = "data";
 
 // The worse of two outcomes of one scanner: what did not look outweighs what did.
 Outcome worse(Outcome a, Outcome b) {
@@ -139,6 +140,10 @@ class ExternalScanner {
       conclude(Outcome::Unavailable, scratch.error().detail);
       return;
     }
+    if (!name_data(scratch->path())) {
+      conclude(Outcome::Failed, "it could not be given its data");
+      return;
+    }
     SandboxedProgram sandboxed = program(row_.arguments, file);
     sandboxed.tree = folder;
     sandboxed.out = scratch->path();
@@ -156,6 +161,22 @@ class ExternalScanner {
       output.answer = text ? *text : std::string();
     }
     row_.read(output, facts_, report_);
+  }
+
+  // Puts the links of ScannerRow::data_names into the folder of a run; false where they cannot be made.
+  bool name_data(const std::string& scratch) const {
+    if (row_.data_names.empty()) return true;
+    std::error_code failed;
+    files::path data = settings_.data;
+    for (const std::string_view name : row_.data_names) {
+      if (files::is_directory(files::path(settings_.data) / name, failed)) data = files::path(settings_.data) / name;
+    }
+    const files::path folder = files::path(scratch) / kNamed;
+    files::create_directory(folder, failed);
+    for (const std::string_view name : row_.data_names) {
+      if (!failed) files::create_directory_symlink(data, folder / name, failed);
+    }
+    return !failed;
   }
 
   // Its version, for people who compare two reports: the first line of what it says, or nothing.
@@ -189,6 +210,7 @@ class ExternalScanner {
                             {"FILE", kSandboxTree + file},
                             {"OUT", std::string(kSandboxOut) + "/report"},
                             {"DATA", settings_.data.empty() ? std::string(kSandboxEmpty) + "/none" : settings_.data},
+                            {"NAMED", std::string(kSandboxOut) + "/" + kNamed},
                             {"EMPTY", kSandboxEmpty}};
     std::string out(word);
     for (const Stand& stand : stands) {

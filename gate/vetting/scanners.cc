@@ -30,7 +30,8 @@ constexpr Words kGitleaks[] = {"dir",
 constexpr Words kOsv[] = {"scan",     "source",    "--offline", "--all-packages", "--no-ignore",
                           "--config", "/dev/null", "--format",  "json",           "--output",
                           "OUT",      "-r",        "TREE"};
-constexpr Words kOsvEnvironment[] = {"OSV_SCANNER_LOCAL_DB_CACHE_DIRECTORY=DATA"};
+constexpr Words kOsvEnvironment[] = {"OSV_SCANNER_LOCAL_DB_CACHE_DIRECTORY=NAMED"};
+constexpr Words kOsvFolders[] = {"osv-scanner", "osv-scalibr"};  // up to 2.2, and in 2.6
 constexpr Words kClamscan[] = {"-r",
                                "--no-summary",
                                "--stdout",
@@ -121,7 +122,8 @@ constexpr ScannerRow kRows[] = {
     built_in("archives"),
     built_in("links"),
     {"gitleaks", "gitleaks", kGitleaks, kVersionWord, Sees::Text, true, true, kNothing, kNothing, read_gitleaks},
-    {"osv_scanner", "osv-scanner", kOsv, kVersion, Sees::Tree, true, true, kOsvEnvironment, kLocks, read_osv_scanner},
+    {"osv_scanner", "osv-scanner", kOsv, kVersion, Sees::Tree, true, true, kOsvEnvironment, kLocks, read_osv_scanner,
+     kOsvFolders},
     {"clamscan", "clamscan", kClamscan, kVersion, Sees::Tree, false, true, kNothing, kNothing, read_clamscan},
     // Asked over its socket (clamd.h).
     {"clamd", "", kNothing, kNothing, Sees::Tree, false, true, kNothing, kNothing, nullptr},

@@ -41,8 +41,8 @@ enum class Sees {
 struct ScannerRow {
   std::string_view name;
   std::string_view program;  // empty: built in
-  // Arguments after the program. TREE, FILE, OUT (the report file), DATA (settings.data, or a file that is not there)
-  // and EMPTY (an empty folder) stand for paths inside the sandbox.
+  // Arguments after the program. TREE, FILE, OUT (the report file), DATA (settings.data, or a file that is not there),
+  // NAMED (see data_names) and EMPTY (an empty folder) stand for paths inside the sandbox.
   std::span<const std::string_view> arguments;
   // How it says its version; empty: not asked.
   std::span<const std::string_view> version;
@@ -54,6 +54,9 @@ struct ScannerRow {
   std::span<const std::string_view> needs;
   // Turns an answer into findings and an outcome. What it does not understand is Failed.
   void (*read)(const ScannerOutput& output, const TreeFacts& facts, ScannerReport& report);
+  // Names that versions of it give the folder of its data, within one that it is told: NAMED is a folder of the run's
+  // own in which each of them leads to settings.data, or to the one of these names in it.
+  std::span<const std::string_view> data_names{};
 };
 
 std::span<const ScannerRow> scanner_rows();

@@ -33,9 +33,15 @@ const names = (await client.listTools()).tools.map((tool) => tool.name);
 const text = await client.callTool({ name: "files__list_directory", arguments: { path } });
 const sum = await client.callTool({ name: "everything__get-sum", arguments: { a: 2, b: 3 } });
 const asked = await client.callTool({ name: "files__write_file", arguments: { path: path + "/x", content: "x" } });
+const resources = (await client.listResources()).resources.map((each) => each.uri);
+const templates = (await client.listResourceTemplates()).resourceTemplates.map((each) => each.uriTemplate);
+const prompts = (await client.listPrompts()).prompts.map((each) => each.name);
+const read = await client.readResource({ uri: resources.find((uri) => uri.startsWith("countersign:everything/")) });
+const prompt = await client.getPrompt({ name: "everything__simple-prompt" });
+const refused = await client.getPrompt({ name: "everything__args-prompt", arguments: { city: "Bern" } }).catch((error) => ({ code: error.code, data: error.data }));
 await transport.terminateSession();
 await client.close();
-console.log(JSON.stringify({ names, text, sum, asked }));
+console.log(JSON.stringify({ names, text, sum, asked, resources, templates, prompts, read, prompt, refused }));
 """
 
 
@@ -62,7 +68,7 @@ class Npm(unittest.TestCase):
                                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         while "listening" not in cls.everything.stderr.readline():
             assert cls.everything.poll() is None
-        cls.broker = Broker(cls.appliance, agents='  robot: {secret: robot.secret, allow: ["files:list*", "files:read*", "everything:get-sum"]}')
+        cls.broker = Broker(cls.appliance, agents='  robot: {secret: robot.secret, allow: ["files:list*", "files:read*", "everything:get-sum", "everything:resources/*", "everything:prompts/simple-prompt"]}')
         node = pathlib.Path(NODE).resolve()
         with cls.broker.config.open("a") as config:
             config.write(f"  files: {{command: [{node}, {servers}/server-filesystem/dist/index.js, {cls.broker.files}], "
@@ -102,6 +108,12 @@ class Npm(unittest.TestCase):
         self.assertIn("5", said["sum"]["content"][0]["text"])
         self.assertEqual(said["asked"]["structuredContent"]["error"], "approval_required")
         self.assertFalse((self.broker.files / "x").exists())
+        self.assertTrue(said["resources"] and said["templates"], said)
+        self.assertTrue(all(each.startswith("countersign:") for each in said["resources"] + said["templates"]), said)
+        self.assertTrue(said["read"]["contents"][0]["uri"] in said["resources"] and said["read"]["contents"][0].get("text"), said["read"])
+        self.assertIn("everything__simple-prompt", said["prompts"])
+        self.assertEqual(said["prompt"]["messages"][0]["role"], "user")
+        self.assertEqual((said["refused"]["code"], said["refused"]["data"]["error"]), (-32000, "approval_required"), said["refused"])
 
 
 if __name__ == "__main__":
