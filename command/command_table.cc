@@ -68,6 +68,8 @@ std::span<const Command> all_commands() {
       broker_vet_worker_command(),
       delegate_mint_command(),
       delegate_verify_command(),
+      voice_token_mint_command(),
+      voice_token_verify_command(),
       kill_switch_add_command(),
       kill_switch_list_command(),
       kill_switch_disable_command(),

@@ -38,6 +38,8 @@ Command broker_vet_worker_command();
 Command broker_report_command();
 Command delegate_mint_command();
 Command delegate_verify_command();
+Command voice_token_mint_command();
+Command voice_token_verify_command();
 Command kill_switch_add_command();
 Command kill_switch_list_command();
 Command kill_switch_disable_command();

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/text.h"
 #include "gate/gait_record.h"
+#include "signer/statement/say_token_fields.h"
 
 namespace countersign::command {
 namespace {
@@ -67,6 +68,13 @@ class SignerDecisions : public DecisionSigner {
     ASSIGN_OR_RETURN(auto answer, sign(request));
     if (const auto* refusal = std::get_if<client::Refusal>(&answer)) return refusal->error;
     return std::get<Json>(std::move(answer));
+  }
+
+  Result<Json> say_token(const statement::SayTokenFields& fields) override {
+    Json asked{Json::Object{}};
+    statement::put_spoken(fields, asked);
+    asked.set("ttl_seconds", std::chrono::duration_cast<std::chrono::seconds>(fields.ttl).count());
+    return record(StatementType::SayToken, std::move(asked));
   }
 
   Status attest(Json& state, UtcTime now) override { return command::attest(signer_, state, now); }
@@ -133,6 +141,10 @@ class KeyFileDecisions : public DecisionSigner {
   }
 
   Result<Json> record(StatementType type, Json fields) override { return gate::gait_record(type, fields); }
+
+  Result<Json> say_token(const statement::SayTokenFields& fields) override {
+    return signer_.sealed(gate::gait_say_token(fields, clock_.now()));
+  }
 
   Status attest(Json&, UtcTime) override { return ok(); }
 

@@ -49,6 +49,9 @@ class DecisionSigner {
   // An audit or other record beside the trace, from the fields that statement::Statement takes. gait signs none.
   virtual Result<Json> record(statement::StatementType type, Json fields) = 0;
 
+  // The say token of an allow that was just signed. Fails as the signer refuses.
+  virtual Result<Json> say_token(const statement::SayTokenFields& fields) = 0;
+
   // Vouches for a state file that is about to be written; key files do not.
   virtual Status attest(Json& state, UtcTime now) = 0;
 

@@ -29,7 +29,7 @@ struct EvaluationOptions {
   std::string idempotency_key;
   std::string kill_switch_state;  // the file, whose journal lies beside it; empty for none
   std::string policy_path;        // for people who look up a line of it
-  // gait's mcp proxy: no approval is missed where none is presented, and the trace has neither latency nor correlation.
+  // gait's mcp proxy and voice: no approval is missed where none is presented, and the trace has no latency.
   bool as_proxy = false;
   std::optional<gate::TrustFinding> trust;  // in the tool's server, where the policy asks for it
 };

@@ -8,6 +8,7 @@
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/decision_evidence.h"
+#include "command/decision_records.h"
 #include "command/decision_signer.h"
 #include "command/evaluation.h"
 #include "command/gate_answer.h"
@@ -68,37 +69,9 @@ std::span<const Flag> all_flags() {
 
 // Before anything is redeemed: a decision that cannot be written down would be lost.
 Status prepare_outputs(const Arguments& arguments) {
-  const std::string trace_out(arguments.text("trace-out"));
-  RETURN_IF_ERROR(refuse_traversal("trace", trace_out));
+  RETURN_IF_ERROR(refuse_traversal("trace", std::string(arguments.text("trace-out"))));
   if (arguments.is_on("check") || arguments.is_on("simulate")) return ok();
-  RETURN_IF_ERROR(prepare_output("trace", trace_out));
-  for (const std::string_view flag : {"approval-audit-out", "delegation-audit-out", "credential-evidence-out"}) {
-    const std::string out(trimmed(arguments.text(flag)));
-    RETURN_IF_ERROR(prepare_output(flag, out));
-  }
-  return ok();
-}
-
-// Writes the record to --<name>-out, else to <name>_<trace_id>.json, and says where in the member <name>_path.
-Status write_record(const Arguments& arguments, const DecisionRecord& record, std::string_view trace_id,
-                    Json& members) {
-  const std::string name(record.name);
-  std::string flag = name + "-out";
-  std::ranges::replace(flag, '_', '-');
-  std::string path(name == "trace" ? arguments.text(flag) : trimmed(arguments.text(flag)));
-  if (path.empty()) {
-    path = name + "_" + std::string(trace_id) + ".json";
-    keep_earlier(path);
-  }
-  RETURN_IF_ERROR(write_output(path, record.document.gait_file()));
-  gate::put(members, name + "_path", path);
-  return ok();
-}
-
-void add_warning(Json& members, const std::string& warning) {
-  std::vector<std::string> warnings = gate::texts_of(members.find("warnings"));
-  warnings.push_back(warning);
-  members.set("warnings", Json::array(warnings));
+  return prepare_records(arguments);
 }
 
 // gait's object, with the paths of what was written.
@@ -114,14 +87,7 @@ Json explained(const EvaluationAnswer& said) {
 }
 
 Result<int> answer(Call& call, const Arguments& arguments, EvaluationAnswer said) {
-  const std::string trace_id(said.members.text("trace_id"));
-  for (const DecisionRecord& record : said.records) {
-    const Status written = write_record(arguments, record, trace_id, said.members);
-    if (written) continue;
-    if (record.name == "trace") return written.error();
-    // The decision stands, signed and recorded: its audit can be rebuilt from the ledger.
-    add_warning(said.members, "no " + std::string(record.name) + " was written: " + written.error().detail);
-  }
+  RETURN_IF_ERROR(write_records(arguments, said.records, said.members));
   if (call.json) {
     answer_as_gait(call, arguments.is_on("explain") ? explained(said)
                          : said.as_gait             ? without_ours(said.members)

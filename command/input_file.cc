@@ -33,7 +33,8 @@ struct GoType {
   std::string_view what;
   std::string_view type;
 };
-constexpr GoType kGoTypes[] = {{"trace record", "gate.TraceRecord"}};
+constexpr GoType kGoTypes[] = {
+    {"trace record", "gate.TraceRecord"}, {"voice intent", "voice.CommitmentIntent"}, {"say token", "voice.SayToken"}};
 
 std::string_view go_kind(const Json& value) {
   if (value.is_array()) return "array";
@@ -59,7 +60,7 @@ Result<Json> read_document(std::string_view what, const std::string& path) {
   Result<Json> document = Json::parse(text, limits);
   if (!document) {
     // gait says "read intent" and "parse intent json".
-    const std::string parsed = what == "intent" ? "intent json" : std::string(what);
+    const std::string parsed = std::string(what) + (what.ends_with("intent") ? " json" : "");
     return invalid("parse " + parsed + ": " + document.error().detail, document.error().reason)
         .at(document.error().field);
   }

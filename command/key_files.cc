@@ -42,6 +42,10 @@ constexpr Flag kGateFlags[] = {
     {"approved-script-public-key-env", Kind::Text, "NAME", kSame},
 };
 
+constexpr Flag kSpeakingFlags[] = {kKeyMode,      kSigner,       kSignerVariable, kGateFlags[3],
+                                   kGateFlags[4], kGateFlags[5], kGateFlags[6],   kGateFlags[7],
+                                   kGateFlags[8], kGateFlags[9], kGateFlags[10]};
+
 // Which command has which (gait-formats §2.3).
 struct Row {
   std::string_view words;
@@ -55,6 +59,8 @@ constexpr Row kRows[] = {
     {"approve-script", kSigningFlags},
     {"delegate mint", kSigningFlags},
     {"delegate verify", kVerifyingFlags},
+    {"voice token mint", kSpeakingFlags},
+    {"voice token verify", kVerifyingFlags},
     {"guard pack", kSigningFlags},
     {"guard verify", kVerifyingFlags},
     {"trace verify", kVerifyingFlags},

@@ -59,6 +59,39 @@ bool is_shown_as_number(utf8proc_category_t category) {
   }
 }
 
+// A simple mapping of case: of ASCII the letters from `first` to `last` by `distance`, of the rest one by one.
+struct CaseMapping {
+  char first;
+  char last;
+  int distance;
+  utf8proc_int32_t (*of)(utf8proc_int32_t);
+};
+
+std::string mapped(std::string_view text, const CaseMapping& mapping) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    if (static_cast<unsigned char>(text.front()) < 0x80) {
+      const char c = text.front();
+      out += c >= mapping.first && c <= mapping.last ? static_cast<char>(c + mapping.distance) : c;
+      text.remove_prefix(1);
+      continue;
+    }
+    utf8proc_int32_t c = 0;
+    const std::size_t length = first_code_point(text, c);
+    if (length == 0) {
+      out += text.front();
+      text.remove_prefix(1);
+      continue;
+    }
+    utf8proc_uint8_t encoded[4];
+    const utf8proc_ssize_t size = utf8proc_encode_char(mapping.of(c), encoded);
+    out.append(reinterpret_cast<const char*>(encoded), static_cast<std::size_t>(size));
+    text.remove_prefix(length);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string_view trimmed(std::string_view text) {
@@ -80,28 +113,11 @@ std::string_view trimmed(std::string_view text) {
 }
 
 std::string lowered(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  while (!text.empty()) {
-    if (static_cast<unsigned char>(text.front()) < 0x80) {
-      const char c = text.front();
-      out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-      text.remove_prefix(1);
-      continue;
-    }
-    utf8proc_int32_t c = 0;
-    const std::size_t length = first_code_point(text, c);
-    if (length == 0) {
-      out += text.front();
-      text.remove_prefix(1);
-      continue;
-    }
-    utf8proc_uint8_t encoded[4];
-    const utf8proc_ssize_t size = utf8proc_encode_char(utf8proc_tolower(c), encoded);
-    out.append(reinterpret_cast<const char*>(encoded), static_cast<std::size_t>(size));
-    text.remove_prefix(length);
-  }
-  return out;
+  return mapped(text, {'A', 'Z', 'a' - 'A', utf8proc_tolower});
+}
+
+std::string uppered(std::string_view text) {
+  return mapped(text, {'a', 'z', 'A' - 'a', utf8proc_toupper});
 }
 
 std::vector<std::string> text_set(const std::vector<std::string>& texts, bool lower) {

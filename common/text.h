@@ -13,6 +13,8 @@ namespace countersign {
 std::string_view trimmed(std::string_view text);
 // Simple one-to-one lower-casing per code point (Unicode UnicodeData simple mapping; U+0130 becomes "i").
 std::string lowered(std::string_view text);
+// Likewise upper-casing.
+std::string uppered(std::string_view text);
 // Trim each, drop empties and repetitions, sort by bytes; `lower` lower-cases each as well.
 std::vector<std::string> text_set(const std::vector<std::string>& texts, bool lower);
 

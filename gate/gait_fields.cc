@@ -101,10 +101,10 @@ void GaitFields::texts(std::string_view name, std::vector<std::string>& out) {
   }
 }
 
-void GaitFields::integer(std::string_view name, std::int64_t& out) {
+void GaitFields::integer(std::string_view name, std::int64_t& out, std::string_view wanted) {
   const Json* value = member(name);
   if (value == nullptr) return;
-  if (!value->is_integer()) return mistyped(name, *value, "int64");
+  if (!value->is_integer()) return mistyped(name, *value, wanted);
   out = value->as_integer();
 }
 

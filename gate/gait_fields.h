@@ -45,7 +45,8 @@ class GaitFields {
 
   void text(std::string_view name, std::string& out);
   void texts(std::string_view name, std::vector<std::string>& out);
-  void integer(std::string_view name, std::int64_t& out);
+  // `wanted` is the type's name in gait's structure, for the error.
+  void integer(std::string_view name, std::int64_t& out, std::string_view wanted = "int64");
   void boolean(std::string_view name, bool& out);
   void number(std::string_view name, double& out);
   void time(std::string_view name, UtcTime& out);

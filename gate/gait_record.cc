@@ -3,6 +3,7 @@
 #include "common/joined.h"
 #include "gate/delegation.h"
 #include "gate/optional_members.h"
+#include "signer/statement/say_token_fields.h"
 #include "signer/statement/trace_fields.h"
 
 namespace countersign::gate {
@@ -85,6 +86,22 @@ Json gait_delegation_token(const statement::DelegationTokenFields& fields, UtcTi
   if (fields.policy_digest) out.set("policy_digest", fields.policy_digest->hex());
   out.set("expires_at", (now + fields.ttl).rfc3339());
   out.set("token_id", delegation_token_id(out));
+  return out;
+}
+
+Json gait_say_token(const statement::SayTokenFields& fields, UtcTime now) {
+  const std::string expires_at = (now + fields.ttl).rfc3339();
+  const std::string id =
+      statement::short_id(fields.intent_digest.hex() + ":" + fields.policy_digest.hex() + ":" + fields.call_id + ":" +
+                          std::to_string(fields.turn_index) + ":" + std::to_string(fields.call_seq) + ":" +
+                          fields.commitment_class + ":" + expires_at);
+  Json out = Json::object({{"schema_id", statement::row_of(statement::StatementType::SayToken).schema_id},
+                           {"schema_version", statement::kSchemaVersion},
+                           {"created_at", now.rfc3339()},
+                           {"producer_version", COUNTERSIGN_VERSION},
+                           {"token_id", id}});
+  statement::put_spoken(fields, out);
+  out.set("expires_at", expires_at);
   return out;
 }
 

@@ -21,6 +21,9 @@ Json gait_approval_token(const statement::ApprovalTokenFields& fields, UtcTime n
 // The delegation token without its signature (gait-formats §11), likewise.
 Json gait_delegation_token(const statement::DelegationTokenFields& fields, UtcTime now);
 
+// The say token without its signature (docs/voice.md), likewise.
+Json gait_say_token(const statement::SayTokenFields& fields, UtcTime now);
+
 // An audit or other record beside the trace: `fields` as for the signer, led by the schema, in file order. gait signs
 // none.
 Json gait_record(statement::StatementType type, const Json& fields);

@@ -50,7 +50,8 @@ std::string answer_with_place(const ledger::Item& item) {
 // What the commit refuses by a rule of its own, and the event that goes with it.
 std::optional<config::Event> event_of(const Error& error) {
   if (error.reason == "approval_required_before") return config::Event::AllowWithoutTokens;
-  if (error.reason == "approval_token_consumed") return config::Event::TokenReplayed;
+  if (error.reason == "approval_token_consumed" || error.reason == "already_executed")
+    return config::Event::TokenReplayed;
   return std::nullopt;
 }
 
@@ -163,6 +164,7 @@ std::optional<Refusal> SignService::judge(Pending& pending, SignRequest& request
   if (const statement::ApprovedScriptFields* script = statement.approved_script()) {
     return take_grant(pending, mints_.judge(*script, request.proof, pending.caller, clock_.now()));
   }
+  if (const statement::SayTokenFields* token = statement.say_token()) return judge_say_token(pending, *token);
   if (const Json* release = statement.release()) return judge_release(pending, request, *release);
   return std::nullopt;  // a record states what was judged; it permits nothing
 }
@@ -266,6 +268,13 @@ std::optional<Refusal> SignService::judge_token(Pending& pending, const SignRequ
   pending.item.minted->policy_digest = token.policy_digest;
   pending.item.minted->approver_key = grant.approver_key;
   pending.proof_record = std::move(grant.proof);
+  return std::nullopt;
+}
+
+std::optional<Refusal> SignService::judge_say_token(Pending& pending, const statement::SayTokenFields& token) {
+  std::variant<Digest, Refusal> judged = says_.judge(token, clock_.now());
+  if (Refusal* refusal = std::get_if<Refusal>(&judged)) return std::move(*refusal);
+  pending.item.execute_trace = std::get<Digest>(judged);
   return std::nullopt;
 }
 

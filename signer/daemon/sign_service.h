@@ -14,6 +14,7 @@
 #include "signer/daemon/permit_rules.h"
 #include "signer/daemon/recorder.h"
 #include "signer/daemon/refusal_log.h"
+#include "signer/daemon/say_rules.h"
 #include "signer/ledger/time_guard.h"
 
 namespace countersign::daemon {
@@ -38,7 +39,8 @@ class SignService {
         recorder_(recorder),
         refusals_(refusals),
         permits_(config, store),
-        mints_(config, store, nonces) {}
+        mints_(config, store, nonces),
+        says_(config, store) {}
 
   // Calls `done` once, at once or later, on the loop.
   void sign(AuthorizedRequest authorized, Done done);
@@ -50,6 +52,7 @@ class SignService {
   std::optional<Refusal> judge_trace(Pending& pending, const SignRequest& request, const statement::TraceClaims& trace);
   std::optional<Refusal> judge_token(Pending& pending, const SignRequest& request,
                                      const statement::ApprovalTokenFields& token);
+  std::optional<Refusal> judge_say_token(Pending& pending, const statement::SayTokenFields& token);
   // For what rests on the proof alone: a delegation, a script approved ahead of time.
   std::optional<Refusal> take_grant(Pending& pending, std::variant<MintGrant, Refusal> judged);
   // Dual control of releases (`releases.approvals`).
@@ -73,6 +76,7 @@ class SignService {
   RefusalLog& refusals_;
   PermitRules permits_;
   MintRules mints_;
+  SayRules says_;
   TokensInUse tokens_in_use_;
 };
 

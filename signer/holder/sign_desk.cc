@@ -36,7 +36,8 @@ Result<SignDesk::Draft> SignDesk::draft(const channel::SignJobView& job) const {
   ASSIGN_OR_RETURN(const statement::Statement statement, statement::Statement::parse(job.type, std::move(fields)));
 
   statement::Stamp stamp{clock_.now(), job.sequence, {}, key.algorithm()};
-  const bool is_token = statement.approval_token() != nullptr || statement.delegation_token() != nullptr;
+  const bool is_token = statement.approval_token() != nullptr || statement.delegation_token() != nullptr ||
+                        statement.say_token() != nullptr;
   if (const auto* approval = statement.approval_token()) {
     RETURN_IF_ERROR(approvals_.check(*approval, job.proof_json, job.peer_uid, stamp.now));
   }

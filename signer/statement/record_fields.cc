@@ -149,6 +149,7 @@ const Structure& record_structure(StatementType type) {
     case StatementType::TufRevoked:
     case StatementType::LogCheckpoint:
     case StatementType::Release:
+    case StatementType::SayToken:
       break;
   }
   __builtin_unreachable();

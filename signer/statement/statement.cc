@@ -9,6 +9,7 @@
 #include "signer/statement/publication_fields.h"
 #include "signer/statement/record_fields.h"
 #include "signer/statement/release_files.h"
+#include "signer/statement/say_token_fields.h"
 #include "signer/statement/trace_fields.h"
 
 namespace countersign::statement {
@@ -34,6 +35,7 @@ constexpr StatementRow kRows[] = {
     {StatementType::TufRevoked, "tuf_revoked", "targets", keymgmt::Role::Publication, true, Format::Tuf},
     {StatementType::LogCheckpoint, "log_checkpoint", "tlog-checkpoint", keymgmt::Role::Log, false, Format::Note},
     {StatementType::Release, "release", "countersign.release", keymgmt::Role::Release, true, Format::Release},
+    {StatementType::SayToken, "say_token", "gait.voice.say_token", keymgmt::Role::Trace, true},
 };
 
 struct FormatRow {
@@ -134,6 +136,10 @@ Result<Statement> Statement::parse(StatementType type, JsonTree fields) {
       ASSIGN_OR_RETURN(out.script_, read_approved_script_fields(out.fields_));
       break;
     }
+    case StatementType::SayToken: {
+      ASSIGN_OR_RETURN(out.say_token_, read_say_token_fields(out.fields_));
+      break;
+    }
     case StatementType::ApprovalAudit:
     case StatementType::DelegationAudit:
     case StatementType::CredentialEvidence:
@@ -178,6 +184,10 @@ Result<UnsignedDocument> Statement::rebuild(const Stamp& stamp) const {
     }
     case StatementType::ApprovedScript: {
       StampedDocument made = stamped(*script_, stamp);
+      return UnsignedDocument(std::move(made.document), made.signed_digest, type_);
+    }
+    case StatementType::SayToken: {
+      ASSIGN_OR_RETURN(StampedDocument made, stamped(*say_token_, stamp));
       return UnsignedDocument(std::move(made.document), made.signed_digest, type_);
     }
     case StatementType::ApprovalAudit:

@@ -35,6 +35,7 @@ enum class StatementType {
   TufRevoked,
   LogCheckpoint,
   Release,
+  SayToken,
 };
 
 // What a document of the type is to those who read it: gait's JSON with its envelope, a file of TUF metadata, or a C2SP
@@ -126,6 +127,21 @@ struct ApprovedScriptFields {
   std::chrono::nanoseconds ttl{};  // whole seconds, > 0
 };
 
+// What an agent may say in one turn of a call (docs/voice.md). No number is negative, and call_seq is at least 1.
+struct SayTokenFields {
+  std::string commitment_class;  // one of commitment_classes()
+  Digest intent_digest;
+  Digest policy_digest;
+  std::string call_id;
+  std::int64_t turn_index = 0;
+  std::int64_t call_seq = 0;
+  std::string currency;              // "": none
+  std::int64_t quote_min_cents = 0;  // 0: no bound
+  std::int64_t quote_max_cents = 0;
+  std::int64_t refund_ceiling_cents = 0;
+  std::chrono::nanoseconds ttl{};  // > 0; whole seconds where the signer mints
+};
+
 struct EvidencePackFields {
   // gait-formats §16.2 in file order without schema_id, schema_version, producer_version, pack_id and generated_at,
   // which the holder sets.
@@ -188,6 +204,7 @@ class Statement {
   const ApprovalTokenFields* approval_token() const { return token_ ? &*token_ : nullptr; }
   const DelegationTokenFields* delegation_token() const { return delegation_ ? &*delegation_ : nullptr; }
   const ApprovedScriptFields* approved_script() const { return script_ ? &*script_ : nullptr; }
+  const SayTokenFields* say_token() const { return say_token_ ? &*say_token_ : nullptr; }
   const Json* release() const { return type_ == StatementType::Release ? &online_ : nullptr; }  // its fields
   // Of TUF metadata: how long it is to be believed. Otherwise zero.
   std::chrono::nanoseconds lifetime() const;
@@ -204,6 +221,7 @@ class Statement {
   std::optional<ApprovalTokenFields> token_;
   std::optional<DelegationTokenFields> delegation_;
   std::optional<ApprovedScriptFields> script_;
+  std::optional<SayTokenFields> say_token_;
   std::optional<EvidencePackFields> pack_;
   Json online_;  // the fields of TUF metadata, of a checkpoint or of a release
 };

@@ -4,6 +4,7 @@
 #include "signer/statement/envelope.h"
 #include "signer/statement/evidence_pack_fields.h"
 #include "signer/statement/record_fields.h"
+#include "signer/statement/say_token_fields.h"
 #include "signer/statement/statement.h"
 #include "signer/statement/trace_fields.h"
 
@@ -30,6 +31,8 @@ ReadingRow reading_of(StatementType type) {
       return {delegation_token_structure(), "created_at", normalise_delegation_token};
     case StatementType::ApprovedScript:
       return {approved_script_structure(), "created_at", normalise_approved_script};
+    case StatementType::SayToken:
+      return {say_token_structure(), "created_at", normalise_say_token};
     case StatementType::Trace:
       return {trace_structure(), "observed_at"};
     case StatementType::EvidencePack:

@@ -35,7 +35,8 @@ sys.path.insert(0, str(SOURCE / "tests" / "support"))
 from appliance import ROLES, Appliance  # noqa: E402
 
 EXPECTATIONS = ("exit", "stdout", "stderr", "json", "keep", "told", "file")
-SCOPES = ("tool:tenant.retire", "tool:tool.write", "phase:apply", "destructive:apply", "delegate:write", "script:a.read", "script:b.read")
+SCOPES = ("tool:tenant.retire", "tool:tool.write", "phase:apply", "destructive:apply", "delegate:write", "script:a.read", "script:b.read",
+          "tool:voice.commitment.refund")
 
 
 class Failed(Exception):
