@@ -4,6 +4,7 @@
 The same tool is called directly (its server started as the broker starts it, without sandbox), through broker.sock, and as an MCP client
 calls it over HTTP (`broker mcp --listen`, one session, one connection), in turn; prints the medians in microseconds and how the broker's part divides: a trace that is signed and executed in one request,
 asked of the signer alone. Then the CPU of broker and signer a call, of a row of calls through the broker. TMPDIR says on which disk: on /dev/shm syncs cost nothing."""
+import concurrent.futures
 import http.client
 import json
 import os
@@ -50,6 +51,20 @@ def cpu_of(pid):
     return sum(int((task / "schedstat").read_text().split()[0]) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()) / 1e9
 
 
+def rate(broker, connections, calls):
+    """Calls a second of several agents at once."""
+    def lane():
+        connection = broker.connection()
+        for _ in range(calls):
+            assert "result" in connection.call("POST", "/v1/call", {"tool_id": "fs:list", "args": {}})
+
+    with concurrent.futures.ThreadPoolExecutor(connections) as lanes:
+        begin = time.perf_counter()
+        for done in [lanes.submit(lane) for _ in range(connections)]:
+            done.result()
+        return connections * calls / (time.perf_counter() - begin)
+
+
 def timed(act):
     begin = time.perf_counter()
     act()
@@ -91,6 +106,7 @@ def main():
         for _ in range(calls):
             through()
         spent = cpu_of(broker.process.pid) - spent[0], appliance.cpu() - spent[1]
+        rates = {connections: rate(broker, connections, calls // connections) for connections in (1, 8)}
         direct.process.kill()
         over_http.process.terminate()
         over_http.process.wait()
@@ -101,6 +117,7 @@ def main():
         print(f"{name}: p50 {value:.0f} µs, p99 {sorted(figures[name])[int(calls * 0.99)]:.0f} µs")
     print(f"added by the broker: p50 {medians['through the broker'] - medians['direct']:.0f} µs (goal 1000)")
     print(f"CPU a call: broker {spent[0] / calls * 1e6:.0f} µs, signer {spent[1] / calls * 1e6:.0f} µs")
+    print("calls a second: " + ", ".join(f"{value:.0f} on {connections} connections" for connections, value in rates.items()))
     print(f"added to that by MCP over HTTP: p50 {medians['over HTTP'] - medians['through the broker']:.0f} µs")
 
 
