@@ -1,3 +1,4 @@
+#include "command/call_pack_commands.h"
 #include "command/commands.h"
 
 namespace countersign::command {
@@ -68,6 +69,10 @@ std::span<const Command> all_commands() {
       broker_vet_worker_command(),
       delegate_mint_command(),
       delegate_verify_command(),
+      voice_pack_build_command(),
+      voice_pack_verify_command(),
+      voice_pack_inspect_command(),
+      voice_pack_diff_command(),
       voice_token_mint_command(),
       voice_token_verify_command(),
       kill_switch_add_command(),

@@ -61,6 +61,8 @@ constexpr Row kRows[] = {
     {"delegate verify", kVerifyingFlags},
     {"voice token mint", kSpeakingFlags},
     {"voice token verify", kVerifyingFlags},
+    {"voice pack build", kSigningFlags},
+    {"voice pack verify", kVerifyingFlags},
     {"guard pack", kSigningFlags},
     {"guard verify", kVerifyingFlags},
     {"trace verify", kVerifyingFlags},

@@ -17,6 +17,7 @@
 
 #include "command/arguments.h"
 #include "command/console.h"
+#include "common/bytes.h"
 #include "common/result.h"
 #include "gate/keyfile/private_key.h"
 #include "keymgmt/key_set.h"
@@ -41,6 +42,8 @@ class FileSigner {
   Json sealed(Json document) const { return key_.sealed(std::move(document)); }
   // The envelope alone: evidence packs keep theirs in a list.
   Json envelope(const Digest& digest) const { return key_.envelope(digest); }
+  // Over a text, as gait's packs sign their proof records: base64.
+  std::string text_signature(std::string_view text) const { return to_base64(key_.signature(view_of(text))); }
   // gait's own, for the member `warnings`.
   const std::vector<std::string>& warnings() const { return warnings_; }
   // For people: who signed, and what that lacks.

@@ -14,7 +14,7 @@ Error wrong(std::string detail, std::string_view field) {
   return Error{ErrorCode::Invalid, std::move(detail)}.at(std::string(field));
 }
 
-CommitmentContext context_of(const Json& json, const GaitFields& owner) {
+CommitmentContext context_of(const Json& json, const GaitFields& owner, UnknownMembers unknown) {
   GaitFields fields(json, owner, "context");
   CommitmentContext context;
   fields.text("identity", context.identity);
@@ -23,10 +23,11 @@ CommitmentContext context_of(const Json& json, const GaitFields& owner) {
   fields.text("session_id", context.session_id);
   fields.text("request_id", context.request_id);
   fields.text("environment_fingerprint", context.environment_fingerprint);
+  if (unknown == UnknownMembers::Refused) fields.refuse_unknown();
   return context;
 }
 
-CommitmentFields read_fields(GaitFields& fields) {
+CommitmentFields read_fields(GaitFields& fields, UnknownMembers unknown) {
   CommitmentFields out;
   fields.text("schema_id", out.schema_id);
   fields.text("schema_version", out.schema_version);
@@ -37,7 +38,7 @@ CommitmentFields read_fields(GaitFields& fields) {
   fields.integer("call_seq", out.call_seq, "int");
   fields.text("commitment_class", out.commitment_class);
   fields.text("utterance_digest", out.utterance_digest);
-  if (const Json* context = fields.structure("context")) out.context = context_of(*context, fields);
+  if (const Json* context = fields.structure("context")) out.context = context_of(*context, fields, unknown);
   fields.text("currency", out.currency);
   fields.integer("quote_min_cents", out.bounds.quote_min_cents);
   fields.integer("quote_max_cents", out.bounds.quote_max_cents);
@@ -45,6 +46,7 @@ CommitmentFields read_fields(GaitFields& fields) {
   fields.boolean("approval_required", out.approval_required);
   fields.texts("approval_artifact_refs", out.approval_artifact_refs);
   fields.texts("evidence_reference_digests", out.evidence_reference_digests);
+  if (unknown == UnknownMembers::Refused) fields.refuse_unknown();
   return out;
 }
 
@@ -147,11 +149,11 @@ Json context_json(const CommitmentContext& context) {
 Result<Commitment> Commitment::parse(const Json& document) {
   FirstError error("parse voice intent json: ");
   GaitFields fields(document, "CommitmentIntent", error);
-  return of(fields, error);
+  return of(fields, error, UnknownMembers::Ignored);
 }
 
-Result<Commitment> Commitment::of(GaitFields& fields, const FirstError& error) {
-  CommitmentFields read = read_fields(fields);
+Result<Commitment> Commitment::of(GaitFields& fields, const FirstError& error, UnknownMembers unknown) {
+  CommitmentFields read = read_fields(fields, unknown);
   RETURN_IF_ERROR(error.status());
   RETURN_IF_ERROR(normalise(read));
   return Commitment(std::move(read));

@@ -42,6 +42,9 @@ struct CommitmentFields {
   std::vector<std::string> evidence_reference_digests;  // sorted set of digests
 };
 
+// What becomes of members that a commitment does not have: in a call record nothing may stand that nobody reads.
+enum class UnknownMembers { Ignored, Refused };
+
 // A normalised commitment: only parse and of make one.
 class Commitment {
  public:
@@ -50,7 +53,7 @@ class Commitment {
   // ("parse voice intent json: …", "call_id is required").
   static Result<Commitment> parse(const Json& document);
   // Of one within another document, whose errors go into `error`.
-  static Result<Commitment> of(GaitFields& fields, const FirstError& error);
+  static Result<Commitment> of(GaitFields& fields, const FirstError& error, UnknownMembers unknown);
 
   const CommitmentFields& fields() const { return fields_; }
   // Its members in file order, as a call pack keeps it.

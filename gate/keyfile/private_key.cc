@@ -84,16 +84,19 @@ std::string PrivateKey::gait_text() const {
   return text;
 }
 
-Json PrivateKey::envelope(const Digest& digest) const {
+Bytes PrivateKey::signature(ByteView message) const {
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  std::array<std::uint8_t, kSignatureSize> signature{};
+  Bytes signature(kSignatureSize);
   std::size_t size = signature.size();
-  const auto bytes = digest.bytes();
   if (EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, secret_->key.get()) != 1 ||
-      EVP_DigestSign(context.get(), signature.data(), &size, bytes.data(), bytes.size()) != 1) {
+      EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) != 1) {
     std::abort();  // out of memory: nothing is signed
   }
-  Result<Json> sealed = statement::sealed_envelope(public_key_, signature, digest);
+  return signature;
+}
+
+Json PrivateKey::envelope(const Digest& digest) const {
+  Result<Json> sealed = statement::sealed_envelope(public_key_, signature(digest.bytes()), digest);
   if (!sealed) std::abort();
   return *std::move(sealed);
 }

@@ -25,6 +25,8 @@ class PrivateKey {
   // The line of a private key file, without the line break. A secret.
   std::string gait_text() const;
 
+  // Ed25519 over `message`: 64 bytes.
+  Bytes signature(ByteView message) const;
   // gait's envelope over the 32 bytes of `digest`: {alg, key_id, sig, signed_digest}.
   Json envelope(const Digest& digest) const;
   // `document`, which has no member `signature` yet, with the envelope over its RFC 8785 digest as the last member.
