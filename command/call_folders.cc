@@ -14,6 +14,7 @@
 #include "gate/go_texts.h"
 #include "gate/optional_members.h"
 #include "gate/tool_call.h"
+#include "gate/tool_operation.h"
 
 namespace countersign::command {
 namespace {
@@ -107,14 +108,20 @@ Result<FileWishes> read_file_wishes(JsonFields& fields) {
     std::string& text;
   };
   for (const Row& row : {Row{"trace_path", out.trace_path}, Row{"runpack_out", out.runpack_out},
-                         Row{"session_journal", out.session_journal}}) {
+                         Row{"pack_out", out.pack_out}, Row{"session_journal", out.session_journal}}) {
     const Json* given = fields.take(row.name);
     if (given != nullptr && !given->is_string()) return fields.wrong(row.name, "is not a text");
     row.text = text_of(given);
   }
-  if (const Json* given = fields.take("emit_runpack")) {
-    if (!given->is_bool()) return fields.wrong("emit_runpack", "is neither true nor false");
-    out.emit_runpack = given->as_bool();
+  struct Switch {
+    const char* name;
+    bool& on;
+  };
+  for (const Switch& row : {Switch{"emit_runpack", out.emit_runpack}, Switch{"emit_pack", out.emit_pack}}) {
+    const Json* given = fields.take(row.name);
+    if (given == nullptr) continue;
+    if (!given->is_bool()) return fields.wrong(row.name, "is neither true nor false");
+    row.on = given->as_bool();
   }
   if (const Json* given = fields.take("checkpoint_interval")) {
     if (!given->is_integer() || given->as_integer() < 0 || given->as_integer() > kLongestInterval) {
@@ -134,7 +141,7 @@ Result<CallFolders> CallFolders::open(const Arguments& settings) {
   out.clients_may_name_ = settings.is_on("allow-client-artifact-paths");
   out.log_export_ = trimmed(settings.text(kLogExportFlag.name));
   out.otel_export_ = trimmed(settings.text(kOtelExportFlag.name));
-  RETURN_IF_ERROR(prepare_outputs({"", "", out.log_export_, out.otel_export_}));
+  RETURN_IF_ERROR(prepare_outputs({"", "", "", out.log_export_, out.otel_export_}));
   return out;
 }
 
@@ -177,6 +184,8 @@ Result<CallOutputs> CallFolders::outputs(const FileWishes& wishes, const Present
   out.otel_export = otel_export_;
   // As gait names them: by the run that the request names.
   const std::string name = gate::run_id_of(presented.call.run_id) + "_" + file_stamp(now);
+  const bool packs = wishes.emit_pack ||
+                     (!of(KeptKind::Pack).folder.empty() && gate::seems_to_change_something(presented.call.intent));
   struct Row {
     KeptKind kind;
     std::string_view member;
@@ -190,6 +199,7 @@ Result<CallOutputs> CallFolders::outputs(const FileWishes& wishes, const Present
        out.trace},
       {KeptKind::Runpack, "runpack_out", wishes.runpack_out, wishes.emit_runpack, "runpack_" + name + ".zip",
        out.runpack},
+      {KeptKind::Pack, "pack_out", wishes.pack_out, packs, "pack_" + name + ".zip", out.pack},
   };
   for (const Row& row : rows) {
     if (!row.given.empty()) {

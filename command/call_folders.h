@@ -19,12 +19,16 @@ namespace countersign::command {
 inline constexpr Flag kFolderFlags[] = {
     {"trace-dir", Flag::Kind::Text, "DIR", "keep every trace there, as trace_<run>_<time>.json, too"},
     {"runpack-dir", Flag::Kind::Text, "DIR", "for runpacks that callers ask for, and checkpoints of sessions"},
+    {"pack-dir", Flag::Kind::Text, "DIR",
+     "a signed evidence pack of each call that seems to change something, or asks for one"},
     {"session-dir", Flag::Kind::Text, "DIR", "keep a journal of each session there"},
     {"allow-client-artifact-paths", Flag::Kind::Switch, "", "callers may name new files in these folders"},
     {"trace-max-age", Flag::Kind::Text, "DURATION", "remove older traces from their folder, as 168h (0: none)"},
     {"trace-max-count", Flag::Kind::Integer, "N", "keep the newest N traces there (0: all)"},
     {"runpack-max-age", Flag::Kind::Text, "DURATION", "the same of runpacks and checkpoints"},
     {"runpack-max-count", Flag::Kind::Integer, "N", "the same of runpacks and checkpoints"},
+    {"pack-max-age", Flag::Kind::Text, "DURATION", "the same of packs"},
+    {"pack-max-count", Flag::Kind::Integer, "N", "the same of packs"},
     {"session-max-age", Flag::Kind::Text, "DURATION", "the same of journals"},
     {"session-max-count", Flag::Kind::Integer, "N", "the same of journals"},
     kLogExportFlag,
@@ -35,8 +39,10 @@ inline constexpr Flag kFolderFlags[] = {
 struct FileWishes {
   std::string trace_path;
   std::string runpack_out;
+  std::string pack_out;
   std::string session_journal;
   bool emit_runpack = false;
+  bool emit_pack = false;
   std::int64_t checkpoint_interval = 0;  // a checkpoint after every so many calls of a session; 0: none
 };
 Result<FileWishes> read_file_wishes(JsonFields& fields);

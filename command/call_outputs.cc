@@ -19,6 +19,7 @@ struct Row {
 };
 constexpr Row kRows[] = {{"trace", &CallOutputs::trace},
                          {"runpack output", &CallOutputs::runpack},
+                         {"pack output", &CallOutputs::pack},
                          {"log export", &CallOutputs::log_export},
                          {"otel export", &CallOutputs::otel_export}};
 
@@ -34,6 +35,18 @@ std::string runpack_of(const Json& answer, const Json& trace) {
                                  gate::texts_of(answer.find("violations")), std::string(trace.text("trace_id"))});
 }
 
+CallEvidence evidence_of(const JudgedCall& judged, std::string runpack) {
+  CallEvidence out;
+  out.runpack = std::move(runpack);
+  out.trace = judged.said.records.front().document;
+  for (const DecisionRecord& record : judged.said.records) {
+    if (record.name == "approval_audit") out.approval_audits.push_back(record.document);
+    if (record.name == "delegation_audit") out.delegation_audits.push_back(record.document);
+    if (record.name == "credential_evidence") out.credential_evidence.push_back(record.document);
+  }
+  return out;
+}
+
 }  // namespace
 
 Status prepare_outputs(const CallOutputs& outputs) {
@@ -47,7 +60,7 @@ Status prepare_outputs(const CallOutputs& outputs) {
 }
 
 Status write_outputs(const CallOutputs& outputs, const JudgedCall& judged, const PresentedCall& presented,
-                     Json& answer) {
+                     DecisionSigner& signer, Json& answer) {
   const Json& trace = judged.said.records.front().document;
   if (!outputs.trace.empty()) {
     RETURN_IF_ERROR(write_output(outputs.trace, trace.gait_file()));
@@ -56,6 +69,12 @@ Status write_outputs(const CallOutputs& outputs, const JudgedCall& judged, const
   if (!outputs.runpack.empty()) {
     RETURN_IF_ERROR(write_output(outputs.runpack, runpack_of(answer, trace)));
     answer.set("runpack_path", outputs.runpack);
+  }
+  if (!outputs.pack.empty()) {
+    ASSIGN_OR_RETURN(const SealedPack pack, signer.pack(evidence_of(judged, runpack_of(answer, trace))));
+    RETURN_IF_ERROR(write_output(outputs.pack, pack.archive));
+    answer.set("pack_path", outputs.pack);
+    answer.set("pack_id", pack.pack_id);
   }
   const std::string_view session = session_of(presented);
   if (!outputs.log_export.empty()) {

@@ -18,6 +18,7 @@ inline constexpr Flag kOtelExportFlag = {"export-otel-out", Flag::Kind::Text, "F
 struct CallOutputs {
   std::string trace;
   std::string runpack;     // of this one call (packs/call_runpack.h)
+  std::string pack;        // of that, signed (DecisionSigner::pack)
   std::string log_export;  // grow by a line for each call (call_exports.h)
   std::string otel_export;
 };
@@ -27,10 +28,11 @@ struct CallOutputs {
 // there.
 Status prepare_outputs(const CallOutputs& outputs);
 
-// Writes them, 0600, and adds their paths to the call's answer as gait has them: trace_path, runpack_path, log_export,
-// otel_export. Fails with Unavailable and Refused: the decision is recorded then, and its caller has no answer.
+// Writes them, 0600, and adds their paths to the call's answer as gait has them: trace_path, runpack_path, pack_path
+// with pack_id, log_export, otel_export. Fails with Unavailable and Refused: the decision is recorded then, and its
+// caller has no answer.
 Status write_outputs(const CallOutputs& outputs, const JudgedCall& judged, const PresentedCall& presented,
-                     Json& answer);
+                     DecisionSigner& signer, Json& answer);
 
 // "20261127T063500.500000000", as gait's names of files have it.
 std::string file_stamp(UtcTime now);

@@ -26,6 +26,7 @@ std::span<const Command> all_commands() {
       verify_chain_command(),
       guard_pack_command(),
       guard_verify_command(),
+      pack_verify_command(),
       incident_open_command(),
       demo_command(),
       ceremony_plan_command(),

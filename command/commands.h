@@ -60,6 +60,7 @@ Command verify_command();
 Command verify_chain_command();
 Command guard_pack_command();
 Command guard_verify_command();
+Command pack_verify_command();
 Command incident_open_command();
 Command broker_inbox_command();
 Command broker_break_glass_command();

@@ -11,12 +11,16 @@
 #include "common/clock.h"
 #include "common/text.h"
 #include "gate/gait_record.h"
+#include "packs/evidence_pack.h"
+#include "packs/run_pack.h"
 #include "signer/statement/say_token_fields.h"
 
 namespace countersign::command {
 namespace {
 
 using statement::StatementType;
+
+constexpr std::string_view kPackTemplate = "incident_response";
 
 // Of intent, policy and verdict.
 std::string id_of(const gate::TraceInputs& trace) {
@@ -75,6 +79,24 @@ class SignerDecisions : public DecisionSigner {
     statement::put_spoken(fields, asked);
     asked.set("ttl_seconds", std::chrono::duration_cast<std::chrono::seconds>(fields.ttl).count());
     return record(StatementType::SayToken, std::move(asked));
+  }
+
+  Result<SealedPack> pack(const CallEvidence& evidence) override {
+    ASSIGN_OR_RETURN(const packs::Runpack run, packs::Runpack::parse(evidence.runpack));
+    packs::PackInputs inputs{run,
+                             "",
+                             std::string(kPackTemplate),
+                             {evidence.trace},
+                             evidence.approval_audits,
+                             evidence.credential_evidence,
+                             {},
+                             {},
+                             packs::Proofs()};
+    inputs.proofs->delegation_audits = evidence.delegation_audits;
+    ASSIGN_OR_RETURN(inputs.proofs->keys, keys(TokenKind::Approval));
+    ASSIGN_OR_RETURN(packs::PackDraft draft, packs::draft_pack(inputs));
+    ASSIGN_OR_RETURN(const Json manifest, record(StatementType::EvidencePack, draft.statement));
+    return SealedPack{packs::sealed_pack(std::move(draft), manifest), std::string(manifest.text("pack_id"))};
   }
 
   Status attest(Json& state, UtcTime now) override { return command::attest(signer_, state, now); }
@@ -144,6 +166,16 @@ class KeyFileDecisions : public DecisionSigner {
 
   Result<Json> say_token(const statement::SayTokenFields& fields) override {
     return signer_.sealed(gate::gait_say_token(fields, clock_.now()));
+  }
+
+  Result<SealedPack> pack(const CallEvidence& evidence) override {
+    const packs::PackSigner signer{signer_.public_key().gait_key_id(),
+                                   [this](const Digest& digest) { return signer_.envelope(digest); },
+                                   [this](std::string_view text) { return signer_.text_signature(text); }};
+    ASSIGN_OR_RETURN(packs::RunPackDraft draft, packs::draft_run_pack(evidence.runpack, signer));
+    Json manifest = packs::gait_manifest(draft);
+    manifest.set("signatures", Json::Array{signer.envelope(manifest.digest())});
+    return SealedPack{packs::sealed_pack(std::move(draft), manifest), std::string(manifest.text("pack_id"))};
   }
 
   Status attest(Json&, UtcTime) override { return ok(); }

@@ -27,6 +27,21 @@ struct DecisionToSign {
   std::string idempotency_key;
 };
 
+// What there is of one call.
+struct CallEvidence {
+  std::string runpack;  // its archive
+  Json trace;
+  std::vector<Json> approval_audits;
+  std::vector<Json> delegation_audits;
+  std::vector<Json> credential_evidence;
+};
+
+// A pack as it is written to a file.
+struct SealedPack {
+  std::string archive;
+  std::string pack_id;
+};
+
 // What presented tokens may say. The approval role signs all of them; gait has a key for each.
 enum class TokenKind { Approval, Delegation, ApprovedScript };
 
@@ -51,6 +66,10 @@ class DecisionSigner {
 
   // The say token of an allow that was just signed. Fails as the signer refuses.
   virtual Result<Json> say_token(const statement::SayTokenFields& fields) = 0;
+
+  // What was decided of one call in a signed archive: the signer's is an evidence pack (packs/evidence_pack.h), that of
+  // key files gait's run pack (packs/run_pack.h). Fails with Invalid where the runpack cannot be read.
+  virtual Result<SealedPack> pack(const CallEvidence& evidence) = 0;
 
   // Vouches for a state file that is about to be written; key files do not.
   virtual Status attest(Json& state, UtcTime now) = 0;

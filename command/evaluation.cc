@@ -5,6 +5,7 @@
 #include "command/gate_answer.h"
 #include "command/kill_switch_journal.h"
 #include "gate/optional_members.h"
+#include "gate/stopped_job.h"
 #include "gate/trace.h"
 
 namespace countersign::command {
@@ -34,6 +35,7 @@ Status Evaluation::judge() {
   if (options_.trust) {
     decision_ = gate::with_trust(std::move(decision_), *inputs_.policy.mcp_trust(), *options_.trust);
   }
+  if (!options_.job_stop.empty()) decision_ = gate::of_stopped_job(std::move(decision_), options_.job_stop);
   RETURN_IF_ERROR(evidence_.count_limits(inputs_, decision_, clock_.now(), !signs(),
                                          [this](Json& state) { return signer_.attest(state, clock_.now()); }));
   const bool oss_prod = options_.profile == kOssProd;

@@ -31,6 +31,7 @@ struct EvaluationOptions {
   std::string policy_path;        // for people who look up a line of it
   // gait's mcp proxy and voice: no approval is missed where none is presented, and the trace has no latency.
   bool as_proxy = false;
+  std::string job_stop;                     // why the call's job may do nothing (job_stop.h); empty where it may
   std::optional<gate::TrustFinding> trust;  // in the tool's server, where the policy asks for it
 };
 

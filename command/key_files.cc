@@ -65,6 +65,7 @@ constexpr Row kRows[] = {
     {"voice pack verify", kVerifyingFlags},
     {"guard pack", kSigningFlags},
     {"guard verify", kVerifyingFlags},
+    {"pack verify", kVerifyingFlags},
     {"trace verify", kVerifyingFlags},
     {"verify chain", kVerifyingFlags},
     {"keys verify", kVerifyingFlags},

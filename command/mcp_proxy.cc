@@ -8,6 +8,7 @@
 #include "command/gate_inputs.h"
 #include "command/gate_settings.h"
 #include "command/input_file.h"
+#include "command/job_stop.h"
 #include "command/key_files.h"
 #include "command/policy_file.h"
 #include "command/signer_address.h"
@@ -27,8 +28,11 @@ constexpr Flag kOwnFlags[] = {
     {"approval-token", Flag::Kind::Text, "FILE", "an approval"},
     {"approval-token-chain", Flag::Kind::Text, "FILES", "further approvals, separated by commas"},
     {"run-id", Flag::Kind::Text, "ID", "what the run is called in the answer and the trace's name"},
+    kJobRootFlag,
     {"trace-out", Flag::Kind::Text, "FILE", "where the trace goes (trace_<run>_<time>.json)"},
     {"runpack-out", Flag::Kind::Text, "FILE", "the run of this one call, a runpack: `verify` reads it"},
+    {"pack-out", Flag::Kind::Text, "FILE",
+     "what was decided, in a signed pack: `guard verify` or, with key files, `pack verify` reads it"},
     kLogExportFlag,
     kOtelExportFlag,
     kSignerFlag,
@@ -73,7 +77,8 @@ Result<Paths> paths_of(const Arguments& arguments) {
 
 CallOutputs outputs_of(const Arguments& arguments) {
   const auto path = [&arguments](std::string_view flag) { return std::string(trimmed(arguments.text(flag))); };
-  CallOutputs out{path("trace-out"), path("runpack-out"), path("export-log-out"), path("export-otel-out")};
+  CallOutputs out{path("trace-out"), path("runpack-out"), path("pack-out"), path("export-log-out"),
+                  path("export-otel-out")};
   if (out.trace.empty()) {
     out.trace = "trace_" + gate::run_id_of(arguments.text("run-id")) + "_" + file_stamp(SystemClock().now()) + ".json";
   }
@@ -85,6 +90,9 @@ std::string text_of(const Json& members) {
                      "\ntrace         " + std::string(members.text("trace_path")) + "\n";
   if (const std::string_view path = members.text("runpack_path"); !path.empty()) {
     text += "runpack       " + std::string(path) + "\n";
+  }
+  if (const std::string_view path = members.text("pack_path"); !path.empty()) {
+    text += "pack          " + std::string(path) + "\n";
   }
   return text;
 }
@@ -103,7 +111,7 @@ Result<int> proxy(Call& call, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const JudgedCall judged,
                    judge_call(arguments, {paths.policy, std::move(policy), digest}, presented, *signer));
   Json members = call_members(judged, presented);
-  RETURN_IF_ERROR(write_outputs(outputs, judged, presented, members));
+  RETURN_IF_ERROR(write_outputs(outputs, judged, presented, *signer, members));
   if (call.json) {
     answer_as_gait(call, members);
   } else {

@@ -5,6 +5,7 @@
 #include "command/command.h"
 #include "command/commands.h"
 #include "command/gate_process.h"
+#include "command/job_stop.h"
 #include "command/tool_call_service.h"
 #include "common/digest.h"
 #include "common/text.h"
@@ -23,6 +24,7 @@ constexpr Flag kOwnFlags[] = {
     {"adapter", Flag::Kind::Text, "NAME", "the shape of calls whose question names none: mcp (default), openai, …"},
     {"http-verdict-status", Flag::Kind::Text, "KIND",
      "compat (default): 200 for every verdict; strict: 403 for block, 409 for what may not run as it is"},
+    kJobRootFlag,
     {"max-request-bytes", Flag::Kind::Integer, "N", "the longest request that is read, at most 1048576 (default)"},
 };
 

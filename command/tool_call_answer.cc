@@ -5,6 +5,7 @@
 #include "command/decision_evidence.h"
 #include "command/gate_answer.h"
 #include "command/gate_inputs.h"
+#include "command/job_stop.h"
 #include "command/trust_snapshot.h"
 #include "common/clock.h"
 #include "common/text.h"
@@ -58,6 +59,9 @@ Result<JudgedCall> judge_call(const Arguments& settings, LoadedPolicy policy, co
   options.as_proxy = true;
   Trust trust = trust_in_server(inputs.policy, presented.call, inputs, now);
   options.trust = std::move(trust.finding);
+  JobStop stop = job_stop(settings.text(kJobRootFlag.name), presented.call.job_id);
+  options.job_stop = std::move(stop.reason);
+  if (!stop.warning.empty()) inputs.warnings.push_back(std::move(stop.warning));
   Evaluation evaluation(std::move(inputs), std::move(evidence), signer, std::move(options));
   ASSIGN_OR_RETURN(EvaluationAnswer said, evaluation.conclude());
   if (!trust.notice.empty()) said.notice += (said.notice.empty() ? "" : "\n") + trust.notice;

@@ -62,7 +62,7 @@ Result<Json> ToolCallService::evaluate(const Json& request, std::uint32_t, clien
   const std::unique_ptr<DecisionSigner> signs = decision_signer(signer);
   ASSIGN_OR_RETURN(const JudgedCall judged, judge_call(settings_, std::move(policy), asked.presented, *signs));
   Json out = call_members(judged, asked.presented);
-  RETURN_IF_ERROR(write_outputs(outputs, judged, asked.presented, out));
+  RETURN_IF_ERROR(write_outputs(outputs, judged, asked.presented, *signs, out));
   RETURN_IF_ERROR(folders_.conclude(asked.files, out));
   const std::optional<statement::Verdict> verdict = statement::verdict_named(out.text("verdict"));
   out.set("exit_code", gate::exit_code_of(verdict.value_or(statement::Verdict::Block)));

@@ -88,6 +88,8 @@ constexpr ReasonCode kReasons[] = {
      "steps of one risk class"},
     {"kill_switch_state_unavailable", "", false, "--kill-switch-state", "a state file that can be read"},
     {"kill_switch_", "", false, "--kill-switch-state, see the member kill_switch", "the entry disabled or expired"},
+    {"emergency_stop_state_unavailable", "", false, "--job-root", "a job whose state is there and can be read"},
+    {"emergency_stop_preempted", "", false, "the job's state in --job-root", "the job started again"},
     {"mcp_trust_verified", "mcp_trust", false, "the snapshot's entry of the call's server",
      "a server that the snapshot does not vouch for"},
     {"mcp_trust_identifier_missing", "mcp_trust", false, "the call's server",

@@ -16,7 +16,7 @@ import unittest
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(SOURCE / "tests" / "support")]
 from appliance import Appliance  # noqa: E402
-from runpack import check_runpack, digest  # noqa: E402
+from runpack import check_runpack, contents, digest  # noqa: E402
 from serving_gate import ServingGate  # noqa: E402
 
 PROGRAMS = pathlib.Path(sys.argv.pop(1)).resolve()
@@ -278,6 +278,28 @@ class McpFolders(unittest.TestCase):
             os.utime(path, (time.time() - 7200,) * 2)
         self.assertIn("retention_session_removed_age=2 removed_count=0", self.answer(gate)["warnings"])
         self.assertIn("sequence=1", self.said(self.answer(gate, session_id="s-1", run_id="r"))[0])
+
+    def test_what_seems_to_change_something_is_packed(self):
+        packs = self.here / "packs"
+        gate = self.serving("--pack-dir", packs, "--pack-max-count", "3")
+        for document, packed in ((call("db.delete"), True), (call("kb.read"), False), (call(targets=[{"kind": "path", "value": "/tmp/x", "operation": "write"}]), True),
+                                 ({**call("db.delete"), "targets": [{"kind": "path", "value": "/tmp/x", "operation": "read"}]}, False)):
+            document = {**document, "targets": document["context"].pop("targets", document.get("targets", []))}
+            with self.subTest(document):
+                answer = self.answer(gate, call=document)
+                self.assertEqual("pack_path" in answer, packed)
+        asked = self.answer(gate, emit_pack=True, run_id="r-1")
+        self.assertRegex(asked["pack_path"], r"/packs/pack_run_r-1_\d{8}T\d{6}\.\d{9}\.zip$")
+        self.assertEqual(json.loads(contents(asked["pack_path"])["pack_manifest.json"])["pack_id"], asked["pack_id"])
+        done = subprocess.run([PROGRAM, "guard", "verify", asked["pack_path"]], env=self.environment, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("retention_pack_removed_age=0 removed_count=1", self.answer(gate, emit_pack=True)["warnings"])
+        self.assertEqual(len(self.names(packs)), 3)
+        self.assertEqual(self.refusal(gate, pack_out=str(packs / "mine.zip")), "request.pack_out is not allowed by server configuration")
+        self.refusal(gate, emit_pack="yes")
+        self.assertEqual(self.refusal(self.serving(), emit_pack=True), "request.emit_pack requires server --pack-dir")
+        own = self.answer(self.serving("--pack-dir", packs, "--allow-client-artifact-paths"), pack_out=str(packs / "mine.zip"))
+        self.assertTrue(pathlib.Path(own["pack_path"]).is_file())
 
     def test_settings_that_cannot_be_meant_end_the_service(self):
         (self.here / "policy.yaml").write_text(POLICY)
