@@ -22,6 +22,7 @@ function(component name folder)
   endforeach()
   target_sources(${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${root} FILES ${visible})
   target_link_libraries(${name} PUBLIC ${arg_USES} PRIVATE ${arg_HIDES})
+  precompiled(${name})
 endfunction()
 
 # A program is one main.cc on top of components.

@@ -4,13 +4,16 @@
 #   deploy/quickstart.sh --broker  the same, and tools behind approval: a real tool server, vetted, admitted, called
 #   deploy/quickstart.sh stop    ends the appliance
 #   deploy/quickstart.sh clean   ends it and removes ./var/
+# COUNTERSIGN_PRESET=dev takes the programs of another preset of CMakePresets.json; tests/run.sh tests this script with what it has built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 umask 077
 
 readonly root="$PWD"
 readonly var="$root/var"
-readonly bin="$root/build/release/bin"
+readonly preset="${COUNTERSIGN_PRESET:-release}"
+readonly build="$root/build/$preset"
+readonly bin="$build/bin"
 readonly policy=deploy/examples/production-change.policy.yaml
 readonly intent=deploy/examples/production-change.intent.json
 export COUNTERSIGN_SIGNER="$var/run/sign.sock"
@@ -330,13 +333,13 @@ esac
 packages=(build run)
 [[ "${1:-}" == --broker ]] && packages+=(broker)
 deploy/install-packages.sh "${packages[@]}"
-if [[ ! -e build/release/build.ninja ]]; then
-  cmake --preset release >/dev/null
+if [[ ! -e "$build/build.ninja" ]]; then
+  cmake --preset "$preset" >/dev/null
 fi
 echo "building (the first time takes a while)"
-cmake --build build/release -j "$(nproc)" >"build/release/build.log" 2>&1 || {
-  tail -n 40 build/release/build.log >&2
-  die "the build failed; see build/release/build.log"
+cmake --build "$build" -j "$(nproc)" >"$build/build.log" 2>&1 || {
+  tail -n 40 "$build/build.log" >&2
+  die "the build failed; see ${build#"$root"/}/build.log"
 }
 prepare
 start

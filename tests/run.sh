@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what tests need, builds, runs everything; ends with ctest's summary.
-#   tests/run.sh           dev and ASan+UBSan builds, all tests, format check, quickstart twice
+#   tests/run.sh           dev and ASan+UBSan builds, all tests, format check, quickstart twice with the dev build
 #   tests/run.sh --quick   dev build and its tests only
-#   tests/run.sh --full    also TSan, valgrind, 500 supervised starts, long torture and fuzzing, a release built twice
+#   tests/run.sh --full    also TSan, all of UBSan, valgrind, 500 supervised starts, long torture and fuzzing, a release built twice
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -60,16 +60,16 @@ long_runs() {
   done
 }
 
-# What has threads, and whole appliances around it. Nothing of ours or of others' is suppressed.
-tsan_lane() {
-  local tests=(ledger_test transport_test channel_test client_test notifier_test supervisor_test daemon_test)
-  step "build tsan"
-  cmake --preset tsan >/dev/null
-  cmake --build build/tsan -j "$jobs" --target "${tests[@]}" | tail -n 1
-  local each
-  for each in "${tests[@]}"; do
-    step "tsan $each"
-    TSAN_OPTIONS="halt_on_error=1" COUNTERSIGN_STARTS=40 "build/tsan/bin/$each" --gtest_brief=1
+# sanitizer_lane PRESET TEST…: builds and runs these test programs. Nothing of ours or of others' is suppressed.
+sanitizer_lane() {
+  local preset="$1" each
+  shift
+  step "build $preset"
+  cmake --preset "$preset" >/dev/null
+  cmake --build "build/$preset" -j "$jobs" --target "$@" | tail -n 1
+  for each in "$@"; do
+    step "$preset $each"
+    TSAN_OPTIONS="halt_on_error=1" COUNTERSIGN_STARTS=40 "build/$preset/bin/$each" --gtest_brief=1
   done
 }
 
@@ -85,7 +85,10 @@ valgrind_lane() {
 
 full_lanes() {
   long_runs
-  tsan_lane
+  # What has threads, and whole appliances around it.
+  sanitizer_lane tsan ledger_test transport_test channel_test client_test notifier_test supervisor_test daemon_test
+  # What reads and makes documents, with the checks of null pointers and alignment that asan-ubsan leaves out.
+  sanitizer_lane ubsan common_test keymgmt_test statement_test channel_test ledger_test log_test gate_test packs_test vetting_test
   valgrind_lane
   step "a release, built twice"
   COUNTERSIGN_FULL=1 tests/release/script_test.py build/dev/bin
@@ -99,14 +102,15 @@ fi
 build dev
 run_tests dev
 if [[ "$mode" != quick ]]; then
+  step "quickstart, twice"
+  COUNTERSIGN_PRESET=dev bash deploy/quickstart.sh
+  COUNTERSIGN_PRESET=dev bash deploy/quickstart.sh --broker
+  bash deploy/quickstart.sh stop
+
   build asan-ubsan
   export ASAN_OPTIONS="detect_leaks=1"
   # What is killed at random points was killed 60 times above; here fewer do.
   COUNTERSIGN_KILLS="${COUNTERSIGN_KILLS:-10}" run_tests asan-ubsan
-  step "quickstart, twice"
-  bash deploy/quickstart.sh
-  bash deploy/quickstart.sh --broker
-  bash deploy/quickstart.sh stop
 fi
 if [[ "$mode" == full ]]; then
   full_lanes

@@ -1,4 +1,4 @@
-#!/ usr / bin / env python3
+#!/usr/bin/env python3
 """What happens, for programs that follow it, and the files of the written workflow: files_test.py PROGRAMS"""
 import hashlib
 import json

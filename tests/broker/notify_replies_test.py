@@ -1,4 +1,4 @@
-#!/ usr / bin / env python3
+#!/usr/bin/env python3
 """The answer that comes back from a chat: notify_replies_test.py PROGRAMS"""
 import json
 import os

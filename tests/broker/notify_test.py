@@ -1,4 +1,4 @@
-#!/ usr / bin / env python3
+#!/usr/bin/env python3
 """Who is told of what waits: real receivers, real hooks, and a broker that is killed: notify_test.py PROGRAMS"""
 import base64
 import concurrent.futures
