@@ -5,12 +5,35 @@
 
 namespace countersign {
 
+Json::Json() noexcept = default;
+Json::Json(std::nullptr_t) noexcept {}
+Json::Json(bool value) : value_(value) {}
+Json::Json(std::int64_t value) : value_(value) {}
+Json::Json(int value) : value_(std::int64_t{value}) {}
+Json::Json(double value) : value_(value) {}
+Json::Json(std::string value) : value_(std::move(value)) {}
+Json::Json(std::string_view value) : value_(std::string(value)) {}
+Json::Json(const char* value) : value_(std::string(value)) {}
+Json::Json(Array value) : value_(std::move(value)) {}
+Json::Json(Object value) : value_(std::move(value)) {}
+Json::Json(const Json&) = default;
+Json::Json(Json&&) noexcept = default;
+Json& Json::operator=(const Json&) = default;
+Json& Json::operator=(Json&&) noexcept = default;
+Json::~Json() = default;
+
+bool Json::operator==(const Json&) const = default;
+
 Json::Json(std::uint64_t value) {
   if (value <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
     value_ = static_cast<std::int64_t>(value);
   } else {
     value_ = static_cast<double>(value);
   }
+}
+
+Json Json::object(std::initializer_list<Member> members) {
+  return Json(Object(members));
 }
 
 Json Json::array(const std::vector<std::string>& texts) {
@@ -57,3 +80,6 @@ bool Json::erase(std::string_view name) {
 }
 
 }  // namespace countersign
+
+template class std::vector<countersign::Json>;
+template class std::vector<countersign::Json::Member>;
