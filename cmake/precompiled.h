@@ -1,5 +1,5 @@
-// What most files include of the standard library, for cmake/precompiled.cmake. No file may count on it: a release is built
-// without.
+// What most files include of the standard library, for cmake/precompiled.cmake. No file may count on it: a release is
+// built without.
 #pragma once
 #include <algorithm>
 #include <array>

@@ -1,4 +1,3 @@
-#include "command/call_pack_commands.h"
 #include "command/commands.h"
 
 namespace countersign::command {

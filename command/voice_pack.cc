@@ -1,8 +1,7 @@
 // voice pack build|verify|inspect|diff: what was said in a call and why it was allowed, in one archive (docs/voice.md).
 #include <filesystem>
 
-#include "command/call_pack_commands.h"
-#include "command/command.h"
+#include "command/commands.h"
 #include "command/input_file.h"
 #include "command/key_files.h"
 #include "command/runpack_file.h"

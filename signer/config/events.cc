@@ -23,7 +23,7 @@ constexpr EventRow kEvents[] = {
     {Event::TokenForeign, "token_foreign", Severity::Critical, minutes(10),
      "An approval token was presented that none of the published approval keys signed."},
     {Event::TokenReplayed, "token_replayed", Severity::Critical, minutes(10),
-     "An approval token that was already redeemed was presented again."},
+     "An approval token that was already redeemed, or a permit that was already used, was presented again."},
     {Event::TokenRevoked, "token_revoked", Severity::Notice, minutes(10),
      "An approval was taken back before it was used."},
     {Event::RevokedTokenUsed, "revoked_token_used", Severity::Critical, minutes(10),
