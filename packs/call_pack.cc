@@ -5,115 +5,12 @@
 #include "common/text.h"
 #include "gate/optional_members.h"
 #include "packs/call_contract.h"
+#include "packs/pack_manifest.h"
 #include "signer/statement/envelope.h"
 #include "signer/statement/statement.h"
 
 namespace countersign::packs {
 namespace {
-
-using gate::FirstError;
-using gate::GaitFields;
-
-constexpr std::string_view kSchemaId = "gait.pack.manifest";
-constexpr std::string_view kVersion = "1.0.0";
-constexpr std::string_view kCreatedAt = "1980-01-01T00:00:00Z";  // equal calls make equal packs
-
-Error invalid(std::string detail) {
-  return Error{ErrorCode::Invalid, std::move(detail), "bad_pack"};
-}
-
-Error no_manifest(std::string detail) {
-  return Error{ErrorCode::VerificationFailed, "parse manifest: " + std::move(detail), "bad_manifest"};
-}
-
-// Without pack_id and signatures: what the id covers.
-std::string pack_id_of(Json manifest) {
-  manifest.set("pack_id", "");
-  manifest.erase("signatures");
-  return manifest.digest().hex();
-}
-
-Json manifest_of(const std::vector<ZipFile>& files, const PackNames& names) {
-  Json::Array contents;
-  for (const ZipFile& file : files) {
-    contents.push_back(
-        Json::object({{"path", file.name}, {"sha256", sha256(file.content).hex()}, {"type", entry_type(file.name)}}));
-  }
-  Json manifest = Json::object({{"schema_id", kSchemaId},
-                                {"schema_version", kVersion},
-                                {"created_at", kCreatedAt},
-                                {"producer_version", names.producer_version},
-                                {"pack_id", ""},
-                                {"pack_type", names.pack_type},
-                                {"source_ref", names.source_ref},
-                                {"contents", std::move(contents)}});
-  manifest.set("pack_id", pack_id_of(manifest));
-  return manifest;
-}
-
-// Its known members in file order, strictly read; `wrong` becomes the first thing that is.
-class ManifestReader {
- public:
-  explicit ManifestReader(const Json& given) : error_("parse pack manifest: "), fields_(given, "Manifest", error_) {}
-
-  Result<Json> read() {
-    Json out{Json::Object{}};
-    text(fields_, "schema_id", out);
-    text(fields_, "schema_version", out);
-    UtcTime created_at;
-    fields_.time("created_at", created_at);
-    out.set("created_at", created_at.rfc3339());
-    for (const std::string_view name : {"producer_version", "pack_id", "pack_type", "source_ref"}) {
-      text(fields_, name, out);
-    }
-    out.set("contents", rows("contents", {"path", "sha256", "type"}, {}));
-    Json signatures = rows("signatures", {"alg", "key_id", "sig"}, "signed_digest");
-    if (!signatures.as_array().empty()) out.set("signatures", std::move(signatures));
-    fields_.refuse_unknown();
-    if (const Status status = error_.status(); !status) return no_manifest(status.error().detail);
-    if (out.text("schema_id") != kSchemaId) {
-      return no_manifest("unsupported manifest schema_id: " + std::string(out.text("schema_id")));
-    }
-    if (out.text("schema_version") != kVersion) {
-      return no_manifest("unsupported manifest schema_version: " + std::string(out.text("schema_version")));
-    }
-    if (trimmed(out.text("source_ref")).empty()) return no_manifest("manifest missing source_ref");
-    if (created_at.is_zero()) return no_manifest("manifest missing created_at");
-    if (trimmed(out.text("producer_version")).empty()) return no_manifest("manifest missing producer_version");
-    return out;
-  }
-
- private:
-  static void text(GaitFields& fields, std::string_view name, Json& out) {
-    std::string value;
-    fields.text(name, value);
-    out.set(name, value);
-  }
-
-  // Every one of `required` must say something; `optional` is left out where empty.
-  Json rows(std::string_view list, std::initializer_list<std::string_view> required, std::string_view optional) {
-    Json::Array out;
-    for (const Json* each : fields_.structures(list)) {
-      GaitFields row(*each, fields_, list, out.size());
-      Json made{Json::Object{}};
-      for (const std::string_view name : required) {
-        text(row, name, made);
-        if (trimmed(made.text(name)).empty()) error_.add(std::string(name) + " is required", row.place().of(name));
-      }
-      if (!optional.empty()) {
-        std::string value;
-        row.text(optional, value);
-        gate::put(made, optional, value);
-      }
-      row.refuse_unknown();
-      out.push_back(std::move(made));
-    }
-    return Json(std::move(out));
-  }
-
-  FirstError error_;
-  GaitFields fields_;
-};
 
 // Empty where the envelope is a signature by `key` over the manifest.
 std::string envelope_fault(const Json& envelope, const keymgmt::PublicKey& key, const Digest& digest) {
@@ -132,7 +29,7 @@ BuiltCallPack build_call_pack(const CallRecord& record, const Runpack& run, cons
   std::vector<ZipFile> files = call_files(record, run.run_id(), runpack);
   files.push_back({std::string(kProofRecordsName), proof_records(files, names, signer)});
   std::ranges::sort(files, {}, &ZipFile::name);
-  Json manifest = manifest_of(files, names);
+  Json manifest = pack_manifest(files, names);
   if (signer != nullptr) manifest.set("signatures", Json::Array{signer->envelope(manifest.digest())});
   files.push_back({std::string(statement::kPackManifestName), manifest.canonical()});
   std::ranges::sort(files, {}, &ZipFile::name);
@@ -142,14 +39,12 @@ BuiltCallPack build_call_pack(const CallRecord& record, const Runpack& run, cons
 Result<CallPack> CallPack::parse(std::string_view archive) {
   CallPack out;
   ASSIGN_OR_RETURN(out.files_, read_zip(archive));
-  const std::string* manifest = content_named(out.files_, statement::kPackManifestName);
-  if (manifest == nullptr) return invalid("missing " + std::string(statement::kPackManifestName));
-  const Result<Json> json = Json::parse(*manifest, {.gait = true});
-  if (!json) return no_manifest(json.error().detail);
-  if (!json->is_object()) return no_manifest("it is no JSON object");
-  ASSIGN_OR_RETURN(out.manifest_, ManifestReader(*json).read());
+  ASSIGN_OR_RETURN(out.manifest_, read_pack_manifest(out.files_));
   if (out.manifest_.text("pack_type") != kCallType) {
-    return no_manifest("it is of a pack of type \"" + std::string(out.manifest_.text("pack_type")) + "\", not call");
+    return Error{
+        ErrorCode::VerificationFailed,
+        "parse manifest: it is of a pack of type \"" + std::string(out.manifest_.text("pack_type")) + "\", not call",
+        "bad_manifest"};
   }
   const std::string expected = pack_id_of(out.manifest_);
   if (lowered(out.pack_id()) != expected) {
@@ -174,15 +69,6 @@ std::optional<Json> CallPack::payload() const {
   return *std::move(json);
 }
 
-std::vector<ZipFile> CallPack::proven_files() const {
-  std::vector<ZipFile> out;
-  for (const ZipFile& file : files_) {
-    if (file.name != statement::kPackManifestName && file.name != kProofRecordsName) out.push_back(file);
-  }
-  std::ranges::sort(out, {}, &ZipFile::name);
-  return out;
-}
-
 Result<CallPack::Check> CallPack::check(const keymgmt::PublicKey* key, bool require_signature) const {
   Check out;
   if (!contents_.passed()) {
@@ -195,7 +81,7 @@ Result<CallPack::Check> CallPack::check(const keymgmt::PublicKey* key, bool requ
     const PackNames names{std::string(manifest_.text("pack_type")), std::string(trimmed(source_ref())),
                           std::string(manifest_.text("producer_version"))};
     ASSIGN_OR_RETURN(ProofCheck proofs,
-                     check_proof_records(*records, proven_files(), names, require_signature ? key : nullptr));
+                     check_proof_records(*records, proven_files(files_), names, require_signature ? key : nullptr));
     out.proof_records = proofs.records;
     faults = std::move(proofs.signature_errors);
   }
@@ -264,8 +150,8 @@ Json pack_difference(const CallPack& left, const CallPack& right) {
   summary.set("manifest_delta", other_manifest);
   summary.set("context_drift_classification", "none");
   return Json::object({{"schema_id", "gait.pack.diff"},
-                       {"schema_version", kVersion},
-                       {"created_at", kCreatedAt},
+                       {"schema_version", kPackVersion},
+                       {"created_at", kPackCreatedAt},
                        {"left_pack_id", left.pack_id()},
                        {"right_pack_id", right.pack_id()},
                        {"left_pack_type", kCallType},

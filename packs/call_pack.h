@@ -56,8 +56,6 @@ class CallPack {
 
  private:
   CallPack() = default;
-  // The files that proof records are about.
-  std::vector<ZipFile> proven_files() const;
   void check_signatures(const keymgmt::PublicKey* key, bool require_signature, Check& out) const;
   std::vector<ZipFile> files_;
   Json manifest_;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "common/bytes.h"
+#include "packs/pack_manifest.h"
 #include "signer/statement/envelope.h"
 #include "signer/statement/statement.h"
 
@@ -11,25 +11,13 @@ namespace {
 
 using statement::kPackManifestName;
 
-constexpr std::string_view kSchema = "gait.pack.manifest";
+constexpr std::string_view kRunType = "run";
 constexpr std::string_view kRunPayloadName = "run_payload.json";
 constexpr std::string_view kSourceRunpackName = "source/runpack.zip";
-constexpr const char* kAlways = "1980-01-01T00:00:00Z";
-
-Error invalid(std::string detail) {
-  return Error{ErrorCode::Invalid, "run pack: " + std::move(detail), "bad_run_pack"};
-}
-
-// gait's id of a manifest: its digest with an empty pack_id and without signatures.
-std::string id_of(Json manifest) {
-  manifest.erase("signatures");
-  manifest.set("pack_id", "");
-  return manifest.digest().hex();
-}
 
 Json payload_of(const Runpack& run) {
   return Json::object({{"schema_id", "gait.pack.run"},
-                       {"schema_version", "1.0.0"},
+                       {"schema_version", kPackVersion},
                        {"created_at", run.created_at().rfc3339()},
                        {"run_id", run.run_id()},
                        {"capture_mode", run.capture_mode()},
@@ -37,25 +25,6 @@ Json payload_of(const Runpack& run) {
                        {"intents_count", run.intents()},
                        {"results_count", run.results()},
                        {"refs_count", static_cast<std::int64_t>(run.receipts().size())}});
-}
-
-Json contents_of(const std::vector<ZipFile>& files) {
-  Json::Array out;
-  for (const ZipFile& file : files) {
-    out.push_back(
-        Json::object({{"path", file.name}, {"sha256", sha256(file.content).hex()}, {"type", entry_type(file.name)}}));
-  }
-  return out;
-}
-
-// The manifest of an archive that has one of this kind.
-Result<Json> manifest_of(const std::vector<ZipFile>& files) {
-  const std::string* text = content_named(files, kPackManifestName);
-  if (text == nullptr) return invalid("there is no " + std::string(kPackManifestName));
-  Result<Json> manifest = Json::parse(*text, {.gait = true});
-  if (!manifest) return invalid(std::string(kPackManifestName) + ": " + manifest.error().detail);
-  if (manifest->text("schema_id") != kSchema) return invalid("it is no " + std::string(kSchema));
-  return manifest;
 }
 
 }  // namespace
@@ -66,23 +35,14 @@ Result<RunPackDraft> draft_run_pack(std::string_view runpack, const PackSigner& 
   RunPackDraft draft{run.run_id(),
                      {{std::string(kRunPayloadName), payload_of(run).canonical()},
                       {std::string(kSourceRunpackName), std::string(runpack)}}};
-  std::string records = proof_records(draft.files, {"run", run.run_id(), COUNTERSIGN_VERSION}, &signer);
+  std::string records = proof_records(draft.files, {std::string(kRunType), run.run_id(), COUNTERSIGN_VERSION}, &signer);
   draft.files.push_back({std::string(kProofRecordsName), std::move(records)});
   std::ranges::sort(draft.files, {}, &ZipFile::name);
   return draft;
 }
 
 Json gait_manifest(const RunPackDraft& draft) {
-  Json manifest = Json::object({{"schema_id", kSchema},
-                                {"schema_version", "1.0.0"},
-                                {"created_at", kAlways},
-                                {"producer_version", COUNTERSIGN_VERSION},
-                                {"pack_id", ""},
-                                {"pack_type", "run"},
-                                {"source_ref", draft.run_id},
-                                {"contents", contents_of(draft.files)}});
-  manifest.set("pack_id", id_of(manifest));
-  return manifest;
+  return pack_manifest(draft.files, {std::string(kRunType), draft.run_id, COUNTERSIGN_VERSION});
 }
 
 std::string sealed_pack(RunPackDraft draft, const Json& manifest) {
@@ -94,14 +54,11 @@ std::string sealed_pack(RunPackDraft draft, const Json& manifest) {
 Result<RunPack> RunPack::parse(std::string_view archive) {
   RunPack out;
   ASSIGN_OR_RETURN(out.files_, read_zip(archive));
-  ASSIGN_OR_RETURN(out.manifest_, manifest_of(out.files_));
-  const Json* contents = out.manifest_.find("contents");
-  if (contents == nullptr || !contents->is_array()) return invalid("its manifest lists no contents");
-  if (out.run_id().empty()) return invalid("its manifest names no source_ref");
+  ASSIGN_OR_RETURN(out.manifest_, read_pack_manifest(out.files_));
   const Json* signatures = out.manifest_.find("signatures");
   out.signatures_ = signatures != nullptr && signatures->is_array() ? signatures->as_array().size() : 0;
-  out.contents_ = check_contents(out.files_, *contents, kPackManifestName);
-  out.pack_id_is_right_ = out.pack_id() == id_of(out.manifest_);
+  out.contents_ = check_contents(out.files_, *out.manifest_.find("contents"), kPackManifestName);
+  out.pack_id_is_right_ = out.pack_id() == pack_id_of(out.manifest_);
   if (out.contents_.passed()) {
     out.check_run();
     const Result<ProofCheck> records = out.check_records(nullptr);
@@ -117,7 +74,7 @@ Result<RunPack> RunPack::parse(std::string_view archive) {
 void RunPack::check_run() {
   const std::string* payload = content_named(files_, kRunPayloadName);
   const std::string* source = content_named(files_, kSourceRunpackName);
-  if (manifest_.text("pack_type") != "run" || payload == nullptr || source == nullptr) {
+  if (manifest_.text("pack_type") != kRunType || payload == nullptr || source == nullptr) {
     faults_.emplace_back("it is no pack of a run");
     return;
   }
@@ -140,12 +97,7 @@ void RunPack::check_run() {
 Result<ProofCheck> RunPack::check_records(const keymgmt::PublicKey* key) const {
   const std::string* text = content_named(files_, kProofRecordsName);
   if (text == nullptr) return ProofCheck{};
-  std::vector<ZipFile> proven;
-  for (const ZipFile& file : files_) {
-    if (file.name != kProofRecordsName && file.name != kPackManifestName) proven.push_back(file);
-  }
-  std::ranges::sort(proven, {}, &ZipFile::name);
-  return check_proof_records(*text, proven,
+  return check_proof_records(*text, proven_files(files_),
                              {std::string(manifest_.text("pack_type")), std::string(run_id()),
                               std::string(manifest_.text("producer_version"))},
                              key);
