@@ -159,6 +159,21 @@ inline Json evidence_fields() {
   })");
 }
 
+inline Json say_token_fields() {
+  return *Json::parse(R"({
+    "commitment_class": "quote",
+    "intent_digest": "ba6e55d6b72308b34c24571bce1b2434ef7802df7def15a31826384bf3582e9c",
+    "policy_digest": "850f03880f107538e6ea675fe85706d4700249cd12596c483c3b1a93207e62e7",
+    "call_id": "call-7",
+    "turn_index": 2,
+    "call_seq": 3,
+    "currency": "USD",
+    "quote_min_cents": 1000,
+    "quote_max_cents": 2500,
+    "ttl_seconds": 120
+  })");
+}
+
 inline Json attestation_fields() {
   return *Json::parse(R"({
     "created_at": "2026-06-08T21:14:00Z",
@@ -187,6 +202,8 @@ inline Json fields_of(StatementType type) {
       return attestation_fields();
     case StatementType::ApprovedScript:
       return script_fields();
+    case StatementType::SayToken:
+      return say_token_fields();
     case StatementType::TufTimestamp:
       return *Json::parse(R"({"version":7,"lifetime":600,"snapshot_version":3,"snapshot_length":99,
         "snapshot_sha256":"7931610eb378db66c954b66e0f69043053a0ada733bfda16e7818844d1f0ab0e"})");
@@ -215,6 +232,7 @@ inline constexpr StatementType kTypes[] = {StatementType::Trace,
                                            StatementType::DelegationAudit,
                                            StatementType::CredentialEvidence,
                                            StatementType::StateAttestation,
-                                           StatementType::ApprovedScript};
+                                           StatementType::ApprovedScript,
+                                           StatementType::SayToken};
 
 }  // namespace countersign::statement
