@@ -22,7 +22,7 @@ constexpr Link kSystemLinks[] = {
 // Beside the network, only where a scanner asks its registry.
 constexpr const char* kNetworkFiles[] = {"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"};
 
-void bind(std::vector<std::string>& words, const char* flag, const std::string& path) {
+void mount(std::vector<std::string>& words, const char* flag, const std::string& path) {
   words.insert(words.end(), {flag, path, path});
 }
 
@@ -49,15 +49,15 @@ Result<std::vector<std::string>> sandbox_words(const SandboxedProgram& program) 
   words.insert(words.end(), {*bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop",
                              "ALL", "--hostname", "sandbox"});
   if (program.network) words.push_back("--share-net");
-  for (const char* path : kSystem) bind(words, "--ro-bind-try", path);
+  for (const char* path : kSystem) mount(words, "--ro-bind-try", path);
   if (program.network) {
-    for (const char* path : kNetworkFiles) bind(words, "--ro-bind-try", path);
+    for (const char* path : kNetworkFiles) mount(words, "--ro-bind-try", path);
   }
   for (const Link& link : kSystemLinks) words.insert(words.end(), {"--symlink", link.target, link.path});
   words.insert(words.end(), {"--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--dir", kSandboxEmpty});
-  for (const std::string& path : program.read_only) bind(words, "--ro-bind", path);
-  for (const std::string& path : program.read_write) bind(words, "--bind", path);
-  bind(words, "--ro-bind-try", program.argv.front());
+  for (const std::string& path : program.read_only) mount(words, "--ro-bind", path);
+  for (const std::string& path : program.read_write) mount(words, "--bind", path);
+  mount(words, "--ro-bind-try", program.argv.front());
   if (!program.tree.empty()) words.insert(words.end(), {"--ro-bind", program.tree, kSandboxTree});
   if (!program.out.empty()) words.insert(words.end(), {"--bind", program.out, kSandboxOut});
   words.insert(words.end(),
