@@ -8,6 +8,18 @@ Error not_an_allow() {
   return Error{ErrorCode::Refused, "the trace permits nothing: its verdict is no allow", "not_an_allow"};
 }
 
+Status permit_in_time(UtcTime allowed_at, UtcTime now, const config::Config& config, const ledger::Store& store) {
+  const std::chrono::nanoseconds lasts = config.approvals.execute_within;
+  if (now - allowed_at > lasts) {
+    return Error{ErrorCode::Refused, "the permit is older than " + duration_text(lasts) + ", approvals.execute_within",
+                 "permit_expired", "Evaluate the intent again."};
+  }
+  if (allowed_at > now + config.limits.clock_step) {
+    return Error{ErrorCode::Refused, "the permit is from the future", "permit_future"};
+  }
+  return store.usable(allowed_at);
+}
+
 ledger::Item executed_item(const Digest& trace, const Caller& caller, UtcTime at) {
   ledger::Item item;
   item.record.kind = "executed";
@@ -33,17 +45,7 @@ Result<Digest> Execution::checked(const Json& body) const {
   ASSIGN_OR_RETURN(const Digest intent, Digest::parse(verified.document().text("intent_digest")));
   ASSIGN_OR_RETURN(const std::optional<std::uint64_t> index, store_.index_of_trace(intent, verified.signed_digest()));
   if (!index) return Error{ErrorCode::Refused, "the trace is not recorded in this ledger", "trace_unknown"};
-  const UtcTime now = clock_.now();
-  if (now - verified.signed_at() > config_.approvals.execute_within) {
-    return Error{
-        ErrorCode::Refused,
-        "the permit is older than " + duration_text(config_.approvals.execute_within) + ", approvals.execute_within",
-        "permit_expired", "Evaluate the intent again."};
-  }
-  if (verified.signed_at() > now + config_.limits.clock_step) {
-    return Error{ErrorCode::Refused, "the permit is from the future", "permit_future"};
-  }
-  RETURN_IF_ERROR(store_.usable(verified.signed_at()));
+  RETURN_IF_ERROR(permit_in_time(verified.signed_at(), clock_.now(), config_, store_));
   return verified.signed_digest();
 }
 

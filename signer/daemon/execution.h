@@ -15,6 +15,9 @@ namespace countersign::daemon {
 
 // Only an allow permits something.
 Error not_an_allow();
+// Whether a permit of that moment may still be used, for an execution or a say token. Fails with Refused:
+// permit_expired (older than approvals.execute_within), permit_future (beyond limits.clock_step), and as Store::usable.
+Status permit_in_time(UtcTime allowed_at, UtcTime now, const config::Config& config, const ledger::Store& store);
 // The record that a permit was used, and its single use. `trace` is the signed digest.
 ledger::Item executed_item(const Digest& trace, const Caller& caller, UtcTime at);
 

@@ -1,5 +1,6 @@
 #include "signer/daemon/say_rules.h"
 
+#include "signer/daemon/execution.h"
 #include "signer/statement/say_token_fields.h"
 
 namespace countersign::daemon {
@@ -54,11 +55,7 @@ std::variant<Digest, Refusal> SayRules::judge(const statement::SayTokenFields& t
     return refused("no_allowed_decision", "the latest recorded decision on this intent and policy is no allow",
                    "Evaluate the commitment first (`countersign voice token mint`).");
   }
-  if (now - decision->at > lasts) {
-    return refused("permit_expired", "the permit is older than " + duration_text(lasts) + ", approvals.execute_within",
-                   "Evaluate the commitment again.");
-  }
-  if (const Status usable = store_.usable(decision->at); !usable) return Refusal{usable.error()};
+  if (const Status timely = permit_in_time(decision->at, now, config_, store_); !timely) return Refusal{timely.error()};
   const Result<std::optional<std::string>> recorded = store_.intent_document(token.intent_digest);
   if (!recorded) return Refusal{recorded.error()};
   if (!*recorded) return other_words("the intent that was allowed was not recorded");

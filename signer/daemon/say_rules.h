@@ -18,8 +18,8 @@ class SayRules {
 
   // The signed_digest of the allow's trace, which the transaction that records the token marks as executed: one token
   // a permit. Refusals by reason: no_allowed_decision (the latest decision on its intent and policy is no allow),
-  // permit_expired (older than approvals.execute_within), say_token_mismatch (the recorded intent says something else,
-  // or was not recorded), ttl_over_limit (longer than approvals.execute_within).
+  // permit_expired, permit_future and as permit_in_time otherwise, say_token_mismatch (the recorded intent says
+  // something else, or was not recorded), ttl_over_limit (longer than approvals.execute_within).
   std::variant<Digest, Refusal> judge(const statement::SayTokenFields& token, UtcTime now) const;
 
  private:

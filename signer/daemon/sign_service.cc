@@ -50,8 +50,9 @@ std::string answer_with_place(const ledger::Item& item) {
 // What the commit refuses by a rule of its own, and the event that goes with it.
 std::optional<config::Event> event_of(const Error& error) {
   if (error.reason == "approval_required_before") return config::Event::AllowWithoutTokens;
-  if (error.reason == "approval_token_consumed" || error.reason == "already_executed")
+  if (error.reason == "approval_token_consumed" || error.reason == "already_executed") {
     return config::Event::TokenReplayed;
+  }
   return std::nullopt;
 }
 

@@ -62,6 +62,14 @@ TEST_F(SayRulesTest, GrantWhatWasAllowedAMomentAgo) {
   EXPECT_EQ(judge(asked()), "permit_expired");
 }
 
+TEST_F(SayRulesTest, RefuseAnAllowOfTheFuture) {
+  decide(Verdict::Allow);
+  clock_.advance(-config_.limits.clock_step);
+  EXPECT_EQ(judge(asked()), "granted");
+  clock_.advance(-std::chrono::seconds(1));
+  EXPECT_EQ(judge(asked()), "permit_future");
+}
+
 TEST_F(SayRulesTest, RefuseWhatTheLatestDecisionDoesNotAllow) {
   for (const Verdict verdict : {Verdict::Block, Verdict::RequireApproval, Verdict::DryRun}) {
     decide(Verdict::Allow);
