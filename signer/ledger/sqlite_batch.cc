@@ -146,12 +146,12 @@ Status Batch::admit(const Item& item) {
 Result<Committed> Batch::append(const Item& item) {
   RETURN_IF_ERROR(admit(item));
   const std::uint64_t index = frontier_.size();
-  std::vector<Line> lines;
-  ASSIGN_OR_RETURN(Line first, Line::of(item, index));
-  lines.push_back(std::move(first));
+  ASSIGN_OR_RETURN(const Line line, Line::of(item, index));
+  std::optional<Line> next;
   if (item.next) {
-    ASSIGN_OR_RETURN(Line next, Line::of(*item.next, index + 1));
-    lines.push_back(std::move(next));
+    Result<Line> made = Line::of(*item.next, index + 1);
+    if (!made) return std::move(made).error();
+    next.emplace(*std::move(made));
   }
   // A savepoint makes SQLite copy every page that the item touches.
   const bool undoable = may_be_taken(item);
@@ -159,8 +159,8 @@ Result<Committed> Batch::append(const Item& item) {
     Status begun = Query(connection_, kSavepoint).run();
     if (!begun) return lost(std::move(begun).error());
   }
-  Status written = write(lines.front());
-  if (written && item.next) written = write(lines.back());
+  Status written = write(line);
+  if (written && next) written = write(*next);
   if (!written) {
     if (failed_) return written.error();
     if (!undoable) return lost(written.error());
@@ -174,7 +174,8 @@ Result<Committed> Batch::append(const Item& item) {
     Status released = Query(connection_, kRelease).run();
     if (!released) return lost(std::move(released).error());
   }
-  for (const Line& line : lines) adopt(line);
+  adopt(line);
+  if (next) adopt(*next);
   return Committed{index};
 }
 
