@@ -11,10 +11,6 @@ constexpr const char* kIntentId = "intent_1";
 
 std::string runpack_of_call(const DecidedCall& call) {
   const auto record = [&call](std::string_view kind) { return runpack_record(kind, call.run_id, call.created_at); };
-  Json run = record("run");
-  run.set("env", runpack_environment());
-  run.set("timeline", Json::Array{Json::object({{"event", "proxy_eval_start"}, {"ts", call.created_at}}),
-                                  Json::object({{"event", "proxy_eval_finish"}, {"ts", call.created_at}})});
   Json intent = record("intent");
   intent.set("intent_id", kIntentId);
   intent.set("tool_name", call.tool_name);
@@ -28,10 +24,10 @@ std::string runpack_of_call(const DecidedCall& call) {
                                             {"trace_id", call.trace_id}})
                                   .digest()
                                   .hex());
-  Json refs = record("refs");
-  refs.set("receipts", Json::Array{});
-  return assemble_runpack(record("manifest"),
-                          {run.canonical(), intent.canonical() + "\n", result.canonical() + "\n", refs.canonical()});
+  Json::Array timeline = {Json::object({{"event", "proxy_eval_start"}, {"ts", call.created_at}}),
+                          Json::object({{"event", "proxy_eval_finish"}, {"ts", call.created_at}})};
+  return runpack_of({call.run_id, call.created_at, runpack_environment(), std::move(timeline),
+                     intent.canonical() + "\n", result.canonical() + "\n"});
 }
 
 }  // namespace countersign::packs

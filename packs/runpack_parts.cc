@@ -47,4 +47,15 @@ std::string assemble_runpack(Json manifest, RunpackParts parts) {
   return zip_archive(files);
 }
 
+std::string runpack_of(RecordedRun recorded) {
+  const auto record = [&](std::string_view kind) { return runpack_record(kind, recorded.run_id, recorded.created_at); };
+  Json run = record("run");
+  run.set("env", std::move(recorded.environment));
+  run.set("timeline", std::move(recorded.timeline));
+  Json refs = record("refs");
+  refs.set("receipts", Json::Array{});
+  return assemble_runpack(record("manifest"), {run.canonical(), std::move(recorded.intents),
+                                               std::move(recorded.results), refs.canonical()});
+}
+
 }  // namespace countersign::packs

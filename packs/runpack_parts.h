@@ -22,6 +22,17 @@ std::string assemble_runpack(Json manifest, RunpackParts parts);
 // The head of a runpack's document: gait.runpack.<kind>, made now by us.
 Json runpack_record(std::string_view kind, std::string_view run_id, std::string_view created_at);
 
+// What was recorded of a run without receipts.
+struct RecordedRun {
+  std::string_view run_id;
+  std::string_view created_at;
+  Json environment;
+  Json::Array timeline;
+  std::string intents;  // intents.jsonl
+  std::string results;  // results.jsonl
+};
+std::string runpack_of(RecordedRun recorded);
+
 // Where a run was recorded: {os, arch, runtime}, with gait's names of operating system and architecture.
 Json runpack_environment();
 

@@ -24,8 +24,7 @@ std::string result_digest(const Json& event) {
 
 std::string runpack_of_session(std::string_view run_id, std::string_view created_at, std::int64_t index,
                                const std::vector<Json>& events) {
-  RunpackParts parts;
-  Json::Array timeline;
+  RecordedRun run{run_id, created_at, runpack_environment(), {}, "", ""};
   std::int64_t count = 0;
   for (const Json& event : events) {
     const std::string_view at = event.text("created_at");
@@ -34,24 +33,17 @@ std::string runpack_of_session(std::string_view run_id, std::string_view created
     intent.set("intent_id", intent_id);
     intent.set("tool_name", event.text("tool_name"));
     intent.set("args_digest", event.text("intent_digest"));
-    parts.intents += intent.canonical() + "\n";
+    run.intents += intent.canonical() + "\n";
     Json result = runpack_record("result", run_id, at);
     result.set("intent_id", intent_id);
     result.set("status", result_status(event.text("verdict")));
     result.set("result_digest", result_digest(event));
-    parts.results += result.canonical() + "\n";
-    timeline.push_back(Json::object({{"event", "session_event"}, {"ts", at}, {"ref", event.text("trace_id")}}));
+    run.results += result.canonical() + "\n";
+    run.timeline.push_back(Json::object({{"event", "session_event"}, {"ts", at}, {"ref", event.text("trace_id")}}));
   }
-  timeline.push_back(Json::object(
+  run.timeline.push_back(Json::object(
       {{"event", "session_checkpoint_emitted"}, {"ts", created_at}, {"ref", "checkpoint:" + std::to_string(index)}}));
-  Json run = runpack_record("run", run_id, created_at);
-  run.set("env", runpack_environment());
-  run.set("timeline", std::move(timeline));
-  parts.run = run.canonical();
-  Json refs = runpack_record("refs", run_id, created_at);
-  refs.set("receipts", Json::Array{});
-  parts.refs = refs.canonical();
-  return assemble_runpack(runpack_record("manifest", run_id, created_at), std::move(parts));
+  return runpack_of(std::move(run));
 }
 
 }  // namespace countersign::packs

@@ -8,8 +8,8 @@ std::string runpack_of_traces(const std::string& run_id, std::vector<Json> trace
   std::ranges::stable_sort(traces, {}, [](const Json& trace) { return std::string(trace.text("observed_at")); });
   const std::string begin(traces.front().text("observed_at"));
   std::vector<std::string> known;
-  RunpackParts parts;
-  Json::Array timeline;
+  RecordedRun run{run_id, begin, Json::object({{"os", "unknown"}, {"arch", "unknown"}, {"runtime", "countersign"}}),
+                  {},     "",    ""};
   for (const Json& trace : traces) {
     const std::string_view at = trace.text("observed_at");
     const std::string intent(trace.text("intent_digest"));
@@ -19,24 +19,17 @@ std::string runpack_of_traces(const std::string& run_id, std::vector<Json> trace
       row.set("intent_id", intent);
       row.set("tool_name", trace.text("tool_name"));
       row.set("args_digest", trace.text("args_digest"));
-      parts.intents += row.canonical() + "\n";
+      run.intents += row.canonical() + "\n";
     }
     Json row = runpack_record("result", run_id, at);
     row.set("intent_id", intent);
     row.set("status", trace.text("verdict"));
     const Json* signature = trace.find("signature");
     row.set("result_digest", signature == nullptr ? "" : signature->text("signed_digest"));
-    parts.results += row.canonical() + "\n";
-    timeline.push_back(Json::object({{"event", trace.text("event_id")}, {"ts", at}}));
+    run.results += row.canonical() + "\n";
+    run.timeline.push_back(Json::object({{"event", trace.text("event_id")}, {"ts", at}}));
   }
-  Json run = runpack_record("run", run_id, begin);
-  run.set("env", Json::object({{"os", "unknown"}, {"arch", "unknown"}, {"runtime", "countersign"}}));
-  run.set("timeline", std::move(timeline));
-  parts.run = run.canonical();
-  Json refs = runpack_record("refs", run_id, begin);
-  refs.set("receipts", Json::Array{});
-  parts.refs = refs.canonical();
-  return assemble_runpack(runpack_record("manifest", run_id, begin), std::move(parts));
+  return runpack_of(std::move(run));
 }
 
 }  // namespace countersign::packs
