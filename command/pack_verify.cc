@@ -115,7 +115,8 @@ Command pack_verify_command() {
       "PATH [--profile strict] [--public-key FILE]",
       "Checks a run pack: files, digests, id, the runpack within, proof records and signatures",
       "Exits 0 verified, 2 where something in it is missing, changed, not listed or of another run, or a signature\n"
-      "does not verify, cannot be checked or is missing; 6 unreadable. Without a key flag the signer is asked.\n"
+      "does not verify, cannot be checked or is missing; 6 unreadable. Without a key flag no signature can be "
+      "checked.\n"
       "Run packs are what `mcp proxy --pack-out` makes; `guard verify` checks evidence packs.",
       "countersign pack verify pack.zip --public-key trace_public.key --json",
       kFlags,
