@@ -5,7 +5,6 @@
 """
 import argparse
 import base64
-import copy
 import hashlib
 import io
 import json
@@ -18,7 +17,8 @@ import unittest
 import zipfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE / "model")]
+sys.path[:0] = [str(HERE), str(HERE / "model"), str(HERE.parent / "support")]
+from changed import changed  # noqa: E402
 from jcs import canonical, digest  # noqa: E402
 from signatures import signature_of, verifies  # noqa: E402
 
@@ -109,19 +109,6 @@ def zipped(files):
         for path in sorted(files):
             archive.writestr(path, files[path])
     return out.getvalue()
-
-
-def changed(document, path, value):
-    out = copy.deepcopy(document)
-    *before, last = [int(word) if word.isdigit() else word for word in path.split(".")]
-    part = out
-    for name in before:
-        part = part[name]
-    if value is None:
-        del part[last]
-    else:
-        part[last] = value
-    return out
 
 
 class CallPacks(unittest.TestCase):

@@ -5,7 +5,6 @@
 """
 import argparse
 import base64
-import copy
 import datetime
 import hashlib
 import json
@@ -17,7 +16,8 @@ import tempfile
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE / "model")]
+sys.path[:0] = [str(HERE), str(HERE / "model"), str(HERE.parent / "support")]
+from changed import changed  # noqa: E402
 import intent as intents  # noqa: E402
 import policy as policies  # noqa: E402
 from jcs import digest  # noqa: E402
@@ -42,19 +42,6 @@ INTENT = {
     "context": {"identity": "agent.voice", "workspace": "/srv/voice", "risk_class": "high", "session_id": "sess_demo",
                 "request_id": "req_demo"}}
 OTHER = "c" * 64
-
-
-def changed(document, path, value):
-    out = copy.deepcopy(document)
-    *before, last = path.split(".")
-    part = out
-    for name in before:
-        part = part[name]
-    if value is None:
-        part.pop(last, None)
-    else:
-        part[last] = value
-    return out
 
 
 class VoiceTokens(unittest.TestCase):
