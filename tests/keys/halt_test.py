@@ -13,11 +13,11 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from appliance import Appliance, Refused, trace_request  # noqa: E402
+from appliance import Appliance, Refused, programs_for_others, trace_request  # noqa: E402
 
 
-def command(appliance, *words, uid=None):
-    done = subprocess.run([str(appliance.bin / "countersign"), *words, "--signer", str(appliance.socket), "--json"],
+def command(appliance, *words, programs=None, uid=None):
+    done = subprocess.run([str((programs or appliance.bin) / "countersign"), *words, "--signer", str(appliance.socket), "--json"],
                           capture_output=True, text=True, timeout=60, user=uid)
     return done.returncode, json.loads(done.stdout) if done.stdout.strip() else {}
 
@@ -61,7 +61,8 @@ def refused_halts(appliance):
         assert refusal.status == 404, refusal
     if os.getuid() == 0:
         appliance.open_to_all()
-        code, answer = command(appliance, "keys", "halt", "trace", "--reason", "drill", uid=65534)
+        code, answer = command(appliance, "keys", "halt", "trace", "--reason", "drill", uid=65534,
+                               programs=programs_for_others(appliance.bin, appliance.folder))
         assert code == 3 and answer["error"]["code"] == "peer_not_permitted", (code, answer)
     assert len(in_state(appliance, "trace", "active")) == 1 and len(in_state(appliance, "trace", "standby")) == 1
 

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import sqlite3
@@ -45,6 +46,21 @@ def softhsm():
         return usual
     listed = subprocess.run(["dpkg", "-L", "libsofthsm2"], capture_output=True, text=True, check=True).stdout
     return pathlib.Path(next(line for line in listed.splitlines() if line.endswith("/libsofthsm2.so")))
+
+
+def programs_for_others(programs, folder):
+    """Where another user can start them: `programs` itself, or a copy in `folder`, which the caller opens to all, where the
+    checkout stands behind a folder that only its owner may enter."""
+    programs = pathlib.Path(programs)
+    if subprocess.run(["/usr/bin/test", "-x", programs / "countersign"], user=65534).returncode == 0:
+        return programs
+    copies = pathlib.Path(folder) / "programs"
+    copies.mkdir()
+    for name in ("countersign", "countersignd", "countersign-holder"):
+        shutil.copy(programs / name, copies / name)
+        (copies / name).chmod(0o755)
+    copies.chmod(0o755)
+    return copies
 
 
 class Refused(Exception):

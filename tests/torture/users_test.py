@@ -11,7 +11,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
-from appliance import Appliance, trace_request  # noqa: E402
+from appliance import Appliance, programs_for_others, trace_request  # noqa: E402
 from ceremony import keys_of  # noqa: E402
 
 ROLES = ("approval", "trace", "release", "log", "publication")
@@ -134,7 +134,7 @@ def main():
     os.umask(0o022)
     with tempfile.TemporaryDirectory(prefix="countersign-users-") as folder:
         pathlib.Path(folder).chmod(0o755)
-        appliance = Appliance(sys.argv[1], pathlib.Path(folder) / "appliance", roles=ROLES, users=USERS)
+        appliance = Appliance(programs_for_others(sys.argv[1], folder), pathlib.Path(folder) / "appliance", roles=ROLES, users=USERS)
         (appliance.folder / "run").chmod(0o755)
         os.chown(appliance.folder / "run", USERS["front"], USERS["front"])
         appliance.init().start()
