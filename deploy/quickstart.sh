@@ -134,6 +134,11 @@ step() {
   steps=$((steps + 1))
   printf '\n%d. %s\n   $%s\n' "$steps" "$what" "$(typed "$@")"
   "$@" >"$demo/stdout" 2>"$demo/stderr" || code=$?
+  if [[ "$code" -ne "$expected" ]]; then
+    # What it answered instead has members of its own.
+    cat "$demo/stdout" "$demo/stderr" >&2
+    die "step $steps exited with $code instead of $expected"
+  fi
   if [[ -n "$filter" ]]; then
     jq -r "$filter" "$demo/stdout" | sed 's/^/   /'
   else
@@ -141,10 +146,6 @@ step() {
     [[ "$code" -eq 0 ]] || sed 's/^/   /' "$demo/stderr"
   fi
   printf '   exit %d\n' "$code"
-  if [[ "$code" -ne "$expected" ]]; then
-    cat "$demo/stderr" >&2
-    die "step $steps exited with $code instead of $expected"
-  fi
 }
 
 must() {

@@ -78,7 +78,8 @@ Result<SandboxedAnswer> run_sandboxed(const SandboxedProgram& program) {
     return Error{ErrorCode::Unavailable,
                  "the sandbox cannot be made: " + finished.errors.substr(0, finished.errors.find('\n')),
                  "sandbox_missing",
-                 "allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1), or vet as root"};
+                 "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1); inside a chroot the kernel makes "
+                 "none for anybody"};
   }
   return SandboxedAnswer{finished.exit_code, std::move(finished.output), std::move(finished.errors)};
 }
