@@ -67,7 +67,7 @@ struct BrokerService::Case {
 };
 
 Result<BrokerService::Case> BrokerService::open_case(const BrokerCaller& caller, const std::string& id,
-                                                     const Json& body) const {
+                                                     const Json& body, client::SignerClient& signer) {
   RETURN_IF_ERROR(require_person(caller));
   ASSIGN_OR_RETURN(ToolRequest request, store_.request(id));
   if (request.status != RequestStatus::Pending || is_expired(request)) {
@@ -81,6 +81,13 @@ Result<BrokerService::Case> BrokerService::open_case(const BrokerCaller& caller,
   ASSIGN_OR_RETURN(const Wanted wanted, wanted_in(fields, config_, clock_.now()));
   RETURN_IF_ERROR(fields.finish());
   CalledTool approved = called_of(request);
+  if (wanted.mode != GrantMode::BreakGlass) {
+    ASSIGN_OR_RETURN(const bool stands, is_still_asked(request, approved, signer));
+    if (!stands) {
+      return Error{ErrorCode::Conflict, "request " + id + " was asked under another policy than the one of now",
+                   "policy_changed", "the agent has to call again; that ends this request"};
+    }
+  }
   if (approved.listing.standing == Standing::Denied) {
     return Error{ErrorCode::Refused, "the tool is denied to this agent: " + approved.listing.rule, "tool_denied",
                  "an approval would change nothing; the configuration has to"};
@@ -101,7 +108,7 @@ Result<BrokerService::Case> BrokerService::open_case(const BrokerCaller& caller,
 
 Result<Json> BrokerService::prepare(const BrokerCaller& caller, const std::string& id, const Json& body,
                                     client::SignerClient& signer) {
-  ASSIGN_OR_RETURN(const Case open, open_case(caller, id, body));
+  ASSIGN_OR_RETURN(const Case open, open_case(caller, id, body, signer));
   // Signed and recorded: the signer mints approvals only of what it knows to wait for one.
   ASSIGN_OR_RETURN(const Json said, judged(open.approved.intent(), open.policy(), {}, false, signer));
   if (said.text("verdict") != "require_approval") {
@@ -182,7 +189,7 @@ Result<Json> BrokerService::approve(const BrokerCaller& caller, const std::strin
 
 Result<Json> BrokerService::approve_as_read(const BrokerCaller& caller, const std::string& id, const Json& body,
                                             client::SignerClient& signer) {
-  ASSIGN_OR_RETURN(Case open, open_case(caller, id, body));
+  ASSIGN_OR_RETURN(Case open, open_case(caller, id, body, signer));
   ToolRequest& request = open.request;
   const Wanted& wanted = open.wanted;
   const CalledTool& called = open.approved;

@@ -9,7 +9,8 @@ using broker::Standing;
 using broker::ToolRequest;
 
 // The first reason that lets it go to the gate; nothing where people have to be asked.
-Result<std::optional<BrokerService::Permission>> BrokerService::permission(const CalledTool& called, Take take) {
+Result<std::optional<BrokerService::Permission>> BrokerService::permission(const CalledTool& called, Take take,
+                                                                           client::SignerClient& signer) {
   if (called.listing.standing == Standing::Listed) {
     return std::optional(Permission{called.listing.rule, "broker-listed", std::nullopt});
   }
@@ -19,7 +20,8 @@ Result<std::optional<BrokerService::Permission>> BrokerService::permission(const
   const std::optional<ToolRequest> newest = store_.newest(called.agent, called.tool, called.args_digest);
   if (newest && newest->status == RequestStatus::Approved && !is_expired(*newest) &&
       newest->definition_digest == called.definition_digest) {
-    return std::optional(Permission{"request " + newest->id, "", newest});
+    ASSIGN_OR_RETURN(const bool stands, is_still_asked(*newest, called, signer));
+    if (stands) return std::optional(Permission{"request " + newest->id, "", newest});
   }
   std::optional<broker::BrokerStore::UsedGrant> grant =
       store_.fitting_grant(called.agent, called.tool, called.args_digest, called.definition_digest, operators_policy());
@@ -63,8 +65,8 @@ Result<Json> BrokerService::explain(const BrokerCaller& caller, const std::strin
     decided("denied", "nobody can approve it: the configuration would have to change");
     return out;
   }
-  ASSIGN_OR_RETURN(const std::optional<Permission> permitted, permission(called, Take::No));
-  const auto standing = standing_answer(called);
+  ASSIGN_OR_RETURN(const std::optional<Permission> permitted, permission(called, Take::No, signer));
+  ASSIGN_OR_RETURN(const std::optional<Json> standing, standing_answer(called, signer));
   if (barred) {
     decided(offered.error().reason, "a person looks at the server or the tool first");
   } else if (permitted) {

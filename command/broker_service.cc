@@ -163,21 +163,23 @@ std::string BrokerService::operators_policy() const {
 }
 
 // What stands already and needs no new request: one that waits, or one that was turned down a short while ago.
-std::optional<Json> BrokerService::standing_answer(const CalledTool& called) {
+Result<std::optional<Json>> BrokerService::standing_answer(const CalledTool& called, client::SignerClient& signer) {
   const std::optional<ToolRequest> newest = store_.newest(called.agent, called.tool, called.args_digest);
-  if (!newest) return std::nullopt;
+  if (!newest) return std::optional<Json>();
   const bool same_tool = newest->definition_digest == called.definition_digest;
-  if (newest->status == RequestStatus::Pending && !is_expired(*newest) && same_tool)
-    return approval_required(*newest, config_.socket);
-  if (newest->status != RequestStatus::Rejected || !newest->decided_at) return std::nullopt;
+  if (newest->status == RequestStatus::Pending && !is_expired(*newest) && same_tool) {
+    ASSIGN_OR_RETURN(const bool stands, is_still_asked(*newest, called, signer));
+    if (stands) return std::optional(approval_required(*newest, config_.socket));
+  }
+  if (newest->status != RequestStatus::Rejected || !newest->decided_at) return std::optional<Json>();
   const UtcTime again = *newest->decided_at + config_.cooldown;
-  if (clock_.now() >= again) return std::nullopt;
-  return Json::object({{"error", "rejected"},
-                       {"request_id", newest->id},
-                       {"agent_id", called.agent},
-                       {"tool_id", called.tool},
-                       {"reason", newest->reason},
-                       {"retry_after", again.rfc3339()}});
+  if (clock_.now() >= again) return std::optional<Json>();
+  return std::optional(Json::object({{"error", "rejected"},
+                                     {"request_id", newest->id},
+                                     {"agent_id", called.agent},
+                                     {"tool_id", called.tool},
+                                     {"reason", newest->reason},
+                                     {"retry_after", again.rfc3339()}}));
 }
 
 // The policy under which people are asked: the operator's, where it asks for more than the lists do.
@@ -189,11 +191,18 @@ Result<std::string> BrokerService::asking(const CalledTool& called, client::Sign
   return said.text("verdict") == "allow" ? generated : operators;
 }
 
+Result<bool> BrokerService::is_still_asked(const ToolRequest& request, const CalledTool& called,
+                                           client::SignerClient& signer) {
+  ASSIGN_OR_RETURN(const std::string policy, asking(called, signer));
+  return request.policy == policy;
+}
+
 Result<Json> BrokerService::ask(const CalledTool& called, client::SignerClient& signer) {
   if (!config_.security.tool_approval_required) {
     return denied(called, "security_policy.tool_approval_required", "Tool not allowed for this agent");
   }
-  if (std::optional<Json> standing = standing_answer(called)) return *std::move(standing);
+  ASSIGN_OR_RETURN(std::optional<Json> standing, standing_answer(called, signer));
+  if (standing) return *std::move(standing);
   if (store_.open_requests(called.agent) >= config_.limits.pending_per_agent) {
     return Error{ErrorCode::OverLimit, "the agent " + called.agent + " has too many requests that wait",
                  "too_many_pending", "people look at them first: countersign broker pending"};
@@ -219,10 +228,12 @@ Result<Json> BrokerService::ask(const CalledTool& called, client::SignerClient& 
   request.expires_at = request.requested_at + config_.request_ttl;
   if (const auto older = store_.newest(called.agent, called.tool, called.args_digest);
       older && (older->status == RequestStatus::Pending || older->status == RequestStatus::Approved)) {
+    const bool same_tool = older->definition_digest == called.definition_digest;
     // Opened by the same call at the same moment: both wait for one request.
-    if (!is_expired(*older) && older->definition_digest == called.definition_digest)
-      return approval_required(*older, config_.socket);
-    RETURN_IF_ERROR(end_request(*older, is_expired(*older) ? "its time is over" : "the tool is another one now"));
+    if (!is_expired(*older) && same_tool && older->policy == policy) return approval_required(*older, config_.socket);
+    RETURN_IF_ERROR(end_request(*older, is_expired(*older) ? "its time is over"
+                                        : !same_tool       ? "the tool is another one now"
+                                                           : "the policy is another one now"));
   }
   AuditEvent event = event_of("request_opened", called);
   event.members.emplace_back("request_id", request.id);
@@ -233,7 +244,7 @@ Result<Json> BrokerService::ask(const CalledTool& called, client::SignerClient& 
   if (added) return approval_required(request, config_.socket);
   if (added.error().reason != "request_open") return added.error();
   // The same call asked at the same moment: both wait for one request.
-  std::optional<Json> standing = standing_answer(called);
+  ASSIGN_OR_RETURN(standing, standing_answer(called, signer));
   return standing ? Result<Json>(*std::move(standing)) : Result<Json>(added.error());
 }
 
@@ -342,7 +353,7 @@ Result<Json> BrokerService::call(const BrokerCaller& caller, const std::string& 
   if (!offered) return offered.error();
   called.offered = *std::move(offered);
   if (called.offered) called.definition_digest = called.offered->digest;
-  ASSIGN_OR_RETURN(const std::optional<Permission> permission, this->permission(called, Take::Yes));
+  ASSIGN_OR_RETURN(const std::optional<Permission> permission, this->permission(called, Take::Yes, signer));
   if (!permission) return ask(called, signer);
   if (!called.offered) return denied(called, permission->rule, "tool_not_found");
   Beginning beginning{*permission, event_of("call", called), std::nullopt};

@@ -158,7 +158,7 @@ class BrokerService {
   struct Permission;  // why it may go to the gate as something to allow
   Result<CalledTool> look_at(const BrokerCaller& caller, const std::string& tool, const Json& args);
   enum class Take { Yes, No };  // of a use, where uses are counted
-  Result<std::optional<Permission>> permission(const CalledTool& called, Take take);
+  Result<std::optional<Permission>> permission(const CalledTool& called, Take take, client::SignerClient& signer);
   Result<Json> judged(const Json& intent, const std::string& policy, const std::vector<Json>& tokens, bool check,
                       client::SignerClient& signer);
   struct Beginning;  // what is on record of a call before its tool hears of it
@@ -167,9 +167,13 @@ class BrokerService {
   Result<Json> run(const CalledTool& called, Beginning& beginning, const Json& decision);
   Result<Json> ask(const CalledTool& called, client::SignerClient& signer);
   Result<std::string> asking(const CalledTool& called, client::SignerClient& signer);
-  std::optional<Json> standing_answer(const CalledTool& called);
+  // Whether people would be asked for the call now as they were for the request: under the same policy.
+  Result<bool> is_still_asked(const broker::ToolRequest& request, const CalledTool& called,
+                              client::SignerClient& signer);
+  Result<std::optional<Json>> standing_answer(const CalledTool& called, client::SignerClient& signer);
   Result<Json> denied(const CalledTool& called, const std::string& rule, const std::string& word);
-  Result<Case> open_case(const BrokerCaller& caller, const std::string& id, const Json& body) const;
+  Result<Case> open_case(const BrokerCaller& caller, const std::string& id, const Json& body,
+                         client::SignerClient& signer);
   Result<Json> approve_as_read(const BrokerCaller& caller, const std::string& id, const Json& body,
                                client::SignerClient& signer);
   Result<Json> settle(const Case& open, client::SignerClient& signer);

@@ -78,6 +78,47 @@ class Refusals(BrokerCase):
         broker.start()
         self.assertEqual(broker.approve(request, "alice")[0], 0)
 
+    def test_another_policy_asks_anew(self):
+        """What waits or was approved under a policy that is replaced: nobody approves it, it does not run, it bars no new one."""
+        policy = self.appliance.folder / "operators.yaml"
+        rules = ("schema_id: gait.gate.policy\nschema_version: 1.0.0\ndefault_verdict: block\nrules:\n"
+                 "  - {{name: {}, effect: {}, match: {{tool_names: [\"fs:write\"]}}}}\n")
+        policy.write_text(rules.format("first", "require_approval"))
+        broker = self.start(more=f"policy: {policy}\n{ONCE}")
+
+        def replaced(name, effect):
+            broker.stop()
+            policy.write_text(rules.format(name, effect))
+            broker.start()
+
+        first = broker.call("fs:write", CALL)[1]["request_id"]
+        replaced("second", "require_approval")
+        self.refused(broker.approve(first, "alice"), 3, "policy_changed")
+        second = broker.call("fs:write", CALL)[1]["request_id"]
+        self.assertNotEqual(second, first)
+        self.refused(broker.approve(first, "alice"), 3, "request_closed")
+        self.assertEqual(broker.approve(second, "alice")[0], 0)
+        replaced("third", "allow")  # the lists alone ask
+        third = broker.call("fs:write", CALL)[1]["request_id"]
+        self.assertNotEqual(third, second, "approved under another policy")
+        self.assertEqual(broker.approve(third, "alice")[0], 0)
+        replaced("fourth", "block")
+        code, said = broker.call("fs:write", CALL)
+        self.assertEqual((code, said["error"]), (3, "denied"), said)
+        self.assertIsNone(self.written())
+        replaced("third", "allow")
+        self.assertEqual(broker.call("fs:write", CALL)[0], 0)
+        self.assertEqual(self.written(), "x")
+
+    def test_what_the_policy_shuts_is_not_approved(self):
+        policy = self.appliance.folder / "operators.yaml"
+        policy.write_text("schema_id: gait.gate.policy\nschema_version: 1.0.0\ndefault_verdict: require_approval\nrules:\n"
+                          "  - {name: grants, effect: block, match: {tool_names: [\"fs:write\"], workspace_prefixes: [broker/grants]}}\n")
+        broker = self.start(more=f"policy: {policy}\n{ONCE}")
+        request = broker.call("fs:write", CALL)[1]["request_id"]
+        self.refused(broker.approve(request, "alice", "--uses", "3"), 3, "nothing_to_approve")
+        self.assertEqual(broker.approve(request, "alice")[0], 0)
+
     def test_patterns_of_the_configuration(self):
         broker = self.start(lists='allow: ["fs:l*"]')
         self.assertEqual(broker.call("fs:list", {})[0], 0)
@@ -108,6 +149,11 @@ class Refusals(BrokerCase):
                                    str(state)], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
         self.assertEqual(done.returncode, 7, done)
         self.assertIn("nobody reads any more", done.stderr)
+        # Who follows ends, too: only a broker that is away is asked again.
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([str(self.appliance.bin / "countersign"), "broker", "events", "--follow", "--broker", str(broker.socket), "--state",
+                                   str(state)], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual(done.returncode, 7, done)
         done = subprocess.run([str(self.appliance.bin / "countersign"), "broker", "events", "--broker", str(broker.socket), "--state",
                                str(state)], capture_output=True, text=True, timeout=60)
         self.assertIn("started", done.stdout)  # told now
