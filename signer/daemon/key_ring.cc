@@ -72,9 +72,14 @@ Error KeyRing::no_signing_key(StatementType type) const {
                      " does not sign any more",
                  "role_halted", "Ask again where a standby key is taking over; `countersign status` says so."};
   }
-  return Error{
-      ErrorCode::Unavailable, "no active key signs " + std::string(row.name), "no_signing_key",
-      "gait's formats are Ed25519; give the role an Ed25519 key. `countersign keys list` shows what there is."};
+  const std::string role(keymgmt::name_of(row.role));
+  const auto keys = needed_.find(row.role);
+  return Error{ErrorCode::Unavailable, "no active key signs " + std::string(row.name), "no_signing_key",
+               keys == needed_.end()
+                   ? "The configuration has no role " + role + ": add it under `roles`, and make its key in a ceremony."
+               : keys->second.empty()
+                   ? "The role " + role + " has no active key; `countersign keys list` shows when one takes over."
+                   : "Only an Ed25519 key signs it: give the role " + role + " one."};
 }
 
 const std::string* KeyRing::signing_kid(StatementType type, std::optional<keymgmt::Algorithm> algorithm) const {
