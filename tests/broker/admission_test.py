@@ -193,6 +193,19 @@ class Admission(unittest.TestCase):
         code, refused = self.broker.approve(bad["id"], "alice")
         self.assertEqual((code, refused["error"]["code"]), (3, "state_changed"), refused)
 
+    def test_a_signed_verdict_counts_for_its_proposal_alone(self):
+        good = self.propose(self.room / "trees" / "clean-server", "good")[1]
+        bad = self.propose(self.room / "trees" / "evil-server", "borrows")[1]
+        self.broker.stop()
+        with contextlib.closing(sqlite3.connect(self.appliance.folder / "broker-state" / "broker.db")) as database, database:
+            document = json.loads(database.execute("SELECT document FROM proposals WHERE id = ?", (bad["id"],)).fetchone()[0])
+            document.update(vetting_status="pass", vetting_verdict=good["vetting_verdict"])
+            database.execute("UPDATE proposals SET document = ? WHERE id = ?", (json.dumps(document, separators=(",", ":")), bad["id"]))
+        self.broker.start()
+        code, refused = self.broker.approve(bad["id"], "alice")
+        self.assertEqual((code, refused["error"]["code"]), (3, "verdict_mismatch"), refused)
+        self.assertEqual(self.broker.approve(good["id"], "alice")[0], 0)
+
     def test_without_the_signer_the_verdict_waits_for_its_signature(self):
         self.appliance.stop()
         proposal = self.propose(self.room / "trees" / "clean-server", "later")[1]

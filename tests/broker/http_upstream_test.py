@@ -181,6 +181,13 @@ class HttpUpstream(unittest.TestCase):
         code, first = self.broker.approve(proposal["id"], "alice", "--override-vetting", "--reason", "x")
         self.assertEqual((code, first["status"]), (4, "pending"))
 
+    def test_definitions_that_nobody_reads_are_not_proposed(self):
+        server = self.server("json")
+        for length, expected in ((524_288, (6, "too_many_definitions")), (500_000, (0, None))):
+            server.tools = [{**TOOL, "description": "x" * length}]
+            code, said = self.propose("json", server.url)
+            self.assertEqual((code, said.get("error", {}).get("code")), expected, str(said)[:300])
+
     def test_speaks_both_eras_in_json_and_events(self):
         for name in ("json", "events", "new", "newevents", "tls"):
             with self.subTest(name):

@@ -9,6 +9,8 @@ import json
 import os
 import pathlib
 import shutil
+import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -54,6 +56,15 @@ def ack(appliance, trust, verifier="gate-1", key="gate-1"):
 
 def keys(appliance, role="trace"):
     return {key["kid"]: key for key in appliance.signer().call("GET", "/v1/keys")["keys"] if key["role"] == role}
+
+
+def refused(status, code, call, *arguments):
+    try:
+        call(*arguments)
+    except Refused as refusal:
+        assert (refusal.status, refusal.code) == (status, code), refusal
+        return refusal.error
+    raise AssertionError(f"not refused: {code}")
 
 
 def wait_for(condition, what, within=20):
@@ -165,9 +176,45 @@ def rotates_on_acknowledgement(appliance, trust):
     return incoming, before, after
 
 
+def halts_in_a_crowd(appliance, role):
+    """While keys change, 64 more changes may wait, and a halt is not one of those that are sent away."""
+    crowd = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+    for each in crowd:
+        each.settimeout(60)
+        each.connect(str(appliance.folder / "run" / "admin.sock"))
+        each.sendall(b"GET /healthz HTTP/1.1\r\nHost: s\r\n\r\n")
+        assert b"200" in each.recv(65536)
+    publish = b"POST /v1/publish HTTP/1.1\r\nHost: s\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+    body = json.dumps({"role": role, "reason": "drill"}).encode()
+    halt = b"POST /v1/halt HTTP/1.1\r\nHost: s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    front = appliance.front()
+    os.kill(front, signal.SIGSTOP)  # so that all of them are there when it looks
+    crowd[0].sendall(halt + 63 * publish)
+    crowd[1].sendall(10 * publish)
+    os.kill(front, signal.SIGCONT)
+    first, second = (answers(each, count) for each, count in zip(crowd, (64, 10)))
+    assert [status for status, _ in first] == [200] * 64, first
+    busy = [(status, json.loads(text)["error"]["code"]) for status, text in second if status != 200]
+    assert busy == [(429, "keys_changing")] * 9, second
+    return json.loads(first[0][1])
+
+
+def answers(connection, count):
+    """Status and body of so many answers to pipelined requests."""
+    stream, found = connection.makefile("rb"), []
+    while len(found) < count:
+        status, length = int(stream.readline().split()[1]), 0
+        while (line := stream.readline().strip()):
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        found.append((status, stream.read(length).decode()))
+    connection.close()
+    return found
+
+
 def halts(appliance, trust, kid, statement):
-    code, answer = countersign(appliance, "keys", "halt", "trace", "--reason", "drill", "--signer", str(appliance.socket))
-    assert code == 0 and answer["keys"] == [kid] and answer["published"], answer
+    answer = halts_in_a_crowd(appliance, "trace")
+    assert answer["keys"] == [kid] and answer["published"], answer
     code, answer = sync(appliance, trust, root=False)
     assert code == 0, answer
     path = appliance.folder / "halted.json"
@@ -218,6 +265,50 @@ def restarts(appliance, trust):
     assert 'countersign_publication_ends_seconds{metadata="root"}' in appliance.signer().call("GET", "/metrics")
 
 
+def refuses_another_answer(appliance):
+    """A holder that signs something else than it was asked to is believed by nobody: not a caller's statement, not what is
+    published, not the log's checkpoint."""
+    appliance.stop()
+    between = appliance.folder / "between"
+    between.mkdir()
+    shutil.copy(appliance.bin / "countersignd", between)
+    shutil.copy(pathlib.Path(__file__).resolve().parents[1] / "support" / "lying_holder.py", between / "countersign-holder")
+    (between / "PROGRAMS").symlink_to(appliance.bin.resolve())
+    programs, appliance.bin = appliance.bin, between
+    appliance.start()
+    appliance.bin = programs
+    signer = appliance.signer()
+    logged = functools.partial(signer.call, "POST", "/v1/sign?proof=1")
+    assert logged(trace_request(os.urandom(32).hex()))["proof"]
+    published = (appliance.folder / "published" / "timestamp.json").read_bytes()
+    (between / "LIE").touch()
+    refused(500, "holder_mismatch", signer.sign, trace_request(os.urandom(32).hex()))
+    code, answer = countersign(appliance, "keys", "publish", "--signer", str(appliance.socket))
+    assert code == 1 and answer["error"]["code"] == "holder_mismatch", (code, answer)
+    assert (appliance.folder / "published" / "timestamp.json").read_bytes() == published
+    (between / "LIE").write_text('"root":"')
+    signer.sign(trace_request(os.urandom(32).hex()))
+    wait_for(lambda: any("signed another checkpoint than it was asked to" in each["what"] for each in appliance.status()["findings"]), "it is said")
+    (between / "LIE").unlink()
+    assert logged(trace_request(os.urandom(32).hex()))["proof"]
+    code, answer = countersign(appliance, "keys", "publish", "--signer", str(appliance.socket))
+    assert code == 0, answer
+
+
+def publishes_nothing_unsigned(appliance, repository):
+    """An older copy of what custodians signed beside a ledger that knows a later key."""
+    present = appliance.state / "publication.json"
+    newer = present.read_bytes()
+    for content, wanted in ((repository, 3), (newer, 0)):
+        appliance.stop()
+        present.write_bytes(content)
+        appliance.start()
+        published = (appliance.folder / "published" / "timestamp.json").read_bytes()
+        code, answer = countersign(appliance, "keys", "publish", "--signer", str(appliance.socket))
+        assert code == wanted and answer.get("error", {}).get("code") == ("unsigned_key" if wanted else None), (code, answer)
+        assert ((appliance.folder / "published" / "timestamp.json").read_bytes() == published) == bool(wanted)
+
+
 def main():
     programs = sys.argv[1]
     with tempfile.TemporaryDirectory(prefix="countersign-publication-") as folder:
@@ -231,10 +322,13 @@ def main():
         appliance.start()
         trust = appliance.folder / "trust"
         syncs_from_everywhere(appliance, trust)
+        repository = (appliance.state / "publication.json").read_bytes()
         incoming, before, after = rotates_on_acknowledgement(appliance, trust)
         mends_what_was_tampered_with(appliance, trust)
         refuses_expired_trust(appliance, trust, after)
         restarts(appliance, trust)
+        publishes_nothing_unsigned(appliance, repository)
+        refuses_another_answer(appliance)
         halts(appliance, trust, incoming, after)
         appliance.stop()
 

@@ -112,6 +112,9 @@ class Faults(unittest.TestCase):
             again.wait()
             again.stdout.close()
 
+    def refused(self, answer, status, code):
+        self.assertEqual((answer[0], code_of(answer[1])), (status, code), answer)
+
     def silent_signer(self):
         """A socket where the kernel connects and nobody answers."""
         path = str(self.folder / f"silent-{self.id().rsplit('.', 1)[1]}.sock")[:107]
@@ -155,6 +158,7 @@ class Faults(unittest.TestCase):
         with concurrent.futures.ThreadPoolExecutor(300) as pool:
             answers = list(pool.map(lambda i: gate.ask({"intent": intent(n=i)}), range(300)))
         self.assertEqual({status for status, _ in answers}, {503})
+        self.assertIn("gate_busy", {code_of(text) for _, text in answers})
         self.assertGreaterEqual(sum("more evaluations wait" in text for _, text in answers), 300 - 256 - 1)
         self.assertIn("waited too long", " ".join(text for _, text in answers))
 
@@ -260,12 +264,28 @@ class Faults(unittest.TestCase):
         first = json.loads(gate.ask(question)[1])
         for _ in range(4):
             self.assertEqual(json.loads(gate.ask(question)[1]), first)
-        self.assertEqual(gate.ask({**question, "intent": intent("kb.count", n="other")})[0], 409)
+        self.refused(gate.ask({**question, "intent": intent("kb.count", n="other")}), 409, "idempotency_conflict")
         self.assertEqual(gate.verdict({"intent": intent("kb.count", n=2)}), "allow")
+
+    def test_a_request_is_not_decided_twice_at_once(self):
+        path, listener = self.silent_signer()
+        gate = self.serving("--answer-within", "2", signer=path)
+        question = {"intent": intent(), "idempotency_key": "k-2"}
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            first = pool.submit(gate.ask, question)
+            held, _ = listener.accept()  # a worker is about to have it signed
+            self.refused(gate.ask(question), 409, "idempotency_in_flight")
+            held.close()
+            self.assertEqual(first.result()[0], 503)
+        # What was not decided leaves its key free.
+        self.assertEqual(gate.ask(question)[0], 503)
 
     def test_a_policy_in_a_request_counts_only_where_configured(self):
         question = {"intent": intent("any.tool"), "policy": "default_verdict: allow\n"}
-        self.assertEqual(self.serving().ask(question)[0], 403)
+        gate = self.serving()
+        self.refused(gate.ask(question), 403, "policy_in_request")
+        self.refused(gate.ask({**question, "policy": "0" * 64}), 404, "policy_not_served")
+        self.assertEqual(gate.verdict({**question, "policy": gate.started["policies"][0]["digest"]}), "block")
         gate = self.serving("--policy-in-request")
         self.assertEqual(gate.verdict(question), "allow")
         self.assertEqual(gate.ask({**question, "policy": "default_verdict: maybe\n"})[0], 400)
@@ -360,6 +380,10 @@ class Faults(unittest.TestCase):
                                  ("matched_rule_saves", "saves"))
                 self.assertEqual([scope for scope in needed["required_scopes"] if scope in scopes], scopes)
                 self.approved_as_printed(gate, question, needed)
+
+
+def code_of(text):
+    return json.loads(text).get("error", {}).get("code")
 
 
 def read_status(connection):

@@ -68,10 +68,13 @@ class McpFolders(unittest.TestCase):
         """Its warnings about files."""
         return [warning for warning in answer.get("warnings", []) if not warning.startswith("standard profile")]
 
-    def refusal(self, gate, **request):
+    def refusal(self, gate, code=None, **request):
         status, text = gate.ask({"call": call(), **request})
         self.assertEqual(status, 400, text)
-        return json.loads(text)["error"]["message"]
+        error = json.loads(text)["error"]
+        if code:
+            self.assertEqual(error["code"], code, error)
+        return error["message"]
 
     def journal(self, name):
         return [json.loads(line) for line in (self.sessions / name).read_text().splitlines()]
@@ -166,7 +169,7 @@ class McpFolders(unittest.TestCase):
                             ("two headers", whole[:1] + whole), ("unknown", whole + ['{"record_type":"more","more":{"session_id":"s-1","run_id":"run_r"}}\n'])):
             with self.subTest(name):
                 path.write_text("".join(lines))
-                self.assertIn(str(path), self.refusal(gate, **ask))
+                self.assertIn(str(path), self.refusal(gate, "bad_session_journal", **ask))
                 self.assertEqual(path.read_text(), "".join(lines))
         path.unlink()
         path.symlink_to(self.here / "elsewhere")
@@ -186,7 +189,7 @@ class McpFolders(unittest.TestCase):
                 record = json.loads(lines[-1])
                 record["checkpoint"][member] = "0" * 64
                 path.write_text("\n".join(lines[:-1] + [json.dumps(record)]) + "\n")
-                self.assertIn("checkpoint", self.refusal(gate, **ask))
+                self.assertIn("checkpoint", self.refusal(gate, "bad_session_journal", **ask))
         path.write_text(whole)
         self.answer(gate, **ask)
 
@@ -199,7 +202,7 @@ class McpFolders(unittest.TestCase):
         # "s 1" and "s/1" are one file's name, and not one session.
         self.answer(gate, session_id="s 1", run_id="a")
         self.answer(gate, session_id="s/1", run_id="a")
-        self.assertIn("different session/run", self.refusal(gate, session_id="s:1", run_id="a"))
+        self.assertIn("different session/run", self.refusal(gate, "session_journal_taken", session_id="s:1", run_id="a"))
         self.refusal(gate, session_id="s" * 161, run_id="a")
         self.answer(gate, session_id="../..", run_id="a")
         self.assertEqual(sorted(path.name for path in self.here.iterdir()), ["sessions"])

@@ -208,26 +208,27 @@ class McpServe(unittest.TestCase):
         _, port = self.on_port(token, "--token-env", "TOKEN")
         body = json.dumps({"call": call()})
 
-        def status(path="/v1/evaluate", method="POST", host=f"127.0.0.1:{port}", **headers):
+        def asked(path="/v1/evaluate", method="POST", host=f"127.0.0.1:{port}", **headers):
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             try:
                 connection.putrequest(method, path, skip_host=True)
                 for name, value in {"Host": host, "Content-Type": "application/json", "Content-Length": str(len(body)), **headers}.items():
                     connection.putheader(name, value)
                 connection.endheaders(body.encode())
-                return connection.getresponse().status
+                answer = connection.getresponse()
+                return answer.status, json.loads(answer.read()).get("error", {}).get("code")
             finally:
                 connection.close()
 
         good = {"Authorization": f"Bearer {token}"}
-        self.assertEqual(status(**good), 200)
+        self.assertEqual(asked(**good), (200, None))
         for headers in ({}, {"Authorization": "Bearer " + token[:-1]}, {"Authorization": token}, {"Authorization": "Bearer "},
                         {"Authorization": "Basic " + token}):
-            self.assertEqual(status(**headers), 401, headers)
-            self.assertEqual(status("/healthz", "GET", **headers), 401, headers)
-        self.assertEqual(status(**good, Origin="https://elsewhere.example"), 403)
-        self.assertEqual(status(host="elsewhere.example", **good), 403)
-        self.assertEqual(status("/v1/reload", **good), 403)
+            self.assertEqual(asked(**headers), (401, "bearer_token"), headers)
+            self.assertEqual(asked("/healthz", "GET", **headers), (401, "bearer_token"), headers)
+        self.assertEqual(asked(**good, Origin="https://elsewhere.example"), (403, "foreign_page"))
+        self.assertEqual(asked(host="elsewhere.example", **good), (403, "foreign_page"))
+        self.assertEqual(asked("/v1/reload", **good), (403, "peer_not_permitted"))
 
     def test_a_port_without_a_token_is_not_served(self):
         _, port = self.on_port("a token of 16 and more", "--auth-mode", "token", "--auth-token-env", "TOKEN")

@@ -132,16 +132,19 @@ TEST_F(Channels, ASecretIsOneOrTheBrokerDoesNotStart) {
   struct Row {
     const char* name;
     std::string text;
-    mode_t mode;
   };
   const Row rows[] = {
-      {"no prefix", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", 0400},
-      {"no base64", "whsec_!!!!", 0400},
-      {"too short", "whsec_" + to_base64(Bytes(23, 1)), 0400},
-      {"too long", "whsec_" + to_base64(Bytes(65, 1)), 0400},
-      {"readable by others", kSecret, 0444},
+      {"no prefix", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
+      {"no base64", "whsec_!!!!"},
+      {"too short", "whsec_" + to_base64(Bytes(23, 1))},
+      {"too long", "whsec_" + to_base64(Bytes(65, 1))},
   };
-  for (const Row& row : rows) EXPECT_FALSE(webhook("https://localhost/", row.text, row.mode)) << row.name;
+  for (const Row& row : rows) {
+    const auto refused = webhook("https://localhost/", row.text);
+    ASSERT_FALSE(refused) << row.name;
+    EXPECT_EQ(refused.error().reason, "bad_webhook_secret") << row.name;
+  }
+  EXPECT_FALSE(webhook("https://localhost/", kSecret, 0444)) << "readable by others";
   EXPECT_TRUE(webhook("https://localhost/", "whsec_" + to_base64(Bytes(64, 1)) + "\n"));
   EXPECT_FALSE(open_webhook({}, {"https://localhost/", {"file:" + (folder_ / "missing")}, ""}));
 }

@@ -137,6 +137,21 @@ TEST_F(FailingDiskTest, RefusesToOpenWhatItCannotWrite) {
   store_ = made(SqliteStore::open(path(), clock_, options_));
 }
 
+TEST_F(FailingDiskTest, MakesNoLedgerThatMayNotLast) {
+  const std::string other = folder_ / "other.db";
+  only_syncs = true;
+  arm({"sync", EIO, true}, 0);
+  const auto unsynced = SqliteStore::create(other, clock_, options_);
+  mend();
+  ASSERT_FALSE(unsynced.has_value());
+  EXPECT_EQ(unsynced.error().reason, "ledger_failed");
+  EXPECT_FALSE(std::filesystem::exists(other));
+  const auto nowhere = SqliteStore::create(folder_ / "absent/ledger.db", clock_, options_);
+  ASSERT_FALSE(nowhere.has_value());
+  EXPECT_EQ(nowhere.error().reason, "ledger_failed");
+  EXPECT_TRUE(SqliteStore::create(other, clock_, options_).has_value());
+}
+
 // A file system that is really full, not one that says so.
 TEST_F(FailingDiskTest, GoesOnWhenAFullDiskHasSpaceAgain) {
   const std::string small = folder_ / "small";

@@ -131,11 +131,13 @@ TEST_F(GroupCommitTest, RefusesWhatItsQueueCannotHold) {
   GroupCommit group(*store_, {.wait = hours(1), .queue = 3}, collector_.callback());
   std::promise<void> release = hold(group);
   for (std::uint64_t i = 0; i < 3; ++i) ASSERT_TRUE(group.submit(Submission{i, signed_item(std::to_string(i))}, 2 - i));
-  EXPECT_EQ(group.submit(Submission{3, signed_item("3")}).error().code, ErrorCode::OverLimit);
+  const Error full = group.submit(Submission{3, signed_item("3")}).error();
+  EXPECT_EQ(full.code, ErrorCode::OverLimit);
+  EXPECT_EQ(full.reason, "ledger_queue_full");
   release.set_value();
   collector_.wait_for(3);
   std::vector<Submission> four(4);
-  EXPECT_EQ(group.submit(std::move(four)).error().code, ErrorCode::OverLimit);  // all or none
+  EXPECT_EQ(group.submit(std::move(four)).error().reason, "ledger_queue_full");  // all or none
   EXPECT_TRUE(group.submit(Submission{4, signed_item("4")}, 0));
   EXPECT_EQ(collector_.wait_for(4)[3].ticket, 4U);
 }

@@ -7,6 +7,7 @@
 
 #include "places.h"
 #include "signer/supervisor/holder_slot.h"
+#include "signer/supervisor/state_lock.h"
 #include "tests/signer/supervisor/supervised_appliance.h"
 
 namespace countersign::supervisor {
@@ -197,6 +198,23 @@ TEST(Supervisor, RefusesAStateDirectoryThatOthersCanEnter) {
   appliance.start({}, "stand_in_holder");
   EXPECT_EQ(appliance.wait().exit_code, 3);
   EXPECT_EQ(appliance.journal_count("nobody else can enter"), 1);
+}
+
+TEST(StateLock, IsTakenOnAPrivateDirectoryOfItsOwnerAlone) {
+  const test::TemporaryFolder folder;
+  const std::string state = folder / "state";
+  EXPECT_EQ(StateLock::take(state, getuid()).error().reason, "state_missing");
+  ASSERT_EQ(mkdir(state.c_str(), 0700), 0);
+  EXPECT_EQ(StateLock::take(state, getuid() + 1).error().reason, "state_not_private");
+  ASSERT_EQ(chmod(state.c_str(), 0710), 0);
+  EXPECT_EQ(StateLock::take(state, getuid()).error().reason, "state_not_private");
+  ASSERT_EQ(chmod(state.c_str(), 0700), 0);
+  const std::string link = folder / "link";
+  ASSERT_EQ(symlink(state.c_str(), link.c_str()), 0);
+  EXPECT_EQ(StateLock::take(link, getuid()).error().reason, "state_not_private");
+  const Result<StateLock> lock = StateLock::take(state, getuid());
+  EXPECT_TRUE(lock);
+  EXPECT_EQ(StateLock::take(state, getuid()).error().reason, "already_running");
 }
 
 TEST(Supervisor, LeavesNoProcessBehindWhenItIsKilled) {

@@ -283,8 +283,11 @@ TEST(HttpServer, CutsSlowHeadersSlowBodiesAndSilenceWhileAnHonestClientIsServed)
       ++served_requests;
     }
   });
-  EXPECT_NE(slow_head.receive_until().find("408"), std::string::npos);
-  EXPECT_NE(slow_body.receive_until().find("408"), std::string::npos);
+  for (RawClient* slow : {&slow_head, &slow_body}) {
+    const std::string answer = slow->receive_until();
+    EXPECT_NE(answer.find("HTTP/1.1 408"), std::string::npos) << answer;
+    EXPECT_NE(answer.find("request_timeout"), std::string::npos) << answer;
+  }
   EXPECT_EQ(silent.receive_until(), "");
   stop = true;
   honest.join();
@@ -344,6 +347,7 @@ TEST(HttpServer, TellsANewcomerWhenAllConnectionsAreBusy) {
   const std::string answer = newcomer.receive_until();
   EXPECT_NE(answer.find("HTTP/1.1 503"), std::string::npos);
   EXPECT_NE(answer.find("Retry-After: 1"), std::string::npos);
+  EXPECT_NE(answer.find("too_many_connections"), std::string::npos) << answer;
   served.loop().post([&] { unanswered.clear(); });
   EXPECT_NE(one.receive_until("}}").find("500"), std::string::npos);
 }
