@@ -1,4 +1,17 @@
-#include "command/commands.h"
+#include "command/command_table.h"
+
+#include "command/approval/commands.h"
+#include "command/broker/commands.h"
+#include "command/ceremony/commands.h"
+#include "command/evidence/commands.h"
+#include "command/gate/commands.h"
+#include "command/keys/commands.h"
+#include "command/log/commands.h"
+#include "command/mcp/commands.h"
+#include "command/policy/commands.h"
+#include "command/release/commands.h"
+#include "command/upkeep/commands.h"
+#include "command/voice/commands.h"
 
 namespace countersign::command {
 

@@ -1,6 +1,10 @@
 #include <unistd.h>
 
-#include "command/command.h"
+#include <string>
+#include <vector>
+
+#include "command/dispatch.h"
+#include "command/line/console.h"
 
 int main(int argc, char** argv) {
   countersign::command::Console console(STDOUT_FILENO, STDERR_FILENO);

@@ -1,4 +1,4 @@
-// Where a verifier fetches published files from: a directory, or (command/http_source.h) an HTTP server.
+// Where a verifier fetches published files from: a directory, or (command/line/http_source.h) an HTTP server.
 #pragma once
 
 #include <string>

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$1"
 found="$(grep -rln 'reveal()' common pkcs11 keymgmt signer gate command --include='*.cc' | sort)"
 allowed="$(sort <<'LIST'
-command/broker_connection.cc
+command/broker/broker_connection.cc
 gate/broker/broker_config.cc
 gate/broker/http_upstream.cc
 gate/notices/mail_channel.cc

@@ -1,4 +1,4 @@
-#include "command/command.h"
+#include "command/dispatch.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "command/command_table.h"
 #include "tests/support/temporary_folder.h"
 
 namespace countersign::command {
@@ -70,6 +71,14 @@ TEST(Command, EachHasHelpWithItsFlagsAndAnExample) {
       EXPECT_NE(said.out.find("--" + std::string(flag.name)), std::string::npos) << command.words << flag.name;
     }
     EXPECT_NE(say({"countersign", "help"}).out.find(command.words), std::string::npos);
+  }
+}
+
+// A key id that begins with "-" is told from a flag by its length (command/line/arguments.h).
+TEST(Command, HasNoFlagAsLongAsAKeyId) {
+  constexpr std::size_t kKeyIdLength = 43;  // SHA-256 in base64url
+  for (const Command& command : all_commands()) {
+    for (const Flag& flag : command.flags) EXPECT_LT(flag.name.size(), kKeyIdLength - 2) << command.words;
   }
 }
 

@@ -80,10 +80,10 @@ def raw(method="GET", path="/healthz", headers="", version="1.1"):
 
 class Routes(unittest.TestCase):
     def test_the_gates_routes_are_those_of_the_file(self):
-        self.assertEqual({(path, method.upper()) for method, path, _ in routes("command/gate_http.cc")}, set(of_gate(TEXT)))
+        self.assertEqual({(path, method.upper()) for method, path, _ in routes("command/gate/gate_http.cc")}, set(of_gate(TEXT)))
 
     def test_the_routes_of_tool_calls_are_those_of_the_file(self):
-        source = (SOURCE / "command/gate_http.cc").read_text()
+        source = (SOURCE / "command/gate/gate_http.cc").read_text()
         self.assertEqual(set(re.findall(r'constexpr std::string_view k\w+Route = "([^"]+)";', source)), of_tool_calls(TEXT))
 
     def test_the_signers_routes_are_those_of_the_file(self):
