@@ -1,6 +1,7 @@
 // voice pack build|verify|inspect|diff: what was said in a call and why it was allowed, in one archive (docs/voice.md).
 #include <filesystem>
 
+#include "command/evidence/pack_answer.h"
 #include "command/evidence/runpack_file.h"
 #include "command/line/input_file.h"
 #include "command/line/key_files.h"
@@ -37,23 +38,8 @@ std::string text_of(const Arguments& arguments, std::string_view flag) {
   return std::string(trimmed(arguments.text(flag)));
 }
 
-Json answer_of(std::string_view operation, bool good) {
-  return Json::object(
-      {{"schema_id", "gait.pack.output"}, {"schema_version", "1.0.0"}, {"ok", good}, {"operation", operation}});
-}
-
-void put_pack(Json& out, std::string_view pack_id, std::string_view source_ref) {
-  out.set("pack_id", pack_id);
-  out.set("pack_type", packs::kCallType);
-  out.set("source_ref", source_ref);
-}
-
-// --path, else the first word.
-Result<std::string> path_of(const Arguments& arguments) {
-  std::string path = text_of(arguments, "path");
-  if (path.empty() && !arguments.positionals().empty()) path = std::string(trimmed(arguments.positionals().front()));
-  if (path.empty()) return invalid("expected <pack.zip>");
-  return path;
+PackNames names_of(const packs::CallPack& pack) {
+  return {pack.pack_id(), packs::kCallType, pack.source_ref()};
 }
 
 Result<packs::CallPack> read_pack(const std::string& path) {
@@ -120,52 +106,18 @@ Result<int> build(Call& call, const Arguments& arguments) {
                         displayed(record.call_id) + "\n");
     return 0;
   }
-  Json members = answer_of("build", true);
+  Json members = pack_answer("build", true);
   members.set("path", out);
-  put_pack(members, pack_id, record.call_id);
+  PackNames{pack_id, packs::kCallType, record.call_id}.add_to(members);
   if (signer && !signer->warnings().empty()) members.set("warnings", Json::array(signer->warnings()));
   answer_as_gait(call, std::move(members));
   return 0;
 }
 
-struct Demand {
-  bool signature = false;  // of the manifest and of every proof record
-  bool unchecked = false;  // no key, and no failure
-};
-
-Result<Demand> demand_of(const Arguments& arguments, bool has_key) {
-  const std::string_view profile = arguments.text("profile", "standard");
-  if (profile != "standard" && profile != "strict") {
-    return invalid("unsupported --profile value \"" + std::string(profile) + "\" (expected standard or strict)");
-  }
-  Demand out{profile == "strict" || arguments.is_on("require-signature"), arguments.is_on("no-signature-check")};
-  if (out.signature && out.unchecked) return invalid("a strict verification checks the signature");
-  if (profile == "strict" && !has_key) {
-    return invalid("strict verify profile requires --public-key/--public-key-env or private key source");
-  }
-  return out;
-}
-
-Json check_json(const packs::CallPack& pack, const packs::CallPack::Check& check) {
-  Json out{Json::Object{}};
-  put_pack(out, pack.pack_id(), pack.source_ref());
-  pack.contents().add_to(out);
-  if (Json* extra = out.find("extra_files")) {
-    out.set("undeclared_files", Json(*extra));
-    out.erase("extra_files");
-  }
-  gate::put(out, "proof_records_verified", check.proof_records);
-  out.set("signature_status", check.signature_status);
-  gate::put(out, "signature_errors", check.signature_errors);
-  gate::put(out, "signatures_total", static_cast<std::int64_t>(pack.signatures()));
-  gate::put(out, "signatures_valid", check.signatures_valid);
-  return out;
-}
-
 Result<int> verify(Call& call, const Arguments& arguments) {
-  ASSIGN_OR_RETURN(const std::string path, path_of(arguments));
+  ASSIGN_OR_RETURN(const std::string path, pack_path(arguments));
   ASSIGN_OR_RETURN(const std::optional<SourcedPublicKey> key, verify_key(arguments, ""));
-  ASSIGN_OR_RETURN(const Demand demand, demand_of(arguments, key.has_value()));
+  ASSIGN_OR_RETURN(const PackDemand demand, pack_demand(arguments, key.has_value()));
   ASSIGN_OR_RETURN(const packs::CallPack pack, read_pack(path));
   ASSIGN_OR_RETURN(const packs::CallPack::Check check, pack.check(key ? &key->key : nullptr, demand.signature));
   const std::string& status = check.signature_status;
@@ -173,10 +125,11 @@ Result<int> verify(Call& call, const Arguments& arguments) {
                         (status == "skipped" && demand.unchecked);
   const bool good = pack.contents().passed() && believed;
   if (call.json) {
-    Json members = answer_of("verify", good);
+    Json members = pack_answer("verify", good);
     members.set("path", path);
-    put_pack(members, pack.pack_id(), pack.source_ref());
-    members.set("verify", check_json(pack, check));
+    names_of(pack).add_to(members);
+    members.set("verify", pack_findings(names_of(pack), pack.contents(), check.proof_records,
+                                        {status, check.signature_errors, pack.signatures(), check.signatures_valid}));
     answer_as_gait(call, std::move(members));
   } else {
     call.console.answer((good ? "verified      " : "NOT verified  ") + path + "\npack          " +
@@ -191,7 +144,7 @@ Result<int> verify(Call& call, const Arguments& arguments) {
 }
 
 Result<int> inspect(Call& call, const Arguments& arguments) {
-  ASSIGN_OR_RETURN(const std::string path, path_of(arguments));
+  ASSIGN_OR_RETURN(const std::string path, pack_path(arguments));
   ASSIGN_OR_RETURN(const packs::CallPack pack, read_pack(path));
   const std::optional<Json> payload = pack.payload();
   if (!call.json) {
@@ -204,12 +157,12 @@ Result<int> inspect(Call& call, const Arguments& arguments) {
     return 0;
   }
   Json found{Json::Object{}};
-  put_pack(found, pack.pack_id(), pack.source_ref());
+  names_of(pack).add_to(found);
   found.set("manifest", pack.manifest());
   if (payload) found.set("call_payload", *payload);
-  Json members = answer_of("inspect", true);
+  Json members = pack_answer("inspect", true);
   members.set("path", path);
-  put_pack(members, pack.pack_id(), pack.source_ref());
+  names_of(pack).add_to(members);
   members.set("inspect", std::move(found));
   answer_as_gait(call, std::move(members));
   return 0;
@@ -228,7 +181,7 @@ Result<int> diff(Call& call, const Arguments& arguments) {
   }
   const int exit_code = same ? 0 : row_of(ErrorCode::VerificationFailed).exit_code;
   if (call.json) {
-    Json members = answer_of("diff", same);
+    Json members = pack_answer("diff", same);
     gate::put(members, "path", output);
     members.set("diff", Json::object({{"Result", std::move(difference)}}));
     answer_as_gait(call, std::move(members));

@@ -217,6 +217,9 @@ class McpOutputs(unittest.TestCase):
         said = json.loads(done.stdout)
         self.assertEqual((done.returncode, said["ok"], said["verify"]["signature_status"]), (2, False, "skipped"))
         self.assertEqual(self.run_program("pack", "verify", "pack.zip", "--profile", "strict").returncode, 6)
+        self.assertEqual(self.run_program("pack", "verify", "pack.zip", "--require-signature").returncode, 2)
+        self.assertEqual(self.verify_pack("pack.zip", "--require-signature", "--public-key", str(self.public_key()))[1], 0)
+        self.assertEqual(self.run_program("pack", "verify", "--path", " ", " pack.zip ", "--no-signature-check").returncode, 0)
 
     def test_only_the_owner_reads_what_is_written(self):
         (self.here / "log.jsonl").write_text("earlier\n")
