@@ -131,6 +131,16 @@ std::vector<std::string> text_set(const std::vector<std::string>& texts, bool lo
   return out;
 }
 
+std::vector<std::string_view> lines_of(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
 std::string displayed(std::string_view text) {
   std::string out;
   char shown[16];

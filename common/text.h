@@ -18,6 +18,10 @@ std::string uppered(std::string_view text);
 // Trim each, drop empties and repetitions, sort by bytes; `lower` lower-cases each as well.
 std::vector<std::string> text_set(const std::vector<std::string>& texts, bool lower);
 
+// The lines of `text`, each without its line feed, which the last may lack; empty ones between them count. They are
+// parts of `text` and last as long as it does.
+std::vector<std::string_view> lines_of(std::string_view text);
+
 // On one line for people, with nothing that a terminal obeys or that hides or reorders what stands beside it: control
 // and format characters, line and paragraph separators (Unicode Cc, Cf, Zl, Zp), private and unassigned ones are shown
 // as <U+202E>, bytes that are no UTF-8 as <0xFF>.

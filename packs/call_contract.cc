@@ -143,10 +143,8 @@ Result<std::vector<Row>> rows_of(const std::vector<ZipFile>& files, std::string_
   ASSIGN_OR_RETURN(const std::string* content, file_named(files, name));
   std::vector<Row> out;
   std::size_t line = 0;
-  for (std::string_view rest = *content; !rest.empty();) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    const std::string_view text = trimmed(rest.substr(0, end));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+  for (const std::string_view whole : lines_of(*content)) {
+    const std::string_view text = trimmed(whole);
     ++line;
     if (text.empty()) continue;
     const std::string context = "parse " + std::string(name) + " line " + std::to_string(line) + ": ";

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 
+#include "common/text.h"
 #include "gate/gait_fields.h"
 #include "gate/optional_members.h"
 #include "packs/controls.h"
@@ -296,10 +297,8 @@ Result<std::vector<EvidencePack::Document>> EvidencePack::documents(std::string_
     RETURN_IF_ERROR(take(path, *text));
   }
   const std::string* lines = content_named(files_, lines_name(stem));
-  for (std::string_view rest = lines == nullptr ? std::string_view() : std::string_view(*lines); !rest.empty();) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    RETURN_IF_ERROR(take(lines_name(stem) + ":" + std::to_string(out.size() + 1), rest.substr(0, end)));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+  for (const std::string_view line : lines_of(lines == nullptr ? std::string_view() : std::string_view(*lines))) {
+    RETURN_IF_ERROR(take(lines_name(stem) + ":" + std::to_string(out.size() + 1), line));
   }
   return out;
 }

@@ -1,7 +1,5 @@
 #include "packs/proof_records.h"
 
-#include <algorithm>
-
 #include "common/bytes.h"
 #include "common/digest.h"
 #include "common/text.h"
@@ -56,12 +54,10 @@ std::string hash_of(const Json& record) {
   return std::string(record.find("integrity")->text("record_hash"));
 }
 
-std::vector<std::string_view> lines_of(std::string_view text) {
+std::vector<std::string_view> filled_lines(std::string_view text) {
   std::vector<std::string_view> out;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    if (const std::string_view line = trimmed(text.substr(0, end)); !line.empty()) out.push_back(line);
-    text.remove_prefix(std::min(end + 1, text.size()));
+  for (const std::string_view whole : lines_of(text)) {
+    if (const std::string_view line = trimmed(whole); !line.empty()) out.push_back(line);
   }
   return out;
 }
@@ -106,7 +102,7 @@ Result<ProofCheck> check_proof_records(std::string_view text, const std::vector<
                                        const keymgmt::PublicKey* key) {
   ProofCheck check;
   std::string previous;
-  const std::vector<std::string_view> lines = lines_of(text);
+  const std::vector<std::string_view> lines = filled_lines(text);
   for (std::size_t i = 0; i < lines.size(); ++i) {
     Result<Json> record = Json::parse(lines[i], {.gait = true});
     if (!record || !record->is_object()) return unproven(i + 1, "is no JSON object");

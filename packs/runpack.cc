@@ -1,5 +1,6 @@
 #include "packs/runpack.h"
 
+#include "common/text.h"
 #include "gate/gait_fields.h"
 
 namespace countersign::packs {
@@ -22,18 +23,15 @@ Result<Json> document(const std::vector<ZipFile>& files, std::string_view name) 
 }
 
 // The number of JSON objects, one a line.
-Result<std::int64_t> lines_of(const std::vector<ZipFile>& files, std::string_view name) {
+Result<std::int64_t> objects_in(const std::vector<ZipFile>& files, std::string_view name) {
   const std::string* content = content_named(files, name);
   if (content == nullptr) return invalid("there is no " + std::string(name));
   std::int64_t count = 0;
-  for (std::string_view rest = *content; !rest.empty();) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    if (const std::string_view line = rest.substr(0, end); !line.empty()) {
-      const Result<Json> json = Json::parse(line, {.gait = true});
-      if (!json || !json->is_object()) return invalid(std::string(name) + " holds a line that is no JSON object");
-      ++count;
-    }
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+  for (const std::string_view line : lines_of(*content)) {
+    if (line.empty()) continue;
+    const Result<Json> json = Json::parse(line, {.gait = true});
+    if (!json || !json->is_object()) return invalid(std::string(name) + " holds a line that is no JSON object");
+    ++count;
   }
   return count;
 }
@@ -101,8 +99,8 @@ Result<Runpack> Runpack::parse(std::string_view archive) {
   const Json list(std::move(listed));
   out.expected_digest_ = digest_of(manifest, list);
   out.contents_ = check_contents(files, list, kManifest);
-  ASSIGN_OR_RETURN(out.intents_, lines_of(files, "intents.jsonl"));
-  ASSIGN_OR_RETURN(out.results_, lines_of(files, "results.jsonl"));
+  ASSIGN_OR_RETURN(out.intents_, objects_in(files, "intents.jsonl"));
+  ASSIGN_OR_RETURN(out.results_, objects_in(files, "results.jsonl"));
   ASSIGN_OR_RETURN(out.receipts_, receipts_of(files));
   return out;
 }

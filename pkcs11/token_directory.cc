@@ -10,7 +10,6 @@
 #include <cstring>
 #include <filesystem>
 #include <optional>
-#include <sstream>
 #include <utility>
 
 #include "common/digest.h"
@@ -152,10 +151,9 @@ Result<LockedFile> locked(const std::string& path, const std::string& owner_mode
 
 Result<std::string> softhsm_token_directory(const std::string& conf) {
   ASSIGN_OR_RETURN(const std::string text, read_file(conf));
-  std::istringstream lines(text);
   std::string value;
-  for (std::string line; std::getline(lines, line);) {
-    const std::string_view bare = trimmed(std::string_view(line).substr(0, line.find('#')));
+  for (const std::string_view line : lines_of(text)) {
+    const std::string_view bare = trimmed(line.substr(0, line.find('#')));
     const std::size_t equals = bare.find('=');
     if (equals == std::string_view::npos || trimmed(bare.substr(0, equals)) != "directories.tokendir") continue;
     value = trimmed(bare.substr(equals + 1));

@@ -2,6 +2,7 @@
 #include "command/broker/broker_connection.h"
 #include "command/broker/commands.h"
 #include "command/line/command.h"
+#include "common/text.h"
 
 namespace countersign::command {
 namespace {
@@ -34,11 +35,9 @@ std::string csv_line(const Json& record) {
 
 Result<std::string> csv_lines(std::string_view text) {
   std::string lines;
-  while (!text.empty()) {
-    const std::size_t end = text.find('\n');
-    ASSIGN_OR_RETURN(const Json record, Json::parse(text.substr(0, end), {.bytes = end}));
+  for (const std::string_view line : lines_of(text)) {
+    ASSIGN_OR_RETURN(const Json record, Json::parse(line, {.bytes = line.size()}));
     lines += csv_line(record);
-    text.remove_prefix(end + 1);
   }
   return lines;
 }

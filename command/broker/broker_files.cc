@@ -188,12 +188,10 @@ Result<int> export_files(Call& call, const Arguments& arguments) {
   for (;;) {
     ASSIGN_OR_RETURN(const BrokerConnection::Lines lines, broker.audit_lines(records));
     if (lines.count == 0) break;
-    for (std::string_view rest = lines.text; !rest.empty();) {
-      const std::size_t end = rest.find('\n');
-      ASSIGN_OR_RETURN(Json record, Json::parse(rest.substr(0, end), {.bytes = end}));
+    for (const std::string_view line : lines_of(lines.text)) {
+      ASSIGN_OR_RETURN(Json record, Json::parse(line, {.bytes = line.size()}));
       audit_line(std::move(record)).append_compact(audit);
       audit += '\n';
-      rest.remove_prefix(end + 1);
     }
     records += lines.count;
   }

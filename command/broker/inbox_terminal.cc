@@ -40,12 +40,7 @@ std::string proposal_line(std::size_t place, const Json& proposal) {
 std::string block(const Json& json, std::string_view indent) {
   const std::string text = json.gait_file();
   std::string out;
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    out += std::string(indent) + displayed(rest.substr(0, end)) + "\n";
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
+  for (const std::string_view line : lines_of(text)) out += std::string(indent) + displayed(line) + "\n";
   return out;
 }
 
@@ -77,13 +72,9 @@ std::string whole_proposal(const Json& proposal) {
       field("source", std::string(proposal.text("source")) + " " + std::string(proposal.text("source_id"))) +
       field("proposed by", proposal.text("proposed_by")) + field("digest", proposal.text("digest")) +
       field("vetting", proposal.text("vetting_status"));
-  std::string_view rest = proposal.text("vetting_report");
-  if (!rest.empty()) text += "\n";
-  while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    text += "    " + displayed(rest.substr(0, end)) + "\n";
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
+  const std::string_view report = proposal.text("vetting_report");
+  if (!report.empty()) text += "\n";
+  for (const std::string_view line : lines_of(report)) text += "    " + displayed(line) + "\n";
   return text;
 }
 

@@ -6,22 +6,13 @@
 #include <utility>
 #include <vector>
 
+#include "common/text.h"
 #include "signer/process/child_program.h"
 
 namespace countersign::command {
 namespace {
 
 constexpr std::string_view kArmour = "-----BEGIN SSH SIGNATURE-----";
-
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  for (std::size_t start = 0; start < text.size();) {
-    const std::size_t end = std::min(text.find('\n', start), text.size());
-    if (end > start) lines.push_back(text.substr(start, end - start));
-    start = end + 1;
-  }
-  return lines;
-}
 
 // ssh-keygen wants the agent's key as a file.
 Result<std::string> temporary_file(const std::string& content) {
@@ -50,13 +41,14 @@ Result<ApproverKey> ApproverKey::find(std::string_view chosen) {
   const Result<process::Finished> listed = process::run_program({"ssh-add", "-L"}, "");
   // An agent that is gone, or empty, is no key.
   if (!listed || listed->exit_code != 0) return ApproverKey("", false);
-  const std::vector<std::string> keys = lines_of(listed->output);
+  std::vector<std::string_view> keys = lines_of(listed->output);
+  std::erase(keys, std::string_view());
   if (keys.empty()) return ApproverKey("", false);
   if (keys.size() > 1) {
     return Error{ErrorCode::Invalid, "ssh-agent holds " + std::to_string(keys.size()) + " keys",
                  "approver_key_ambiguous", "name the public key of the one to sign with: --ssh-key ~/.ssh/NAME.pub"};
   }
-  ASSIGN_OR_RETURN(std::string path, temporary_file(keys.front() + "\n"));
+  ASSIGN_OR_RETURN(std::string path, temporary_file(std::string(keys.front()) + "\n"));
   return ApproverKey(std::move(path), true);
 }
 

@@ -115,10 +115,8 @@ Status take(ReadJournal& journal, const Json& line, const std::string& path) {
 Result<ReadJournal> read_journal(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string text, read_file(path, kLargestJournal));
   ReadJournal journal;
-  for (std::string_view rest = text; !rest.empty();) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    const std::string_view line = trimmed(rest.substr(0, end));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+  for (const std::string_view whole : lines_of(text)) {
+    const std::string_view line = trimmed(whole);
     if (line.empty()) continue;
     const Result<Json> json = Json::parse(line, {.gait = true});
     if (!json || !json->is_object()) return bad(path, "a line that is no JSON object");

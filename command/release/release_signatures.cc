@@ -51,18 +51,8 @@ Result<std::string> verify_cosign(const std::string& content, const SignedManife
   return signer_of(manifest, view_of(manifest.manifest), carried);
 }
 
-std::vector<std::string> lines_of(std::string_view text) {
-  std::vector<std::string> lines;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    lines.emplace_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return lines;
-}
-
 // "Ed" or "ED", eight bytes of the key's number, the signature.
-Result<Bytes> numbered(const std::string& line, std::string_view algorithm) {
+Result<Bytes> numbered(std::string_view line, std::string_view algorithm) {
   constexpr std::size_t kHead = 10;
   constexpr std::size_t kSignature = 64;
   ASSIGN_OR_RETURN(const Bytes blob, from_base64(line));
@@ -73,7 +63,7 @@ Result<Bytes> numbered(const std::string& line, std::string_view algorithm) {
 }
 
 Result<std::string> verify_signify(const std::string& content, const SignedManifest& manifest) {
-  const std::vector<std::string> lines = lines_of(content);
+  const std::vector<std::string_view> lines = lines_of(content);
   if (lines.size() != 2 || !lines[0].starts_with("untrusted comment: ")) return invalid("it is no signify file");
   ASSIGN_OR_RETURN(const Bytes signature, numbered(lines[1], "Ed"));
   return signer_of(manifest, view_of(manifest.manifest), signature);
@@ -81,13 +71,13 @@ Result<std::string> verify_signify(const std::string& content, const SignedManif
 
 Result<std::string> verify_minisign(const std::string& content, const SignedManifest& manifest) {
   constexpr std::string_view kTrusted = "trusted comment: ";
-  const std::vector<std::string> lines = lines_of(content);
+  const std::vector<std::string_view> lines = lines_of(content);
   if (lines.size() != 4 || !lines[0].starts_with("untrusted comment: ") || !lines[2].starts_with(kTrusted)) {
     return invalid("it is no minisign file");
   }
   ASSIGN_OR_RETURN(const Bytes signature, numbered(lines[1], "ED"));
   ASSIGN_OR_RETURN(const Bytes global, from_base64(lines[3]));
-  const std::string comment = lines[2].substr(kTrusted.size());
+  const std::string_view comment = lines[2].substr(kTrusted.size());
   if (!comment.starts_with(statement::kReleaseFirstLine)) return unverified("the trusted comment is not of a release");
   Bytes commented = signature;
   commented.insert(commented.end(), view_of(comment).begin(), view_of(comment).end());

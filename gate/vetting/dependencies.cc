@@ -23,16 +23,12 @@ std::optional<Json> json_of(const FileView& file) {
   return std::move(*json);
 }
 
-std::vector<std::string_view> lines_of(std::string_view text) {
-  std::vector<std::string_view> out;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-    out.push_back(line);
-    text.remove_prefix(std::min(end + 1, text.size()));
+std::vector<std::string_view> source_lines(std::string_view text) {
+  std::vector<std::string_view> lines = lines_of(text);
+  for (std::string_view& line : lines) {
+    if (line.ends_with('\r')) line.remove_suffix(1);
   }
-  return out;
+  return lines;
 }
 
 namespace {
@@ -105,7 +101,7 @@ bool read_package_json(const FileView& file, Dependencies& all) {
 // Both forms: `name@range:` or `"name@npm:range":`, then an indented `version "1.2.3"` or `version: 1.2.3`.
 bool read_yarn_lock(const FileView& file, Dependencies& all) {
   std::string name;
-  for (const std::string_view line : lines_of(*file.text)) {
+  for (const std::string_view line : source_lines(*file.text)) {
     if (line.empty() || line.front() == '#') continue;
     if (line.front() != ' ') {
       std::string_view key = line.substr(line.front() == '"' ? 1 : 0);
@@ -170,7 +166,7 @@ bool read_toml_packages(const FileView& file, Ecosystem ecosystem, Dependencies&
     version.reset();
     local = false;
   };
-  for (const std::string_view raw : lines_of(*file.text)) {
+  for (const std::string_view raw : source_lines(*file.text)) {
     const std::string_view line = trimmed(raw);
     if (line.starts_with("[")) {
       const bool sub_table = line.starts_with("[package.") || line.starts_with("[[package.");
@@ -203,7 +199,7 @@ bool read_cargo_lock(const FileView& file, Dependencies& all) {
 // go.mod reference: `require path version` alone or in a block.
 bool read_go_mod(const FileView& file, Dependencies& all) {
   bool block = false;
-  for (std::string_view line : lines_of(*file.text)) {
+  for (std::string_view line : source_lines(*file.text)) {
     line = trimmed(line.substr(0, line.find("//")));
     if (line.starts_with("require (")) {
       block = true;

@@ -15,8 +15,8 @@ namespace countersign::vetting {
 void unpinned(const FileView& file, int line, std::string_view what, Dependencies& all);
 // The file as a JSON object.
 std::optional<Json> json_of(const FileView& file);
-// Without line ends.
-std::vector<std::string_view> lines_of(std::string_view text);
+// Without line ends, be they of Unix or of Windows.
+std::vector<std::string_view> source_lines(std::string_view text);
 
 bool read_requirements(const FileView& file, Dependencies& all);
 bool read_pipfile_lock(const FileView& file, Dependencies& all);

@@ -91,7 +91,7 @@ std::string_view list_from(std::string_view text, std::size_t from) {
 bool read_requirements(const FileView& file, Dependencies& all) {
   int number = 0;
   bool continued = false;
-  for (std::string_view line : lines_of(*file.text)) {
+  for (std::string_view line : source_lines(*file.text)) {
     ++number;
     const bool is_rest = std::exchange(continued, !line.empty() && line.back() == '\\');
     if (is_rest) continue;  // hashes of the requirement before
@@ -135,7 +135,7 @@ bool read_pyproject(const FileView& file, Dependencies& all) {
   std::string table;
   std::size_t offset = 0;
   const std::string_view text = *file.text;
-  for (const std::string_view raw : lines_of(text)) {
+  for (const std::string_view raw : source_lines(text)) {
     const std::size_t at = offset;
     offset += text.find('\n', at) == std::string_view::npos ? text.size() - at : text.find('\n', at) + 1 - at;
     const std::string_view line = trimmed(raw);
@@ -165,7 +165,7 @@ bool read_pyproject(const FileView& file, Dependencies& all) {
 bool read_setup_cfg(const FileView& file, Dependencies& all) {
   bool options = false;
   bool requires_follow = false;
-  for (const std::string_view raw : lines_of(*file.text)) {
+  for (const std::string_view raw : source_lines(*file.text)) {
     const std::string_view line = trimmed(raw);
     if (line.empty() || line.front() == '#') continue;
     if (line.front() == '[') {
@@ -202,7 +202,7 @@ bool read_python_metadata(const FileView& file, Dependencies& all) {
   if (!file.text->starts_with("Metadata-Version:")) return true;
   std::string_view name;
   std::string_view version;
-  for (const std::string_view line : lines_of(*file.text)) {
+  for (const std::string_view line : source_lines(*file.text)) {
     if (line.empty()) break;  // the description follows
     const std::size_t colon = line.find(':');
     const std::string_view field = line.substr(0, colon);

@@ -152,10 +152,7 @@ void read_clamscan(const ScannerOutput& output, const TreeFacts& facts, ScannerR
   if (output.exit_code != 0 && output.exit_code != 1) {
     return fail(report, "it ended with " + std::to_string(output.exit_code) + ": " + last_line(output.errors));
   }
-  for (std::string_view rest = output.answer; !rest.empty();) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    const std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+  for (const std::string_view line : lines_of(output.answer)) {
     const std::size_t colon = line.rfind(": ");
     if (colon == std::string_view::npos) continue;
     const std::string_view verdict = line.substr(colon + 2);

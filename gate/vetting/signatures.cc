@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "common/digest.h"
+#include "common/text.h"
 #include "gate/vetting/text_scan.h"
 
 namespace countersign::vetting {
@@ -79,12 +80,9 @@ Status Signatures::add_list(std::string_view list, const std::string& name) {
   std::unordered_map<std::string, Hash> hashes;
   std::vector<Pattern> patterns;
   int number = 0;
-  while (!list.empty()) {
-    const std::size_t end = std::min(list.find('\n'), list.size());
-    std::string_view line = list.substr(0, end);
-    list.remove_prefix(std::min(end + 1, list.size()));
+  for (std::string_view line : lines_of(list)) {
     ++number;
-    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.empty() || line.front() == '#') continue;
     const Error malformed{ErrorCode::Invalid, name + ":" + std::to_string(number) + " is no signature",
                           "signature_list", "write SHA256:SIZE:NAME, or: pattern NAME REGEX"};

@@ -53,7 +53,7 @@ void for_each_paragraph(std::string_view text, Use&& use) {
     if (!fields.empty()) use(fields);
     fields.clear();
   };
-  for (const std::string_view line : lines_of(text)) {
+  for (const std::string_view line : source_lines(text)) {
     if (trimmed(line).empty()) {
       end();
     } else if (const std::size_t colon = line.find(':'); line.front() != ' ' && colon != std::string_view::npos) {
@@ -90,7 +90,7 @@ bool read_apk(const FileView& file, Dependencies& all) {
     if (any) all.packages.push_back(package);
     package = Package{Ecosystem::Alpine, "", "", file.path, "", "", ""};
   };
-  for (const std::string_view line : lines_of(*file.text)) {
+  for (const std::string_view line : source_lines(*file.text)) {
     if (line.empty()) {
       end();
     } else if (line.size() > 2 && line[1] == ':') {
@@ -116,7 +116,7 @@ void not_looked_up(const std::string& path, std::string what, Dependencies& all)
 std::string release_in(std::string_view text) {
   std::string id;
   std::string version;
-  for (const std::string_view line : lines_of(text)) {
+  for (const std::string_view line : source_lines(text)) {
     const std::size_t equals = line.find('=');
     if (equals == std::string_view::npos) continue;
     std::string_view value = trimmed(line.substr(equals + 1));

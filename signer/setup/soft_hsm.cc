@@ -8,6 +8,7 @@
 
 #include "common/digest.h"
 #include "common/durable_file.h"
+#include "common/text.h"
 #include "signer/setup/ownership.h"
 
 namespace countersign::setup {
@@ -28,16 +29,12 @@ std::string directory_of(const std::string& conf) {
 std::string token_directory(const std::string& conf) {
   const Result<std::string> text = read_file(conf);
   if (!text) return directory_of(conf);
-  std::size_t start = 0;
-  while (start < text->size()) {
-    const std::size_t end = std::min(text->find('\n', start), text->size());
-    const std::string line = text->substr(start, end - start);
-    start = end + 1;
+  for (const std::string_view line : lines_of(*text)) {
     const std::size_t equals = line.find('=');
-    if (line.find("directories.tokendir") == std::string::npos || equals == std::string::npos) continue;
+    if (line.find("directories.tokendir") == std::string_view::npos || equals == std::string_view::npos) continue;
     const std::size_t from = line.find_first_not_of(" \t", equals + 1);
     const std::size_t to = line.find_last_not_of(" \t\r");
-    if (from != std::string::npos && line.front() != '#') return line.substr(from, to - from + 1);
+    if (from != std::string_view::npos && line.front() != '#') return std::string(line.substr(from, to - from + 1));
   }
   return directory_of(conf);
 }

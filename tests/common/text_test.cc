@@ -22,6 +22,16 @@ TEST(Text, SetsAreTrimmedSortedAndUnique) {
   EXPECT_EQ(text_set({" b", "a", "", "B", "a "}, true), (std::vector<std::string>{"a", "b"}));
 }
 
+TEST(Text, HasLinesThatEndWithALineFeedOrWithTheText) {
+  using Lines = std::vector<std::string_view>;
+  EXPECT_EQ(lines_of(""), Lines{});
+  EXPECT_EQ(lines_of("\n"), Lines{""});
+  EXPECT_EQ(lines_of("a"), Lines{"a"});
+  EXPECT_EQ(lines_of("a\nb"), (Lines{"a", "b"}));
+  EXPECT_EQ(lines_of("a\nb\n"), (Lines{"a", "b"}));
+  EXPECT_EQ(lines_of("\na\n\n b\r\n"), (Lines{"", "a", "", " b\r"}));
+}
+
 TEST(Text, ForPeopleShowsWhatWouldHideOrReorder) {
   EXPECT_EQ(displayed("r\u00e9sum\u00e9 \u4e2d 1<2"), "r\u00e9sum\u00e9 \u4e2d 1<2");
   EXPECT_EQ(displayed("a\x1b[2J\n\tb"), "a<U+001B>[2J<U+000A><U+0009>b");
