@@ -7,9 +7,9 @@
 #include "command/log/commands.h"
 #include "command/log/log_prover.h"
 #include "command/log/opened_log.h"
+#include "signer/client/signer_client.h"
 #include "signer/log/merkle_tree.h"
 #include "signer/log/record_proof.h"
-#include "signer/transport/http_client.h"
 
 namespace countersign::command {
 namespace {
@@ -91,19 +91,18 @@ Result<int> show(Call& call, const Arguments& arguments) {
 Result<std::uint64_t> index_of_trace(const Arguments& arguments, const std::string& path) {
   ASSIGN_OR_RETURN(const Json trace, read_document("trace record", path));
   const Json* signature = trace.find("signature");
-  transport::HttpClient client(signer_address(arguments).path);
-  ASSIGN_OR_RETURN(const transport::HttpAnswer answer,
-                   client.get("/v1/log/proof?intent_digest=" + std::string(trace.text("intent_digest")) +
+  client::SignerClient signer(signer_address(arguments).path);
+  ASSIGN_OR_RETURN(const std::string answer,
+                   signer.get("/v1/log/proof?intent_digest=" + std::string(trace.text("intent_digest")) +
                               "&signed_digest=" + std::string(signature ? signature->text("signed_digest") : "")));
-  const Result<Json> body = Json::parse(answer.body);
-  const Json* index = body ? body->find("index") : nullptr;
-  if (answer.status == 200 && index != nullptr && index->is_integer()) {
+  ASSIGN_OR_RETURN(const Json body, Json::parse(answer));
+  if (const Json* index = body.find("index"); index != nullptr && index->is_integer()) {
     return static_cast<std::uint64_t>(index->as_integer());
   }
-  const Json* error = body ? body->find("error") : nullptr;
-  return Error{answer.status == 503 ? ErrorCode::Unavailable : ErrorCode::NotFound,
-               std::string(error ? error->text("message") : "the signer knows no record of this trace"),
-               std::string(error ? error->text("code") : "record_unknown")};
+  const Json* error = body.find("error");  // of a signer that cannot say it now
+  if (error == nullptr) return Error{ErrorCode::Internal, "the signer's answer names no record"};
+  return Error{ErrorCode::Unavailable, std::string(error->text("message")), std::string(error->text("code")),
+               std::string(error->text("hint"))};
 }
 
 Result<int> prove(Call& call, const Arguments& arguments) {

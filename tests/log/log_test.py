@@ -25,14 +25,16 @@ def proofs_with_signatures(appliance, folder, key):
     (folder / "trace.json").write_text(json.dumps(answer["statement"]))
     code, said = check_independently(appliance.state / "log", key, "--proof", folder / "answer.proof")
     assert code == 0, said
-    for target, status in (("/v1/sign?proof=2", 400), ("/v1/log/proof?index=99999999", 404), ("/v1/log/proof", 404),
-                           ("/v1/log/proof?index=x", 400), ("/v1/log/tile/0/..", 404), ("/v1/log/tile/0/999", 404)):
+    nowhere = f"/v1/log/proof?intent_digest={'0' * 64}&signed_digest={'0' * 64}"
+    for target, status, reason in (("/v1/sign?proof=2", 400, "invalid"), ("/v1/log/proof?index=99999999", 404, "record_unknown"),
+                                   (nowhere, 404, "record_unknown"), ("/v1/log/proof", 404, "not_found"),
+                                   ("/v1/log/proof?index=x", 400, "invalid"), ("/v1/log/tile/0/..", 404, "tile_unknown"),
+                                   ("/v1/log/tile/0/999", 404, "not_found")):
         try:
-            signer.call("POST" if "sign" in target else "GET", target,
-                        trace_request(os.urandom(32).hex()) if "sign" in target else None)
+            signer.call("POST" if "/sign?" in target else "GET", target, trace_request(os.urandom(32).hex()) if "/sign?" in target else None)
             raise AssertionError(target + " was answered")
         except Refused as refusal:
-            assert refusal.status == status, (target, refusal)
+            assert (refusal.status, refusal.code) == (status, reason), (target, refusal)
 
 
 def traces_must_be_logged(appliance, folder, key):
@@ -45,7 +47,14 @@ def traces_must_be_logged(appliance, folder, key):
     # Another record's proof is a proof of that record alone.
     answered(appliance, "log", "prove", "--index", 0, "--out", folder / "other.proof")
     code, answer = command(appliance, *offline[:6], folder / "other.proof", "--log-key", key)
-    assert code == 2 and answer["log_status"] == "failed", answer
+    print(answer)
+    assert code == 2 and answer["log_status"] == "failed" and answer["error_detail"]["code"] == "log_record_mismatch", answer
+    # A trace that nobody recorded has no place in it.
+    document = json.loads(trace.read_text())
+    document["signature"]["signed_digest"] = "0" * 64
+    (folder / "unknown.json").write_text(json.dumps(document))
+    code, answer = command(appliance, "log", "prove", "--trace", folder / "unknown.json")
+    assert code == 5 and answer["error"]["code"] == "record_unknown", answer
     proof = json.loads((folder / "trace.proof").read_text())
     proof["leaf"] = proof["leaf"].replace('"type":"trace"', '"type":"trick"')
     (folder / "forged.proof").write_text(json.dumps(proof))
@@ -80,11 +89,16 @@ def copies(appliance, folder, key):
     copy = folder / "copy"
     first = answered(appliance, "log", "export", "--out", copy, "--log-key", key)
     assert first["added"] == first["size"]
+    shutil.copytree(copy, folder / "older")
     wait_covered(appliance, sign(appliance, 300)[-1]["log_index"])
     second = answered(appliance, "log", "export", "--out", copy, "--log-key", key)
     assert second["added"] == second["size"] - first["size"] > 0
     assert check_independently(copy, key)[0] == 0
     assert answered(appliance, "log", "fsck", "--log", copy, "--log-key", key)["size"] == second["size"]
+    # A log that was put back to an older state is not continued.
+    code, answer = command(appliance, "log", "verify", "--log", folder / "older", "--log-key", key, "--old", copy / "checkpoint")
+    assert code == 2 and answer["error"]["code"] == "log_rolled_back", answer
+    answered(appliance, "log", "verify", "--log", copy, "--log-key", key, "--old", folder / "older" / "checkpoint")
     # Archived bundles leave every proof of a kept record whole.
     (copy / "tile/entries/000").rename(folder / "archived")
     code, answer = command(appliance, "log", "fsck", "--log", copy, "--log-key", key)
