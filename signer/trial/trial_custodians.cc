@@ -34,12 +34,20 @@ Result<SecretBytes> passphrase(const std::string& state) {
   return secret_from("file:" + passphrase_path(state), "");
 }
 
+Error missing(Error error) {
+  if (error.code != ErrorCode::NotFound) return error;
+  return Error{ErrorCode::Refused, std::move(error.detail), "custodian_missing",
+               "Bring the files back; a trial root cannot be made anew without its verifiers noticing."};
+}
+
 Result<std::vector<keymgmt::CustodianKey>> custodians(const std::string& state, int count) {
-  ASSIGN_OR_RETURN(const SecretBytes secret, passphrase(state));
+  const Result<SecretBytes> secret = passphrase(state);
+  if (!secret) return missing(secret.error());
   std::vector<keymgmt::CustodianKey> keys;
   for (int i = 1; i <= count; ++i) {
-    ASSIGN_OR_RETURN(keymgmt::CustodianKey key, keymgmt::CustodianKey::from_file(key_path(state, i), secret));
-    keys.push_back(std::move(key));
+    Result<keymgmt::CustodianKey> key = keymgmt::CustodianKey::from_file(key_path(state, i), *secret);
+    if (!key) return missing(std::move(key).error());
+    keys.push_back(*std::move(key));
   }
   return keys;
 }
@@ -80,13 +88,8 @@ Result<tuf::SignedDocument> document_in(const Json& answer, std::string_view nam
 Result<publication::ProposalTerms> trial_terms(const std::string& state) {
   if (!is_there(folder_of(state))) RETURN_IF_ERROR(make_custodians(state));
   publication::ProposalTerms terms;
-  Result<std::vector<keymgmt::CustodianKey>> keys = custodians(state, kCustodians);
-  if (!keys) {
-    if (keys.error().code != ErrorCode::NotFound) return keys.error();
-    return Error{ErrorCode::Refused, keys.error().detail, "custodian_missing",
-                 "Bring the files back; a trial root cannot be made anew without its verifiers noticing."};
-  }
-  for (const keymgmt::CustodianKey& key : *keys) terms.custodians.push_back(key.public_key());
+  ASSIGN_OR_RETURN(const std::vector<keymgmt::CustodianKey> keys, custodians(state, kCustodians));
+  for (const keymgmt::CustodianKey& key : keys) terms.custodians.push_back(key.public_key());
   terms.threshold = kThreshold;
   terms.trial = true;
   return terms;

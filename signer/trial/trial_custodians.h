@@ -16,7 +16,7 @@ namespace countersign::trial {
 // Unavailable; with Refused, reason "custodian_missing", where only some of them are there.
 Result<publication::ProposalTerms> trial_terms(const std::string& state);
 
-// Signed by the first two of them. Fails as CustodianKey::from_file.
+// Signed by the first two of them. Fails as CustodianKey::from_file, and with "custodian_missing" as above.
 Result<publication::CustodianFiles> sign_as_trial(const std::string& state, publication::Proposal proposal);
 
 // Their signatures under a root that takes over from theirs.

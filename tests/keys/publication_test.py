@@ -133,7 +133,13 @@ def rotates_on_acknowledgement(appliance, trust):
     outgoing = next(iter(keys(appliance)))
     signer = appliance.signer()
     before = signer.sign(trace_request(os.urandom(32).hex()))["statement"]
-    code, answer = run(appliance, "countersignd", "stage", "trace", "--config", str(appliance.config))
+    stage = ("countersignd", "stage", "trace", "--config", str(appliance.config))
+    one = next(path for path in sorted((appliance.state / "trial-custodians").iterdir()))
+    away = one.rename(appliance.folder / "away")
+    code, answer = run(appliance, *stage)
+    assert code == 3 and answer["error"]["code"] == "custodian_missing", answer
+    away.rename(one)
+    code, answer = run(appliance, *stage)
     assert code == 0, answer
     incoming = answer["staged"][0]["kid"]
     code, answer = countersign(appliance, "keys", "activate", incoming, "--signer", str(appliance.socket))
