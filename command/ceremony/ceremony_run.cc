@@ -83,12 +83,12 @@ Status CeremonyRun::run() {
     ASSIGN_OR_RETURN(const std::string text, read_file(settings_.rehearsal, std::size_t{16} << 20));
     ASSIGN_OR_RETURN(rehearsed_, ceremony::Transcript::parse(text));
   }
-  if (transcript_.ended()) return ok();
   const ceremony::Intent& intent = settings_.intent;
   if (begun && transcript_.entries().front().json.text("intent_sha256") != intent.digest.hex()) {
     return Error{ErrorCode::Refused, "the plan was changed after this ceremony began", "plan_changed",
                  "bring the plan back that was signed; its digest stands in the first line of the transcript"};
   }
+  if (transcript_.ended()) return ok();
   RETURN_IF_ERROR(settings_.binding.collect_pins(tokens_of(intent), pins_));
   // First keys come before the appliance that could judge the plan: `establish` judges it.
   if (intent.purpose != ceremony::Purpose::FirstKeys) RETURN_IF_ERROR(open());

@@ -40,6 +40,7 @@ def sign_by_hand(ceremony, name, key, what="plan", file="intent.yaml"):
 def who_signs(appliance, quorum, folder):
     ceremony = staging(appliance, quorum, "signatures")
     ceremony.refused("under_signed", "run", ceremony.dir, exit_code=3)
+    ceremony.refused("root_key_missing", "approve", ceremony.dir, "--custodian", "alice", "--root-key", quorum.folder / "alice", exit_code=3)
     ceremony.approve("alice")
     ceremony.refused("under_signed", "run", ceremony.dir)
     # The same person again, also by ssh-keygen and under another spelling of the name, is one person.
@@ -66,10 +67,18 @@ def who_signs(appliance, quorum, folder):
     ceremony.refused("approval_invalid", "run", ceremony.dir, exit_code=2)
     plan.write_text(signed)
     assert ceremony.run()[1]["error"]["code"] == "under_signed"
-    # … and after it was begun.
+    # … and after it was begun, also where it is signed anew.
     plan.write_text(signed + "# harmless\n")
     assert ceremony.resume()[0] in (2, 3)
+    signatures = {path: path.read_bytes() for path in (ceremony.dir / "plan-signatures").iterdir()}
+    for path in signatures:
+        path.unlink()
+    for name in ("alice", "bob"):
+        sign_by_hand(ceremony, name, quorum.folder / name)
+    ceremony.refused("plan_changed", "resume", ceremony.dir, "--initials", PEOPLE, exit_code=3)
     plan.write_text(signed)
+    for path, content in signatures.items():
+        path.write_bytes(content)
     # The transcript is signed by hand too; a broken one is not verified.
     for name in ("alice", "bob"):
         sign_by_hand(ceremony, name, quorum.folder / name, "transcript", "transcript.jsonl")
@@ -150,7 +159,12 @@ def what_is_expected(appliance, quorum):
 
 def where(appliance, quorum):
     wrong = staging(appliance, quorum, "wrong-token")
-    wrong.bind(serials={"trace": "0123456789abcdef"}).approve()
+    wrong.approve()
+    binding = json.loads((wrong.dir / "binding.yaml").read_text())
+    del binding["tokens"]["trace"]
+    (wrong.dir / "binding.yaml").write_text(json.dumps(binding))
+    wrong.refused("token_not_bound", "run", wrong.dir, exit_code=3)
+    wrong.bind(serials={"trace": "0123456789abcdef"})
     wrong.refused("wrong_token", "run", wrong.dir)
     assert not any(entry["kind"] == "step" for entry in wrong.transcript()), "nothing was made"
     assert ["wrong_token" in entry["what"] for entry in wrong.transcript() if entry["kind"] == "exception"] == [True], "it is written down"
@@ -192,6 +206,21 @@ def _module(appliance):
 def deviations(appliance, quorum):
     """What goes otherwise than rehearsed stops, and is written down where it is accepted."""
     ceremony = staging(appliance, quorum, "deviates")
+    rehearse = ("rehearse", ceremony.dir, "--config", appliance.config)
+    hidden = [word for folder in ("/usr/lib/softhsm", *map(str, pathlib.Path("/usr/lib").glob("*-linux-gnu/softhsm")))
+              if pathlib.Path(folder).exists() for word in ("--tmpfs", folder)]
+    shutil.copy(_module(appliance), quorum.folder / "module.so")
+    elsewhere = appliance.config.with_name("elsewhere.yaml")  # an appliance on a module that is not SoftHSM's own file
+    elsewhere.write_text(appliance.config.read_text().replace(_module(appliance), str(quorum.folder / "module.so")))
+    done = subprocess.run(["bwrap", "--dev-bind", "/", "/", *hidden, *ceremony.words(*rehearse[:3], elsewhere)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 7 and json.loads(done.stdout)["error"]["code"] == "softhsm_missing", done
+    few = quorum.folder / "programs"  # whose countersignd makes no appliance
+    few.mkdir()
+    shutil.copy(appliance.bin / "countersign", few)
+    (few / "countersignd").symlink_to("/bin/false")
+    done = subprocess.run([few / "countersign", *ceremony.words(*rehearse)[1:]], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 7 and json.loads(done.stdout)["error"]["code"] == "rehearsal_failed", done
+    assert not (ceremony.dir / "rehearsal.jsonl").exists()
     ceremony.rehearse()
     rehearsal = ceremony.dir / "rehearsal.jsonl"
     # Another rehearsal than this plan's does not count; neither does one that is cut off.
@@ -342,6 +371,11 @@ def main():
         standing.write_text(standing.read_text().replace('"threshold":2', '"threshold":1'))
         appliance.start()
         assert "standing" in appliance.custodian().call("GET", "/v1/ceremonies").get("fault", ""), "it was believed"
+        try:
+            appliance.custodian().call("POST", "/v1/ceremonies", {"intent": "x", "approvals": []})
+            raise AssertionError("a ceremony was opened on it")
+        except Refused as refusal:
+            assert (refusal.status, refusal.code) == (403, "standing_missing"), refusal
         appliance.stop()
 
 
