@@ -35,6 +35,10 @@ Error unreadable(const std::string& path) {
   return Error{ErrorCode::Unavailable, "cannot read \"" + path + "\": " + std::strerror(errno), "source_unreadable"};
 }
 
+Error unwritable(const std::string& path) {
+  return Error{ErrorCode::Unavailable, "cannot write \"" + path + "\": " + std::strerror(errno), "store_unwritable"};
+}
+
 Error too_large(const std::string& what) {
   return Error{ErrorCode::TooLarge, what, "source_too_large",
                "propose the package without what does not belong to it, or raise the limits of the vetting policy"};
@@ -79,7 +83,7 @@ class Walk {
     if (S_ISDIR(facts.st_mode)) {
       Descriptor below(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (below.number() < 0) return unreadable(path);
-      if (!copy_to_.empty() && ::mkdir((copy_to_ + "/" + path).c_str(), 0755) != 0) return unreadable(path);
+      if (!copy_to_.empty() && ::mkdir((copy_to_ + "/" + path).c_str(), 0755) != 0) return unwritable(path);
       return folder(below.release(), path, depth + 1);
     }
     if (entries_.size() + 1 > limits_.files) {
@@ -102,7 +106,7 @@ class Walk {
       left_out_->push_back(std::move(found));
       return ok();
     }
-    if (!copy_to_.empty() && ::symlink(target.c_str(), (copy_to_ + "/" + path).c_str()) != 0) return unreadable(path);
+    if (!copy_to_.empty() && ::symlink(target.c_str(), (copy_to_ + "/" + path).c_str()) != 0) return unwritable(path);
     entries_.push_back(std::move(found));
     return ok();
   }
@@ -134,14 +138,14 @@ class Walk {
   Status write(const std::string& path, std::string_view content, bool executable) const {
     const std::string to = copy_to_ + "/" + path;
     const Descriptor out(::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (out.number() < 0) return unreadable(to);
+    if (out.number() < 0) return unwritable(to);
     while (!content.empty()) {
       const ssize_t written = ::write(out.number(), content.data(), content.size());
       if (written < 0 && errno == EINTR) continue;
-      if (written <= 0) return unreadable(to);
+      if (written <= 0) return unwritable(to);
       content.remove_prefix(static_cast<std::size_t>(written));
     }
-    if (::fchmod(out.number(), executable ? 0555 : 0444) != 0) return unreadable(to);
+    if (::fchmod(out.number(), executable ? 0555 : 0444) != 0) return unwritable(to);
     return ok();
   }
 

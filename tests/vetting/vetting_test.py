@@ -45,10 +45,11 @@ class Vetting(unittest.TestCase):
         path.write_text(json.dumps({"advisories": "osv", **members}))
         return path
 
-    def vet(self, source, *flags, policy=None, name="p"):
+    def vet(self, source, *flags, policy=None, name="p", out=None, environment=None):
         done = subprocess.run(
             [PROGRAM, "broker", "vet", "--source-path", source, "--proposal-id", name, "--policy", policy or self.policy(),
-             "--output-dir", self.room / "out", "--json", *flags], capture_output=True, text=True, timeout=120)
+             "--output-dir", out or self.room / "out", "--json", *flags], capture_output=True, text=True, timeout=120,
+            env={**os.environ, **(environment or {})})
         return done.returncode, json.loads(done.stdout)
 
     def findings(self, name="p"):
@@ -280,8 +281,28 @@ class Vetting(unittest.TestCase):
         nothing.write_bytes(b"\x00\x01 no archive")
         code, answer = self.vet(nothing)
         self.assertEqual((code, answer["error"]["code"]), (6, "source_unknown"), answer)
+        broken = self.room / "broken.tar.gz"
+        tar(broken, [("a", os.urandom(4096))])
+        self.assertEqual(self.vet(broken)[0], 0)
+        broken.write_bytes(broken.read_bytes()[:2048])
+        code, answer = self.vet(broken)
+        self.assertEqual((code, answer["error"]["code"]), (6, "archive_unreadable"), answer)
         code, answer = self.vet(self.room / "not-there")
         self.assertEqual((code, answer["error"]["code"]), (5, "source_missing"), answer)
+
+    def test_without_a_sandbox_or_a_place_nothing_is_vetted(self):
+        packed = self.room / "good.tar.gz"
+        tar(packed, [("a", b"x")])
+        code, answer = self.vet(packed, environment={"PATH": "/nonexistent"})
+        self.assertEqual((code, answer["error"]["code"]), (7, "sandbox_missing"), answer)
+        code, answer = self.vet(packed, out=packed)
+        self.assertEqual((code, answer["error"]["code"]), (7, "store_unwritable"), answer)
+        self.assertEqual(self.vet(packed)[0], 0)
+
+    def test_only_broker_vet_starts_its_worker(self):
+        for words in ((), ("unpack", "more"), ("scan",)):
+            done = subprocess.run([PROGRAM, "broker", "vet-worker", *words], capture_output=True, text=True, timeout=60)
+            self.assertEqual((done.returncode, json.loads(done.stdout)["reason"]), (6, "not_a_command"), done)
 
     def test_a_bomb_inside_is_a_finding(self):
         tree = self.room / "holds-a-bomb"
