@@ -121,10 +121,10 @@ Result<NoteSignature> NoteSignature::parse(std::string_view line) {
   NoteSignature signature;
   signature.name = std::string(line.substr(0, space));
   RETURN_IF_ERROR(check_name(signature.name));
-  ASSIGN_OR_RETURN(const Bytes all, from_base64(line.substr(space + 1)));
-  if (all.size() <= kIdBytes) return invalid("a signature line of a note holds an id and a signature");
-  signature.id = big_endian(all);
-  signature.bytes.assign(all.begin() + kIdBytes, all.end());
+  const Result<Bytes> all = from_base64(line.substr(space + 1));
+  if (!all || all->size() <= kIdBytes) return invalid("a signature line of a note holds an id and a signature");
+  signature.id = big_endian(*all);
+  signature.bytes.assign(all->begin() + kIdBytes, all->end());
   return signature;
 }
 

@@ -146,6 +146,7 @@ TEST_F(IntegrationTest, AFullDiskLosesNothingAndTheNextCallGoesOn) {
   const Status extended = integration.extend(700);
   ASSERT_FALSE(extended);
   EXPECT_EQ(extended.error().code, ErrorCode::Unavailable);
+  EXPECT_EQ(extended.error().reason, "log_unwritable");
   EXPECT_EQ(integration.size(), 300u);
   fs::remove(file("tile/0/002.p/188"));
   fs::remove(file("tile/1/blocked"));

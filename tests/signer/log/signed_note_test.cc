@@ -27,6 +27,11 @@ NoteSignature cosignature_of(const std::string& text, std::uint64_t time, const 
   return signature;
 }
 
+template <typename T>
+std::string reason_of(const Result<T>& result) {
+  return result ? "taken" : result.error().reason;
+}
+
 class SignedNoteTest : public testing::Test {
  protected:
   const SoftwareKey log_{std::uint8_t{1}}, witness_{std::uint8_t{2}}, other_{std::uint8_t{3}};
@@ -90,6 +95,7 @@ TEST_F(SignedNoteTest, RefusesWhatIsNoNote) {
   const struct {
     const char* name;
     std::string note;
+    std::string reason = "note_invalid";
   } cases[] = {
       {"no empty line", "text\n\xe2\x80\x94 a AAAAAAA=\n"},
       {"no signature", "text\n\n"},
@@ -105,10 +111,10 @@ TEST_F(SignedNoteTest, RefusesWhatIsNoNote) {
       {"bad UTF-8", "te\xff\n" + good.substr(good.find("\n\n"))},
       {"too large", std::string(SignedNote::kLongest, 'a') + good},
   };
-  for (const auto& each : cases) EXPECT_FALSE(SignedNote::parse(each.note)) << each.name;
+  for (const auto& each : cases) EXPECT_EQ(reason_of(SignedNote::parse(each.note)), each.reason) << each.name;
   std::string many = checkpoint_.text() + "\n";
   for (std::size_t i = 0; i <= SignedNote::kMostSignatures; ++i) many += "\xe2\x80\x94 a AAAAAAA=\n";
-  EXPECT_FALSE(SignedNote::parse(many));
+  EXPECT_EQ(reason_of(SignedNote::parse(many)), "note_invalid");
 }
 
 TEST_F(SignedNoteTest, ACheckpointIsTrustedByTheLogsKeyAlone) {
@@ -181,7 +187,9 @@ TEST_F(SignedNoteTest, ACheckpointReadsBackAndNothingElseDoes) {
       {"empty extension", "a\n1\n" + root + "\n\n"},
       {"no line break at the end", "a\n1\n" + root},
   };
-  for (const auto& each : cases) EXPECT_FALSE(Checkpoint::parse(each.text)) << each.name;
+  for (const auto& each : cases) {
+    EXPECT_EQ(reason_of(Checkpoint::parse(each.text)), "checkpoint_invalid") << each.name;
+  }
 }
 
 }  // namespace

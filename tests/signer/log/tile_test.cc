@@ -49,7 +49,9 @@ TEST(TileId, RefusesEveryOtherSpelling) {
                            "tile/0/000/",
                            "tile/entries/a00",
                            "tile/0/x999/x999/x999/x999/x999/x999/999"}) {
-    EXPECT_FALSE(TileId::parse(path)) << path;
+    const auto parsed = TileId::parse(path);
+    ASSERT_FALSE(parsed) << path;
+    EXPECT_EQ(parsed.error().reason, "tile_unknown") << path;
   }
 }
 
@@ -89,10 +91,17 @@ TEST(EntryBundle, ReadsBackAndRefusesATruncatedOne) {
   const std::string bytes = *bundle_bytes(entries);
   EXPECT_EQ(bytes.substr(0, 5), std::string("\0\x03one", 5));
   EXPECT_EQ(*parse_bundle(bytes, 3), entries);
-  EXPECT_FALSE(parse_bundle(bytes, 2));
-  EXPECT_FALSE(parse_bundle(bytes.substr(0, bytes.size() - 1), 3));
-  EXPECT_FALSE(parse_bundle(bytes.substr(0, 6), 2));
-  EXPECT_FALSE(bundle_bytes(std::vector<std::string>{std::string(65'536, 'x')}));
+  EXPECT_EQ(parse_bundle(bytes, 2).error().reason, "tile_damaged");
+  EXPECT_EQ(parse_bundle(bytes.substr(0, bytes.size() - 1), 3).error().reason, "tile_damaged");
+  EXPECT_EQ(parse_bundle(bytes.substr(0, 6), 2).error().reason, "tile_damaged");
+  EXPECT_EQ(bundle_bytes(std::vector<std::string>{std::string(65'536, 'x')}).error().reason, "entry_too_large");
+}
+
+TEST(HashTile, ReadsBackAndRefusesAnotherLength) {
+  const std::string bytes(2 * Digest::kSize, 'h');
+  EXPECT_EQ(parse_tile(bytes, 2)->size(), 2u);
+  EXPECT_EQ(parse_tile(bytes, 3).error().reason, "tile_damaged");
+  EXPECT_EQ(parse_tile(bytes.substr(1), 2).error().reason, "tile_damaged");
 }
 
 }  // namespace
