@@ -4,6 +4,7 @@
 How long anything takes is not looked at."""
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,11 @@ class Budgets(unittest.TestCase):
             self.assertEqual(again.returncode, 2)
             demo = next(row for row in json.loads(again.stdout)["classes"] if row["name"] == "demo")
             self.assertIn("p95_ms", demo["over"])
+            # A program without the others beside it has no appliance to measure.
+            shutil.copy(PROGRAM, folder / "countersign")
+            alone = subprocess.run([folder / "countersign", "bench-budgets", "--budgets", folder / "generous.json", "--repeats", "2", "--json"],
+                                   capture_output=True, text=True, timeout=100)
+            self.assertEqual((alone.returncode, json.loads(alone.stdout)["error"]["code"]), (7, "trial_appliance"), alone)
             (folder / "empty.json").write_text("{}")
             refused = subprocess.run([PROGRAM, "bench-budgets", "--budgets", folder / "empty.json"], capture_output=True)
             self.assertEqual(refused.returncode, 6)

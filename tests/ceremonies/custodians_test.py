@@ -15,7 +15,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from appliance import Appliance, Refused  # noqa: E402
-from ceremony import Ceremony, active, keys_of  # noqa: E402
+from ceremony import Ceremony, Quorum, active, keys_of  # noqa: E402
 from custodians import PASSPHRASE, PIN, ROLES, RootCustodians, production  # noqa: E402
 from terminal import typed  # noqa: E402
 from tuf_client import served, tuf_client  # noqa: E402
@@ -65,6 +65,8 @@ def at_the_keyboard(ceremony, custodians):
                                                 custodians.root_key(name)), [(asked, secret)], custodians.environment(name))
         assert code == 0 and json.loads(out)["signed"] == "publication", (code, shown, out)
         assert secret not in shown and secret not in out, shown
+    ceremony.refused("no_terminal", "approve", ceremony.dir, "--custodian", "alice", "--root-key", custodians.root_key("alice"), exit_code=7,
+                     start_new_session=True)
     code, shown, out = typed(ceremony.words("approve", ceremony.dir, "--custodian", "alice", "--root-key",
                                             custodians.root_key("alice")), [("passphrase of", "not-it")])
     assert code == 3 and json.loads(out)["error"]["code"] == "passphrase_wrong" and "not-it" not in shown, (code, shown, out)
@@ -176,6 +178,17 @@ def rotation(appliance, custodians):
         raise AssertionError("a key set that nobody signed was published")
     except Refused as refusal:
         assert refusal.code == "under_signed", refusal
+    present = json.loads(max((appliance.folder / "published").glob("*.root.json"), key=lambda path: int(path.name.split(".")[0])).read_text())
+    present["signed"]["roles"]["root"]["threshold"] = 1
+    people = Quorum(custodians.folder / "ssh").document()
+    for path, body, code in (("propose", {"token": "trace", "keys": [held], "quorum": people}, "root_key_missing"),
+                             ("stage", {"token": "trace", "keys": [held]}, "targets_unsigned"),
+                             ("stage", {"token": "trace", "keys": [held], "publication": {**unsigned, "roots": [json.dumps(present)]}}, "root_not_agreed")):
+        try:
+            appliance.custodian().call("POST", f"/v1/keys/{path}", body)
+            raise AssertionError(f"{code} was taken")
+        except Refused as refusal:
+            assert (refusal.status, refusal.code) == (403, code), refusal
     custodians.approve(ceremony, "erin")
     crashes_between_signature_and_record(appliance, ceremony)
     finish(ceremony, ceremony.resume(), custodians, "alice", "erin")

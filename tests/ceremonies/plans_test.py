@@ -3,6 +3,7 @@
 
   plans_test.py PROGRAMS
 """
+import json
 import pathlib
 import subprocess
 import sys
@@ -39,6 +40,9 @@ def first_keys(programs, folder):
     # A token whose module was never measured makes no key.
     _, answer, _ = ceremony.run()
     assert answer["error"]["code"] == "profile_missing", answer
+    nobody = subprocess.run([appliance.bin / "countersignd", "probe", "nobody", "--config", appliance.config, "--json"],
+                            capture_output=True, text=True)
+    assert nobody.returncode == 5 and json.loads(nobody.stdout)["error"]["code"] == "unknown_token", nobody
     for role in roles:
         measured = subprocess.run([appliance.bin / "countersignd", "probe", role, "--config", appliance.config, "--json"],
                                   capture_output=True, text=True)

@@ -312,6 +312,8 @@ class CallPacks(unittest.TestCase):
                 answer = self.verify(2, "bad.zip", "--public-key", "keys/voice_public.key")
                 if text:
                     self.assertEqual(answer["error"], text)
+                if name in ("call_payload.json", "callpack_manifest.json") and "parse" not in text:
+                    self.assertEqual(answer["error_detail"]["code"], "pack_contradicts_itself")
         for name in FILES:
             if name not in ("pack_manifest.json", "proof_records.jsonl"):
                 self.write("bad.zip", sealed({p: d for p, d in files.items() if p != name}))
@@ -327,10 +329,12 @@ class CallPacks(unittest.TestCase):
         self.write("bad.zip", zipped({**files, "more.txt": b"x"}))
         self.assertEqual(self.verify(2, "bad.zip")["verify"]["undeclared_files"], ["more.txt"])
         manifest = json.loads(files["pack_manifest.json"])
-        for member, value in (("pack_id", "0" * 64), ("source_ref", "other"), ("pack_type", "run"), ("more", 1),
-                              ("schema_version", "2.0.0"), ("contents", manifest["contents"][1:])):
+        for member, value, code in (("pack_id", "0" * 64, "pack_id_mismatch"), ("source_ref", "other", "pack_id_mismatch"),
+                                    ("pack_type", "run", "bad_manifest"), ("more", 1, "bad_manifest"),
+                                    ("schema_version", "2.0.0", "bad_manifest"), ("contents", manifest["contents"][1:], "pack_id_mismatch")):
             self.write("bad.zip", zipped({**files, "pack_manifest.json": canonical({**manifest, member: value}).encode()}))
-            self.assertFalse(self.verify(2, "bad.zip")["ok"])
+            answer = self.verify(2, "bad.zip")
+            self.assertEqual((answer["ok"], answer["error_detail"]["code"]), (False, code), answer)
         inner = {p: d for p, d in files.items() if p not in ("pack_manifest.json", "proof_records.jsonl")}
         lines = files["proof_records.jsonl"].split(b"\n")
         for proof in (b"\n".join(lines[1:]), b"\n".join(lines[:-1]), b"\n".join(lines + lines[:1]), b"\n".join(lines[::-1]), b"", b"{",
@@ -338,7 +342,9 @@ class CallPacks(unittest.TestCase):
             other = {**inner, "proof_records.jsonl": proof}
             made = manifest_of(other, CALL, manifest["producer_version"])
             self.write("bad.zip", zipped({**other, "pack_manifest.json": canonical(made).encode()}))
-            self.assertIn("proof_records.jsonl: line", self.verify(2, "bad.zip")["error"])
+            answer = self.verify(2, "bad.zip")
+            self.assertIn("proof_records.jsonl: line", answer["error"])
+            self.assertEqual(answer["error_detail"]["code"], "proof_record_mismatch")
         self.write("bad.zip", zipped(inner))
         self.verify(6, "bad.zip")
         self.write("bad.zip", b"no archive")

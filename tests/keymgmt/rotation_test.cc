@@ -49,6 +49,14 @@ class Rotation : public testing::Test {
   Keys all_;
 };
 
+TEST_F(Rotation, AKeyIsStagedOnce) {
+  const std::string kid = stage(kStart);
+  PublishedKey again = key(kid);
+  again.state = KeyState::Generated;
+  EXPECT_EQ(reason(staging(again, all_, kTimes, kStart + hours(1))), "key_known");
+  EXPECT_NE(stage(kStart + hours(1)), kid);
+}
+
 TEST_F(Rotation, TheFirstKeyIsActiveOnceItIsPublishedAndTheNextStandsBy) {
   const std::string first = stage(kStart);
   EXPECT_EQ(key(first).gate_opens, kStart) << "no earlier set can lack it";

@@ -113,6 +113,8 @@ def leaves_none(appliance, standby):
             assert refusal.status == 503 and refusal.code == "role_halted", refusal
         code, answer = command(appliance, "keys", "halt", "trace", "--reason", "once more")
         assert code == 3 and answer["error"]["code"] == "already_halted", answer
+        code, answer = command(appliance, "keys", "export", "--role", "trace")
+        assert code == 5 and answer["error"]["code"] == "no_active_key", answer
         status = appliance.custodian().call("GET", "/v1/status")
         assert not status["ready"] and any("halted" in finding["what"] for finding in status["findings"]), status
         assert {row["role"]: row["halted"] for row in status["keys"]["roles"]} == {

@@ -87,6 +87,14 @@ def asked_too_much(path):
     assert answers.count(b"search_busy") == answers.count(b"HTTP/1.1 503 ") == 4, answers.count(b"search_busy")
 
 
+def rewritten(archive, to, name, content):
+    with zipfile.ZipFile(archive) as read:
+        files = {each: read.read(each) for each in read.namelist()}
+    with zipfile.ZipFile(to, "w") as write:
+        for each, data in {**files, name: content}.items():
+            write.writestr(each, data)
+
+
 def packed_as_lines(appliance, folder):
     packed = answered(appliance, "guard", "pack", "--run", "run_big", "--out", folder / "big.zip")
     assert packed["log_proofs"] == 120, packed
@@ -97,6 +105,11 @@ def packed_as_lines(appliance, folder):
         assert len(lines) == 120
     verified = answered(appliance, "guard", "verify", folder / "big.zip", "--profile", "strict")
     assert verified["documents_verified"] == verified["documents_logged"] == 120, verified
+    # A proof of another record proves nothing of the pack.
+    answered(appliance, "log", "prove", "--index", 0, "--out", folder / "zero.proof")
+    rewritten(folder / "big.zip", folder / "other.zip", "log_proof.jsonl", (folder / "zero.proof").read_bytes().strip() + b"\n")
+    code, answer = command(appliance, "guard", "verify", folder / "other.zip")
+    assert code == 2 and "proof_of_nothing" in {each["code"] for each in answer["evidence_failures"]}, answer
     # A single key verifies no place in the log, and without a document there is none.
     key = folder / "trace.pem"
     key.write_text(answered(appliance, "keys", "export", "--role", "trace", "--format", "pem")["key"])
@@ -109,6 +122,11 @@ def packed_as_lines(appliance, folder):
     code, answer = command(appliance, "guard", "verify", folder / "demo.zip", "--profile", "strict")
     assert code == 2 and answer["evidence_failures"][0]["code"] == "not_in_log", answer
     answered(appliance, "guard", "verify", folder / "demo.zip", "--profile", "strict", "--allow-unlogged")
+    run = pathlib.Path("gait-out/runpack_run_demo.zip")
+    rewritten(run, run, "intents.jsonl", b"")
+    code, answer = command(appliance, "guard", "pack", "--run", "run_demo", "--out", folder / "none.zip")
+    assert code == 2 and answer["error_detail"]["code"] == "runpack_changed", answer
+    assert not (folder / "none.zip").exists()
     # The same evidence gives the same bytes, but for the checkpoint that its proofs end in and the moment of signing.
     again = answered(appliance, "guard", "pack", "--run", "run_big", "--out", folder / "again.zip")
     with zipfile.ZipFile(folder / "big.zip") as one, zipfile.ZipFile(folder / "again.zip") as other:

@@ -187,12 +187,13 @@ TEST(ZipArchive, IsRefusedBeforeItUnpacksToTooMuch) {
   const std::string bomb = zip_archive({{"a", std::string(40 << 20, '\0')}, {"b", std::string(40 << 20, '\0')}});
   ASSERT_LT(bomb.size(), std::size_t{1} << 20);
   EXPECT_EQ(read_zip(bomb).error().code, ErrorCode::TooLarge);
+  EXPECT_EQ(read_zip(bomb).error().reason, "archive_too_large");
   std::vector<ZipFile> many;
   for (int i = 0; i < 1025; ++i) many.push_back({std::to_string(i), ""});
-  EXPECT_EQ(read_zip(zip_archive(many)).error().code, ErrorCode::TooLarge);
+  EXPECT_EQ(read_zip(zip_archive(many)).error().reason, "archive_too_large");
   many.pop_back();
   EXPECT_TRUE(read_zip(zip_archive(many)));
-  EXPECT_EQ(read_zip(std::string(kLargestArchive + 1, 'x')).error().code, ErrorCode::TooLarge);
+  EXPECT_EQ(read_zip(std::string(kLargestArchive + 1, 'x')).error().reason, "archive_too_large");
 }
 
 TEST(Inflated, StopsAtTheSizeItWasTold) {

@@ -48,6 +48,22 @@ def tampering(appliance, folder, ed25519):
         shutil.rmtree(copy)
 
 
+def no_signature_files(appliance, folder, ed25519):
+    """What is no file of its format is said to be none; put back, it verifies again."""
+    line = "untrusted comment: x\n" + base64.b64encode(b"no" + bytes(72)).decode() + "\n"
+    broken = {MANIFEST + ".sigstore.json": ["{}"], "countersign-release.intoto.json": ["{}"], "countersign-release.intoto.sigstore.json": ["{}"]}
+    if ed25519:
+        broken |= {MANIFEST + ".signify": ["", "one line\n", line], MANIFEST + ".minisig": ["", line]}
+    for name, contents in broken.items():
+        whole = (folder / name).read_bytes()
+        for content in contents:
+            (folder / name).write_text(content)
+            code, answer = verified(appliance, folder)
+            assert code == 2 and answer["error"]["code"] == "signature_file_invalid", (name, content, code, answer)
+        (folder / name).write_bytes(whole)
+    assert verified(appliance, folder)[0] == 0
+
+
 def mpint(number):
     """An integer as ssh writes it (RFC 4251 §5)."""
     return number.to_bytes(number.bit_length() // 8 + 1, "big") if number else b""
@@ -279,6 +295,7 @@ def released(programs, folder, algorithm):
     assert code == 0 and len(answer["signatures"]) == ALL[algorithm] - 1, answer
     assert answered(appliance, "release", "verify", out / "tool.tar.gz")["ok"]
     tampering(appliance, out, ed25519)
+    no_signature_files(appliance, out, ed25519)
     swapped_formats(appliance, out, ed25519)
     other_roles(appliance, out, ed25519)
     only = folder / "only"

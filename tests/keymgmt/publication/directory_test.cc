@@ -70,6 +70,36 @@ TEST(Directory, HoldsFilesOtherToolsRead) {
   EXPECT_EQ(ssh.out, "release@countersign\n");
 }
 
+TEST(Directory, FilesOfAnotherKeyAreNotTheKeySets) {
+  const KeySet set(2, kStart,
+                   {published(SoftwareKey(Algorithm::Ed25519), Role::Trace),
+                    published(SoftwareKey(Algorithm::P256), Role::Release)});
+  const KeySet other(2, kStart, {published(SoftwareKey(Algorithm::Ed25519), Role::Trace)});
+  const Files files = key_files(set);
+  EXPECT_TRUE(check_key_files(files, set));
+  const auto reason_of = [&](const Files& changed) {
+    const Status checked = check_key_files(changed, set);
+    return checked ? "taken" : checked.error().reason;
+  };
+  for (const auto& [path, content] : key_files(other)) {
+    Files changed = files;
+    if (!changed.contains(path)) continue;  // named by its key
+    changed[path] = content;
+    EXPECT_EQ(reason_of(changed), "key_files_differ") << path;
+  }
+  const std::string stem = "trace/" + set.keys().front().key.kid();
+  for (const std::string& path : {stem + ".pem", stem + ".pub", std::string("trace/public.key")}) {
+    Files changed = files;
+    changed.erase(path);
+    EXPECT_EQ(reason_of(changed), "key_files_differ") << path;
+    changed[path] = "no key";
+    EXPECT_EQ(reason_of(changed), "key_files_differ") << path;
+  }
+  Files more = files;
+  more["approval/public.key"] = files.at("trace/public.key");
+  EXPECT_EQ(reason_of(more), "key_files_differ") << "a role without a key";
+}
+
 TEST(Directory, IsNotWrittenOverANewerVersion) {
   const test::TemporaryFolder folder;
   const SoftwareKey key(Algorithm::Ed25519);

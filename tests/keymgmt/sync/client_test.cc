@@ -265,6 +265,18 @@ TEST_F(Client, ALostStateFallsBackToThePinnedRoot) {
   EXPECT_NE(outcome(), "");
 }
 
+TEST_F(Client, ADamagedListOfWhatWasTakenAwayIsNoEmptyOne) {
+  ASSERT_EQ(outcome(), "");
+  const std::string list = folder_ / "metadata/taken.json";
+  ASSERT_TRUE(std::filesystem::exists(list));
+  for (const char* damage : {"", "{", "{}"}) {
+    std::ofstream(list) << damage;
+    EXPECT_EQ(outcome(), "state_damaged") << damage;
+  }
+  std::filesystem::remove_all(folder_ / "metadata");
+  EXPECT_EQ(outcome(), "");
+}
+
 TEST_F(Client, AnotherPinThanTheStoredRootIsRefused) {
   ASSERT_EQ(outcome(), "");
   TestRepository other(kStart);

@@ -117,7 +117,9 @@ TEST(ConfinedProgram, LeavesNothingBehindWhenItEndsWell) {
 }
 
 TEST(ConfinedProgram, ThatDoesNotExistIsUnavailable) {
-  EXPECT_EQ(run_confined({"/nowhere/broker"}, "", bounds()).error().code, ErrorCode::Unavailable);
+  const Error absent = run_confined({"/nowhere/broker"}, "", bounds()).error();
+  EXPECT_EQ(absent.code, ErrorCode::Unavailable);
+  EXPECT_EQ(absent.reason, "program_unavailable");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 import json
 import os
 import pathlib
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -139,6 +140,16 @@ def stops_signing_on_damage(appliance):
     assert "ledger restore" in appliance.log().splitlines()[-1] or "ledger restore" in appliance.log()
 
 
+def without_the_daemon(appliance, folder):
+    """`countersign ledger` is countersignd's work: where that is not beside it, nothing is said to be verified."""
+    alone = folder / "countersign"
+    shutil.copy(appliance.bin / "countersign", alone)
+    for program, code in ((alone, 7), (appliance.bin / "countersign", 0)):
+        done = subprocess.run([program, "ledger", "verify", "--config", appliance.config, "--json"], capture_output=True, text=True, timeout=60)
+        assert done.returncode == code, done
+        assert json.loads(done.stdout).get("error", {}).get("code") == ("program_missing" if code else None), done
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         appliance = Appliance(sys.argv[1], pathlib.Path(folder) / "appliance", approvers=["alice"]).init()
@@ -150,6 +161,7 @@ def main():
         early = appliance.signer().sign(redeeming(*asked(appliance)))["statement"]
         size = backs_up_and_verifies(appliance, backup)
         refuses_wrong_words(appliance, backup)
+        without_the_daemon(appliance, pathlib.Path(folder))
         late = appliance.signer().sign(redeeming(*used))["statement"]
         assert refusal_of(appliance.signer(), redeeming(*used))["code"] == "approval_token_consumed"
         restores(appliance, backup, size, used, unused, ((early, "made_before_restore"), (late, "trace_unknown")))
