@@ -52,8 +52,9 @@ class Budgets(unittest.TestCase):
             self.assertEqual(again.returncode, 2)
             demo = next(row for row in json.loads(again.stdout)["classes"] if row["name"] == "demo")
             self.assertIn("p95_ms", demo["over"])
-            # A program without the others beside it has no appliance to measure.
+            # Beside a countersignd that makes no appliance there is nothing to measure.
             shutil.copy(PROGRAM, folder / "countersign")
+            (folder / "countersignd").symlink_to("/bin/false")
             alone = subprocess.run([folder / "countersign", "bench-budgets", "--budgets", folder / "generous.json", "--repeats", "2", "--json"],
                                    capture_output=True, text=True, timeout=100)
             self.assertEqual((alone.returncode, json.loads(alone.stdout)["error"]["code"]), (7, "trial_appliance"), alone)
