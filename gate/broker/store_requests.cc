@@ -226,7 +226,7 @@ Result<std::optional<BrokerStore::UsedGrant>> BrokerStore::use_grant(std::string
     RETURN_IF_ERROR(take.run());
     used = state_->connection.changes() == 1;
     if (used) return ok();
-    return Error{ErrorCode::Conflict, "the grant has no use left", "grant_spent"};
+    return Error{ErrorCode::Conflict, "the grant has no use left"};
   });
   if (used) return done ? Result<std::optional<UsedGrant>>(std::optional(grant)) : done.error();
   return std::optional<UsedGrant>();
@@ -265,7 +265,7 @@ Result<bool> BrokerStore::use_automatic(const AutoApproval& approval) {
       if (row.next()) uses = row.integer(0);
     }
     if (is_over(approval, uses, state_->clock.now())) {
-      return Error{ErrorCode::Conflict, "the automatic approval is over", "automatic_over"};
+      return Error{ErrorCode::Conflict, "the automatic approval is over"};
     }
     used = true;
     Query count(state_->connection, "INSERT OR REPLACE INTO automatic(pattern, uses) VALUES (?, ?)", approval.pattern,

@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
 """Several calls of one tool server at once, and what becomes of the others when one of them fails: parallel_test.py PROGRAMS"""
 import json
+import multiprocessing
+import os
 import pathlib
+import select
+import socket
 import sys
 import tempfile
 import threading
@@ -13,7 +17,25 @@ from appliance import Appliance  # noqa: E402
 from broker import Broker  # noqa: E402
 
 PROGRAMS = sys.argv.pop(1)
+USERS = range(61001, 61006)  # agents of their own
 SERVER = pathlib.Path(__file__).resolve().parent / "threaded_server.py"
+
+
+def ask_many(user, path, request):
+    """As that user: more than 800 requests at once. Each is answered."""
+    os.setuid(user)
+    connections = [socket.socket(socket.AF_UNIX) for _ in range(13)]
+    for each in connections:
+        each.settimeout(60)
+        each.connect(str(path))
+        each.sendall(64 * request)
+    for each in connections:
+        answers, rest = 0, b""
+        while answers < 64:
+            more = each.recv(1 << 20)
+            assert more, (answers, rest)
+            answers += (rest + more).count(b"HTTP/1.1 ")
+            rest = (rest + more)[-8:]
 
 
 class Parallel(unittest.TestCase):
@@ -22,7 +44,8 @@ class Parallel(unittest.TestCase):
         cls.room = tempfile.TemporaryDirectory(prefix="countersign-parallel-")
         cls.appliance = Appliance(PROGRAMS, pathlib.Path(cls.room.name) / "appliance", approvers=("alice",)).init()
         cls.appliance.start()
-        cls.broker = Broker(cls.appliance, lists='allow: ["*:meet", "*:wait", "*:die"]', more="limits: {call_timeout: 20s}")
+        cls.broker = Broker(cls.appliance, lists='allow: ["*:meet", "*:wait", "*:die"]', more="limits: {call_timeout: 20s}",
+                            agents="\n".join(f"  agent-{user}: {{uid: {user}}}" for user in USERS))
         with cls.broker.config.open("a") as config:
             for name, more in (("many", ", parallel: 64"), ("four", ""), ("one", ", parallel: 1")):
                 (cls.appliance.folder / name).mkdir()
@@ -124,6 +147,37 @@ class Parallel(unittest.TestCase):
             thread.join(60)
             self.assertEqual(answers[0][0], 0, answers)
         self.assertEqual({json.dumps(json.loads(line)) for line in path.read_text().splitlines()}, {json.dumps({"jsonrpc": "2.0", "id": "s1", "result": {}})})
+
+    @unittest.skipUnless(os.getuid() == 0 or os.environ.get("CI") == "true", "needs root to ask as many users")
+    def test_more_than_it_takes_on_is_sent_away(self):
+        """One user cannot have so many requests under way: five fill the queue behind the calls that wait."""
+        self.appliance.open_to_all()
+        calls = [self.begin("many:wait", file="full", n=n) for n in range(24)]
+        self.until(lambda: sum('"full"' in line for line in self.log("many")) >= 8)
+        nothing = b"POST /v1/call HTTP/1.1\r\nHost: b\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+        crowd = [multiprocessing.Process(target=ask_many, args=(user, self.broker.socket, nothing)) for user in USERS]
+        for process in crowd:
+            process.start()
+        # What still finds room waits; who finds none is told at once.
+        probes = []
+        while not (answered := select.select(probes, [], [], 0.01)[0]):
+            self.assertLess(len(probes), 1000)
+            probes.append(socket.socket(socket.AF_UNIX))
+            probes[-1].connect(str(self.broker.socket))
+            probes[-1].sendall(nothing)
+        text = answered[0].recv(65536)
+        self.assertIn(b"HTTP/1.1 503", text)
+        self.assertIn(b"broker_busy", text)
+        self.put("many", "full")
+        for thread, answers in calls:
+            thread.join(60)
+            self.assertEqual(answers[0][0], 0, answers)
+        for process in crowd:
+            process.join(60)
+            self.assertEqual(process.exitcode, 0)
+        for probe in probes:
+            probe.close()
+        self.assertEqual(self.broker.run("search", "--query", "meet")[0], 0)
 
     def test_people_are_served_while_every_call_waits(self):
         calls = [self.begin("many:wait", file="all", n=n) for n in range(24)]

@@ -119,6 +119,17 @@ class Refusals(BrokerCase):
         self.refused(broker.approve(request, "alice", "--uses", "3"), 3, "nothing_to_approve")
         self.assertEqual(broker.approve(request, "alice")[0], 0)
 
+    def test_a_state_that_others_can_enter(self):
+        broker = self.start()
+        broker.stop()
+        state = self.appliance.folder / "broker-state"
+        state.chmod(0o750)
+        done = subprocess.run([str(self.appliance.bin / "countersign"), "broker", "serve", "--config", str(broker.config), "--json"],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, json.loads(done.stdout)["error"]["code"]), (3, "state_not_private"), done)
+        state.chmod(0o700)
+        broker.start()
+
     def test_patterns_of_the_configuration(self):
         broker = self.start(lists='allow: ["fs:l*"]')
         self.assertEqual(broker.call("fs:list", {})[0], 0)

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <atomic>
+#include <thread>
+
 #include "common/sqlite/connection.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/temporary_folder.h"
@@ -182,6 +185,31 @@ TEST_F(Store, AGrantIsSpentOnceEach) {
   EXPECT_TRUE(*store_->use_grant("web", "fs:write", "a", "d", "p"));
   EXPECT_TRUE(*store_->use_grant("web", "fs:write", "a", "d", "p"));
   EXPECT_FALSE(*store_->use_grant("web", "fs:write", "a", "d", "p")) << "none left";
+}
+
+TEST_F(Store, CallersAtOnceSpendNoMoreThanThereIs) {
+  constexpr int kUses = 20;
+  ToolRequest request = request_of("1");
+  ASSERT_TRUE(store_->add(request, {"request_opened", {}}));
+  request = *store_->request("1");
+  request.status = RequestStatus::Used;
+  const Grant grant{"g", "1", "web", "fs:write", "a", "d", "p", kUses, clock_.now() + std::chrono::hours(1)};
+  ASSERT_TRUE(store_->add(grant, request, {"approved", {}}));
+  const AutoApproval automatic{.pattern = "fs:*", .max_uses = kUses};
+  std::atomic<int> granted = 0;
+  std::atomic<int> let = 0;
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 4; ++i) {
+    callers.emplace_back([&] {
+      for (int n = 0; n < kUses; ++n) {
+        if (*store_->use_grant("web", "fs:write", "a", "d", "p")) ++granted;
+        if (*store_->use_automatic(automatic)) ++let;
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(granted, kUses);
+  EXPECT_EQ(let, kUses);
 }
 
 TEST_F(Store, AGrantEnds) {
