@@ -11,6 +11,7 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from appliance import Appliance, Refused, softhsm  # noqa: E402
+from between import Between  # noqa: E402
 from ceremony import SHIPPED, Ceremony, Quorum, active, keys_of  # noqa: E402
 
 # Sets live 1 s and clocks differ by at most 0.1 s: a gate opens 1.2 s after its key is staged.
@@ -21,6 +22,26 @@ HELD = set()  # shipped plans that were held
 def hold(appliance, custodians, shipped, name=None, **how):
     HELD.add(shipped)
     return Ceremony(appliance, name or shipped, custodians).hold(shipped, **how)
+
+
+def hold_unbelieved(appliance, custodians, shipped, code, change, **places):
+    """As held, but first the signer's word that a step is done is not what its published key says: the ceremony stops there."""
+    HELD.add(shipped)
+    ceremony = Ceremony(appliance, shipped, custodians)
+    ceremony.plan(shipped, **places)
+    ceremony.bind().approve()
+    path = appliance.folder / "run" / "between.sock"
+    config = appliance.config.with_name("between.yaml")
+    config.write_text(appliance.config.read_text().replace("admin: run/admin.sock", "admin: run/between.sock"))
+    binding = ceremony.dir / "binding.yaml"
+    binding.write_text(binding.read_text().replace(str(appliance.config), str(config)))
+    with Between(path, appliance.folder / "run" / "admin.sock", change):
+        got, answer, said = ceremony.run()
+    assert got == 3 and answer["error"]["code"] == code, (got, answer, said[-2000:])
+    ceremony.bind()
+    got, answer, said = ceremony.resume()
+    assert answer["error"]["code"] == "under_signed", (got, answer, said[-3000:])
+    return ceremony.close()
 
 
 def first_keys(programs, folder):
@@ -101,7 +122,11 @@ def main():
         assert keys_of(appliance)[before]["state"] in ("retiring", "retired")
         for role in ("approval", "release", "log", "publication"):
             before = active(appliance, role)
-            hold(appliance, quorum, f"rotate-{role}")
+            if role == "log":
+                hold_unbelieved(appliance, quorum, "rotate-log", "not_active", lambda _, target, body: body.replace(
+                    b'"state":"active"', b'"state":"retired"') if target.startswith("/v1/keys/") else body)
+            else:
+                hold(appliance, quorum, f"rotate-{role}")
             assert active(appliance, role) != before, role
 
         # To another HSM: the approval role is served from the token `spare` afterwards.
@@ -112,7 +137,8 @@ def main():
 
         # Compromise: the standby takes over at once. Loss of a token: the same, and the new key is made elsewhere.
         lost = active(appliance, "trace")
-        hold(appliance, quorum, "compromise", role="trace")
+        hold_unbelieved(appliance, quorum, "compromise", "not_halted", lambda _, target, body: body.replace(
+            b'"compromised_since"', b'"unknown"') if target.startswith("/v1/keys/") else body, role="trace")
         assert keys_of(appliance)[lost].get("compromised_since"), keys_of(appliance)[lost]
         assert active(appliance, "trace") != lost
         gone = active(appliance, "release")

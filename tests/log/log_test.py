@@ -47,7 +47,6 @@ def traces_must_be_logged(appliance, folder, key):
     # Another record's proof is a proof of that record alone.
     answered(appliance, "log", "prove", "--index", 0, "--out", folder / "other.proof")
     code, answer = command(appliance, *offline[:6], folder / "other.proof", "--log-key", key)
-    print(answer)
     assert code == 2 and answer["log_status"] == "failed" and answer["error_detail"]["code"] == "log_record_mismatch", answer
     # A trace that nobody recorded has no place in it.
     document = json.loads(trace.read_text())
@@ -83,6 +82,11 @@ def commands(appliance, folder, key):
     assert code == 5 and answer["error"]["code"] == "log_behind", answer
     answered(appliance, "log", "prove", "--index", 7, "--out", folder / "seven.proof")
     assert answered(appliance, "log", "verify", "--proof", folder / "seven.proof", "--log-key", key)["index"] == 7
+    whole = json.loads((folder / "seven.proof").read_text())
+    for hashes in (["AAAA"], [1], whole["hashes"][:1] * 65):
+        (folder / "broken.proof").write_text(json.dumps({**whole, "hashes": hashes}))
+        code, answer = command(appliance, "log", "verify", "--proof", folder / "broken.proof", "--log-key", key)
+        assert code == 6 and answer["error"]["code"] == "proof_invalid", (hashes, code, answer)
 
 
 def copies(appliance, folder, key):

@@ -5,10 +5,12 @@ signature, or a signature of another format, role or key. Files that change whil
   release_test.py PROGRAMS
 """
 import base64
+import http.server
 import json
 import os
 import pathlib
 import shutil
+import socketserver
 import subprocess
 import sys
 import tempfile
@@ -247,6 +249,33 @@ def bad_requests(appliance, folder):
     assert code == 6, answer
 
 
+class NoSigner(http.server.BaseHTTPRequestHandler):
+    """What listens on a socket and says that it signed, without anything to show."""
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = json.dumps({"statement": {}, "kid": "none", "log_index": 0, "redeemed": []}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def no_signer(appliance, folder):
+    place = folder.parent / "none.sock"
+    with socketserver.UnixStreamServer(str(place), NoSigner) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        code, answer = command(appliance, "release", "sign", folder / "tool.tar.gz", *SIGNED, "--out-dir", folder / "never", "--signer", place)
+        server.shutdown()
+    assert code == 1 and answer["error"]["code"] == "answer_invalid", (code, answer)
+    assert not (folder / "never" / MANIFEST).exists()
+
+
 def changing_file(appliance, folder):
     """A file that grows while it is hashed: 256 MiB sparse, so that there is time."""
     path = folder / "growing.bin"
@@ -304,6 +333,7 @@ def released(programs, folder, algorithm):
     if ed25519:
         bad_requests(appliance, out)
         changing_file(appliance, folder)
+        no_signer(appliance, out)
     else:
         code, answer = command(appliance, "release", "sign", out / "tool.tar.gz", *SIGNED, "--format", "minisign")
         assert code == 6 and answer["error"]["code"] == "format_unfit", answer
