@@ -1,7 +1,7 @@
 # The C++ client library as other programs use it: one archive with every component it stands on, its header, and a CMake package.
 #   cmake --install build/release --component client --prefix /usr/local
 #   find_package(countersign-client)   target_link_libraries(… countersign::client)
-set(parts gate-client gate statement tuf keymgmt client transport common)
+set(parts gate-client gate-context gate-intent gate-document statement tuf keymgmt client transport common)
 set(archive ${CMAKE_BINARY_DIR}/lib/libcountersign-client.a)
 set(script "CREATE ${archive}\n")
 foreach(part IN LISTS parts)

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "common/text.h"
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
 #include "packs/content_check.h"
 #include "packs/runpack.h"
 

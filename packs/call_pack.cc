@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "common/text.h"
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
 #include "packs/call_contract.h"
 #include "packs/pack_manifest.h"
 #include "signer/statement/envelope.h"

@@ -4,7 +4,7 @@
 #include <tuple>
 
 #include "common/text.h"
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
 #include "signer/statement/say_token_fields.h"
 #include "signer/statement/statement.h"
 

@@ -10,9 +10,9 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/result.h"
-#include "gate/commitment.h"
-#include "gate/document_place.h"
-#include "gate/gait_fields.h"
+#include "gate/document/document_place.h"
+#include "gate/document/gait_fields.h"
+#include "gate/voice/commitment.h"
 
 namespace countersign::packs {
 

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "common/text.h"
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
 
 namespace countersign::packs {
 

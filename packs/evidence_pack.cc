@@ -5,8 +5,8 @@
 #include <optional>
 
 #include "common/text.h"
-#include "gate/gait_fields.h"
-#include "gate/optional_members.h"
+#include "gate/document/gait_fields.h"
+#include "gate/document/optional_members.h"
 #include "packs/controls.h"
 #include "packs/pack_documents.h"
 #include "packs/report.h"

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "common/text.h"
-#include "gate/gait_fields.h"
-#include "gate/optional_members.h"
+#include "gate/document/gait_fields.h"
+#include "gate/document/optional_members.h"
 #include "packs/content_check.h"
 #include "signer/statement/statement.h"
 

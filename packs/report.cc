@@ -6,7 +6,7 @@
 #include "common/html.h"
 #include "common/joined.h"
 #include "common/text.h"
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
 #include "packs/controls.h"
 
 namespace countersign::packs {

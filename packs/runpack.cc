@@ -1,7 +1,7 @@
 #include "packs/runpack.h"
 
 #include "common/text.h"
-#include "gate/gait_fields.h"
+#include "gate/document/gait_fields.h"
 
 namespace countersign::packs {
 namespace {

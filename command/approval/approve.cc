@@ -16,7 +16,7 @@
 #include "command/line/signer_address.h"
 #include "common/clock.h"
 #include "common/text.h"
-#include "gate/gait_record.h"
+#include "gate/trace/gait_record.h"
 #include "signer/client/signer_client.h"
 
 namespace countersign::command {

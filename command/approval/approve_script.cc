@@ -12,9 +12,9 @@
 #include "command/line/signer_address.h"
 #include "common/clock.h"
 #include "common/text.h"
-#include "gate/approved_script.h"
-#include "gate/optional_members.h"
-#include "gate/policy.h"
+#include "gate/document/optional_members.h"
+#include "gate/evidence/approved_script.h"
+#include "gate/policy/policy.h"
 #include "signer/client/signer_client.h"
 #include "signer/statement/approval_proof.h"
 

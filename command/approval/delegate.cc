@@ -12,9 +12,9 @@
 #include "command/line/verifying_keys.h"
 #include "common/clock.h"
 #include "common/text.h"
-#include "gate/delegation.h"
-#include "gate/gait_record.h"
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
+#include "gate/evidence/delegation.h"
+#include "gate/trace/gait_record.h"
 #include "signer/statement/approval_proof.h"
 
 namespace countersign::command {

@@ -5,7 +5,7 @@
 
 #include "command/line/padded.h"
 #include "common/text.h"
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
 
 namespace countersign::command {
 namespace {

@@ -5,7 +5,7 @@
 #include "command/line/comma_list.h"
 #include "command/line/input_file.h"
 #include "command/line/signer_address.h"
-#include "gate/state_attestation.h"
+#include "gate/state/state_attestation.h"
 
 namespace countersign::command {
 

@@ -1,4 +1,4 @@
-// Attestations of state files and envelopes on the command line (gate/state_attestation.h).
+// Attestations of state files and envelopes on the command line (gate/state/state_attestation.h).
 #pragma once
 
 #include <string>

@@ -8,7 +8,7 @@
 #include "command/line/arguments.h"
 #include "common/clock.h"
 #include "common/result.h"
-#include "gate/credential.h"
+#include "gate/evidence/credential.h"
 
 namespace countersign::command {
 

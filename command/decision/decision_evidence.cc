@@ -6,7 +6,7 @@
 #include "command/line/comma_list.h"
 #include "command/line/input_file.h"
 #include "common/text.h"
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
 
 namespace countersign::command {
 namespace {

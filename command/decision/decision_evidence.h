@@ -17,9 +17,9 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/result.h"
-#include "gate/delegation.h"
-#include "gate/rate_limit.h"
-#include "gate/trace.h"
+#include "gate/evidence/delegation.h"
+#include "gate/state/rate_limit.h"
+#include "gate/trace/trace.h"
 
 namespace countersign::command {
 

@@ -10,7 +10,7 @@
 #include "command/line/verifying_keys.h"
 #include "common/clock.h"
 #include "common/text.h"
-#include "gate/gait_record.h"
+#include "gate/trace/gait_record.h"
 #include "packs/evidence_pack.h"
 #include "packs/run_pack.h"
 #include "signer/statement/say_token_fields.h"

@@ -11,7 +11,7 @@
 #include "command/line/arguments.h"
 #include "common/json.h"
 #include "common/result.h"
-#include "gate/trace.h"
+#include "gate/trace/trace.h"
 #include "keymgmt/key_set.h"
 #include "signer/client/signer_client.h"
 

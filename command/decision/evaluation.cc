@@ -4,9 +4,9 @@
 
 #include "command/decision/gate_answer.h"
 #include "command/decision/kill_switch_journal.h"
-#include "gate/optional_members.h"
-#include "gate/stopped_job.h"
-#include "gate/trace.h"
+#include "gate/decision/stopped_job.h"
+#include "gate/document/optional_members.h"
+#include "gate/trace/trace.h"
 
 namespace countersign::command {
 

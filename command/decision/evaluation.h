@@ -14,9 +14,9 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/result.h"
-#include "gate/approval.h"
-#include "gate/evaluate.h"
-#include "gate/mcp_trust.h"
+#include "gate/call/mcp_trust.h"
+#include "gate/decision/evaluate.h"
+#include "gate/evidence/approval.h"
 
 namespace countersign::command {
 

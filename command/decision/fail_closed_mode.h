@@ -2,7 +2,7 @@
 #pragma once
 
 #include "command/line/arguments.h"
-#include "gate/intent.h"
+#include "gate/intent/intent.h"
 
 namespace countersign::command {
 

@@ -6,9 +6,9 @@
 #include "command/line/padded.h"
 #include "common/joined.h"
 #include "common/shell_word.h"
-#include "gate/explanation.h"
-#include "gate/optional_members.h"
-#include "gate/policy_explain.h"
+#include "gate/document/optional_members.h"
+#include "gate/explanation/explanation.h"
+#include "gate/explanation/policy_explain.h"
 
 namespace countersign::command {
 namespace {

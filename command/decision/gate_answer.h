@@ -8,8 +8,8 @@
 
 #include "command/decision/gate_inputs.h"
 #include "common/json.h"
-#include "gate/approval.h"
-#include "gate/evaluate.h"
+#include "gate/decision/evaluate.h"
+#include "gate/evidence/approval.h"
 
 namespace countersign::command {
 
@@ -26,9 +26,9 @@ struct GateAnswer {
 };
 
 // gait's members but for paths of files, and ours: where approvals are missing required_scopes, distinct_approvers and
-// approve (the line that mints one); for every verdict but a simulated one explanation (gate/explanation.h) and policy
-// (path, digest). All but `ok` are left out when empty, 0 or false. With `simulate` the verdict is gait's `allow`, and
-// the real one stands in simulated_verdict.
+// approve (the line that mints one); for every verdict but a simulated one explanation (gate/explanation/explanation.h)
+// and policy (path, digest). All but `ok` are left out when empty, 0 or false. With `simulate` the verdict is gait's
+// `allow`, and the real one stands in simulated_verdict.
 Json gate_json(const GateAnswer& answer);
 
 // `members` without ours.

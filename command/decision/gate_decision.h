@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "command/decision/gate_inputs.h"
-#include "gate/approval.h"
-#include "gate/evaluate.h"
+#include "gate/decision/evaluate.h"
+#include "gate/evidence/approval.h"
 #include "keymgmt/key_set.h"
 #include "signer/client/signer_client.h"
 

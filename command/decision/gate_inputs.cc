@@ -9,9 +9,9 @@
 #include "command/line/input_file.h"
 #include "command/line/key_files.h"
 #include "common/text.h"
-#include "gate/context_envelope.h"
-#include "gate/go_texts.h"
-#include "gate/kill_switch.h"
+#include "gate/context/context_envelope.h"
+#include "gate/document/go_texts.h"
+#include "gate/state/kill_switch.h"
 
 namespace countersign::command {
 namespace {

@@ -11,11 +11,11 @@
 #include "common/digest.h"
 #include "common/json.h"
 #include "common/result.h"
-#include "gate/context_envelope.h"
-#include "gate/context_evidence.h"
-#include "gate/evaluate.h"
-#include "gate/intent.h"
-#include "gate/policy.h"
+#include "gate/context/context_envelope.h"
+#include "gate/context/context_evidence.h"
+#include "gate/decision/evaluate.h"
+#include "gate/intent/intent.h"
+#include "gate/policy/policy.h"
 
 namespace countersign::command {
 

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
 
 namespace countersign::command {
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "common/result.h"
-#include "gate/trace.h"
+#include "gate/trace/trace.h"
 
 namespace countersign::command {
 

@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/result.h"
-#include "gate/rate_limit.h"
+#include "gate/state/rate_limit.h"
 
 namespace countersign::command {
 

@@ -8,7 +8,7 @@
 #include "command/line/arguments.h"
 #include "common/clock.h"
 #include "common/result.h"
-#include "gate/approved_script.h"
+#include "gate/evidence/approved_script.h"
 #include "keymgmt/key_set.h"
 
 namespace countersign::command {

@@ -11,7 +11,7 @@
 #include "common/digest.h"
 #include "common/json.h"
 #include "common/result.h"
-#include "gate/policy.h"
+#include "gate/policy/policy.h"
 
 namespace countersign::command {
 

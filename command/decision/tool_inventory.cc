@@ -3,7 +3,7 @@
 #include "command/decision/fail_closed_mode.h"
 #include "command/line/input_file.h"
 #include "common/text.h"
-#include "gate/paths.h"
+#include "gate/document/paths.h"
 
 namespace countersign::command {
 

@@ -7,8 +7,8 @@
 
 #include "command/line/arguments.h"
 #include "common/result.h"
-#include "gate/intent.h"
-#include "gate/inventory.h"
+#include "gate/context/inventory.h"
+#include "gate/intent/intent.h"
 
 namespace countersign::command {
 

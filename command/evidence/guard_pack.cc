@@ -5,7 +5,7 @@
 #include "command/line/command.h"
 #include "command/line/signer_address.h"
 #include "common/text.h"
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
 #include "signer/statement/statement.h"
 
 namespace countersign::command {

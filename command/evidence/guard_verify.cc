@@ -7,7 +7,7 @@
 #include "command/line/verifying_keys.h"
 #include "command/log/opened_log.h"
 #include "common/text.h"
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
 #include "packs/evidence_check.h"
 #include "packs/evidence_pack.h"
 #include "signer/statement/statement.h"

@@ -1,7 +1,7 @@
 #include "command/evidence/pack_answer.h"
 
 #include "common/text.h"
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
 
 namespace countersign::command {
 namespace {

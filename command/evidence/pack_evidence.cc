@@ -12,7 +12,7 @@
 #include "command/log/log_prover.h"
 #include "command/log/opened_log.h"
 #include "common/text.h"
-#include "gate/policy.h"
+#include "gate/policy/policy.h"
 #include "signer/statement/statement.h"
 
 namespace countersign::command {

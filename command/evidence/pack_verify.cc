@@ -7,7 +7,7 @@
 #include "command/line/command.h"
 #include "command/line/key_files.h"
 #include "common/text.h"
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
 #include "packs/run_pack.h"
 
 namespace countersign::command {

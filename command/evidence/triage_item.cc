@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "common/joined.h"
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
 
 namespace countersign::command {
 namespace {

@@ -8,7 +8,7 @@
 #include "command/line/key_files.h"
 #include "common/text.h"
 #include "gate/client/gate_connection.h"
-#include "gate/context_envelope.h"
+#include "gate/context/context_envelope.h"
 
 namespace countersign::command {
 namespace {

@@ -8,10 +8,10 @@
 #include "command/line/verifying_keys.h"
 #include "common/clock.h"
 #include "common/text.h"
-#include "gate/context_envelope.h"
-#include "gate/kill_switch.h"
-#include "gate/rate_limit.h"
-#include "gate/state_attestation.h"
+#include "gate/context/context_envelope.h"
+#include "gate/state/kill_switch.h"
+#include "gate/state/rate_limit.h"
+#include "gate/state/state_attestation.h"
 
 namespace countersign::command {
 namespace {

@@ -23,8 +23,8 @@
 #include "command/line/verifying_keys.h"
 #include "common/clock.h"
 #include "common/text.h"
-#include "gate/optional_members.h"
-#include "gate/verdict.h"
+#include "gate/document/optional_members.h"
+#include "gate/document/verdict.h"
 
 namespace countersign::command {
 namespace {

@@ -6,10 +6,10 @@
 #include "command/line/padded.h"
 #include "common/clock.h"
 #include "common/text.h"
-#include "gate/evaluate.h"
-#include "gate/explanation.h"
-#include "gate/optional_members.h"
-#include "gate/verdict.h"
+#include "gate/decision/evaluate.h"
+#include "gate/document/optional_members.h"
+#include "gate/document/verdict.h"
+#include "gate/explanation/explanation.h"
 
 namespace countersign::command {
 namespace {

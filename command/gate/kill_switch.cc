@@ -11,7 +11,7 @@
 #include "command/line/signer_address.h"
 #include "common/clock.h"
 #include "common/text.h"
-#include "gate/kill_switch.h"
+#include "gate/state/kill_switch.h"
 
 namespace countersign::command {
 namespace {

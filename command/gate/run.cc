@@ -15,7 +15,7 @@
 #include "common/program_path.h"
 #include "common/text.h"
 #include "gate/client/permit.h"
-#include "gate/context_evidence.h"
+#include "gate/context/context_evidence.h"
 #include "signer/client/signer_client.h"
 #include "signer/process/child_program.h"
 

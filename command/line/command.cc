@@ -1,6 +1,6 @@
 #include "command/line/command.h"
 
-#include "gate/verdict.h"
+#include "gate/document/verdict.h"
 
 namespace countersign::command {
 namespace {

@@ -2,8 +2,8 @@
 
 #include "common/clock.h"
 #include "common/text.h"
-#include "gate/gait_line.h"
-#include "gate/optional_members.h"
+#include "gate/document/gait_line.h"
+#include "gate/document/optional_members.h"
 
 namespace countersign::command {
 namespace {

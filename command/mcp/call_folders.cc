@@ -11,10 +11,10 @@
 #include "command/mcp/session_journal.h"
 #include "common/locked_file.h"
 #include "common/text.h"
-#include "gate/go_texts.h"
-#include "gate/optional_members.h"
-#include "gate/tool_call.h"
-#include "gate/tool_operation.h"
+#include "gate/call/tool_call.h"
+#include "gate/call/tool_operation.h"
+#include "gate/document/go_texts.h"
+#include "gate/document/optional_members.h"
 
 namespace countersign::command {
 namespace {

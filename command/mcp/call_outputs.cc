@@ -4,7 +4,7 @@
 #include "command/mcp/call_exports.h"
 #include "common/appended_file.h"
 #include "common/text.h"
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
 #include "packs/call_runpack.h"
 
 namespace countersign::command {

@@ -15,8 +15,8 @@
 #include "command/policy/policy_file.h"
 #include "common/clock.h"
 #include "common/text.h"
-#include "gate/optional_members.h"
-#include "gate/verdict.h"
+#include "gate/document/optional_members.h"
+#include "gate/document/verdict.h"
 
 namespace countersign::command {
 namespace {

@@ -11,7 +11,7 @@
 #include "common/digest.h"
 #include "common/durable_file.h"
 #include "common/text.h"
-#include "gate/gait_line.h"
+#include "gate/document/gait_line.h"
 #include "packs/runpack.h"
 #include "packs/session_runpack.h"
 

@@ -9,7 +9,7 @@
 #include "command/mcp/trust_snapshot.h"
 #include "common/clock.h"
 #include "common/text.h"
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
 
 namespace countersign::command {
 namespace {

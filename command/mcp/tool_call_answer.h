@@ -11,7 +11,7 @@
 #include "command/line/arguments.h"
 #include "common/json.h"
 #include "common/result.h"
-#include "gate/tool_call.h"
+#include "gate/call/tool_call.h"
 
 namespace countersign::command {
 

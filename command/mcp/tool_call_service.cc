@@ -7,7 +7,7 @@
 #include "common/clock.h"
 #include "common/json_fields.h"
 #include "common/text.h"
-#include "gate/verdict.h"
+#include "gate/document/verdict.h"
 
 namespace countersign::command {
 namespace {

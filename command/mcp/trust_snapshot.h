@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "gate/mcp_trust.h"
+#include "gate/call/mcp_trust.h"
 
 namespace countersign::command {
 

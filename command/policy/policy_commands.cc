@@ -7,8 +7,8 @@
 #include "command/policy/policy_file.h"
 #include "common/durable_file.h"
 #include "common/text.h"
-#include "gate/optional_members.h"
-#include "gate/policy_format.h"
+#include "gate/document/optional_members.h"
+#include "gate/policy/policy_format.h"
 
 namespace countersign::command {
 namespace {

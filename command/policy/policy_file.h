@@ -6,7 +6,7 @@
 
 #include "command/line/command.h"
 #include "common/result.h"
-#include "gate/policy.h"
+#include "gate/policy/policy.h"
 
 namespace countersign::command {
 

@@ -6,7 +6,7 @@
 #include "command/policy/commands.h"
 #include "command/policy/policy_templates.h"
 #include "common/text.h"
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
 
 namespace countersign::command {
 namespace {

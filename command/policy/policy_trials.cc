@@ -10,10 +10,10 @@
 #include "command/policy/policy_file.h"
 #include "common/clock.h"
 #include "common/text.h"
-#include "gate/optional_members.h"
-#include "gate/paths.h"
-#include "gate/policy_trial.h"
-#include "gate/verdict.h"
+#include "gate/document/optional_members.h"
+#include "gate/document/paths.h"
+#include "gate/document/verdict.h"
+#include "gate/explanation/policy_trial.h"
 
 namespace countersign::command {
 namespace {

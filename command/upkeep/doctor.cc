@@ -13,7 +13,7 @@
 #include "command/upkeep/commands.h"
 #include "common/clock.h"
 #include "common/joined.h"
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
 #include "signer/client/signer_client.h"
 
 namespace countersign::command {

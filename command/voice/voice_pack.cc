@@ -7,7 +7,7 @@
 #include "command/line/key_files.h"
 #include "command/voice/commands.h"
 #include "common/text.h"
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
 #include "packs/call_pack.h"
 
 namespace countersign::command {

@@ -14,10 +14,10 @@
 #include "command/voice/commands.h"
 #include "common/clock.h"
 #include "common/text.h"
-#include "gate/commitment.h"
-#include "gate/optional_members.h"
-#include "gate/say_token.h"
-#include "gate/verdict.h"
+#include "gate/document/optional_members.h"
+#include "gate/document/verdict.h"
+#include "gate/voice/commitment.h"
+#include "gate/voice/say_token.h"
 
 namespace countersign::command {
 namespace {

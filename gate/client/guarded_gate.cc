@@ -14,7 +14,7 @@
 #include "common/program_path.h"
 #include "gate/client/gate_connection.h"
 #include "gate/client/permit.h"
-#include "gate/context_envelope.h"
+#include "gate/context/context_envelope.h"
 #include "signer/client/signer_client.h"
 
 extern char** environ;

@@ -10,7 +10,7 @@
 #include "common/digest.h"
 #include "common/json.h"
 #include "common/result.h"
-#include "gate/intent.h"
+#include "gate/intent/intent.h"
 #include "keymgmt/key_set.h"
 
 namespace countersign::gate::client {

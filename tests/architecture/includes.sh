@@ -11,9 +11,9 @@ report() {
   fi
 }
 # The folders that the root CMakeLists.txt declares as components.
-mapfile -t sources < <(sed -nE 's/^component\([a-z_0-9]+ +([a-z_0-9]+).*/\1/p' CMakeLists.txt | sort -u)
+mapfile -t sources < <(sed -nE 's/^component\([a-z_0-9-]+ +([a-z_0-9]+).*/\1/p' CMakeLists.txt | sort -u)
 ((${#sources[@]} > 1)) || { echo "CMakeLists.txt declares no components: this test looks at nothing."; exit 1; }
-report 'Write quoted includes from the top folder ("gate/intent.h"):' \
+report 'Write quoted includes from the top folder ("gate/intent/intent.h"):' \
   "$(grep -rnE '^#include "' "${sources[@]}" --include='*.cc' --include='*.h' |
     grep -vE "#include \"($(IFS='|'; echo "${sources[*]}"))/" || true)"
 report 'Only signer/transport includes Beast and Asio:' \

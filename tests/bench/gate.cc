@@ -9,8 +9,8 @@
 #include <limits>
 #include <string>
 
-#include "gate/approval.h"
-#include "gate/evaluate.h"
+#include "gate/decision/evaluate.h"
+#include "gate/evidence/approval.h"
 #include "tests/gate/gait_cases.h"
 
 namespace countersign::gate {

@@ -1,12 +1,12 @@
 // A context envelope, and every state file of the gate, is read or refused in words.
 #include <cstdlib>
 
-#include "gate/approved_script.h"
-#include "gate/context_envelope.h"
-#include "gate/credential.h"
-#include "gate/inventory.h"
-#include "gate/kill_switch.h"
-#include "gate/rate_limit.h"
+#include "gate/context/context_envelope.h"
+#include "gate/context/inventory.h"
+#include "gate/evidence/approved_script.h"
+#include "gate/evidence/credential.h"
+#include "gate/state/kill_switch.h"
+#include "gate/state/rate_limit.h"
 
 namespace {
 

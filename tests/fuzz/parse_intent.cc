@@ -1,7 +1,7 @@
 // An intent that is read is its own normal form; one that is not is refused with gait's prefix and a reason in words.
 #include <cstdlib>
 
-#include "gate/intent.h"
+#include "gate/intent/intent.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace countersign;

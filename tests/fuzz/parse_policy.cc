@@ -1,8 +1,8 @@
 // A policy that is read means the same in gait's layout; one that is not is refused in words.
 #include <cstdlib>
 
-#include "gate/policy.h"
-#include "gate/policy_format.h"
+#include "gate/policy/policy.h"
+#include "gate/policy/policy_format.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace countersign;

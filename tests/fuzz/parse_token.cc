@@ -7,9 +7,9 @@
 #include <string>
 
 #include "common/joined.h"
-#include "gate/approval.h"
-#include "gate/delegation.h"
-#include "gate/optional_members.h"
+#include "gate/document/optional_members.h"
+#include "gate/evidence/approval.h"
+#include "gate/evidence/delegation.h"
 #include "signer/statement/statement.h"
 
 namespace {

@@ -8,10 +8,10 @@
 #include <iostream>
 #include <string>
 
-#include "gate/approval.h"
-#include "gate/evaluate.h"
-#include "gate/kill_switch.h"
-#include "gate/rate_limit.h"
+#include "gate/decision/evaluate.h"
+#include "gate/evidence/approval.h"
+#include "gate/state/kill_switch.h"
+#include "gate/state/rate_limit.h"
 
 namespace countersign::gate {
 namespace {

@@ -1,5 +1,5 @@
 // Where approvals are judged more strictly than gait judges them.
-#include "gate/approval.h"
+#include "gate/evidence/approval.h"
 
 #include <gtest/gtest.h>
 

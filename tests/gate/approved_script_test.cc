@@ -1,4 +1,4 @@
-#include "gate/approved_script.h"
+#include "gate/evidence/approved_script.h"
 
 #include <gtest/gtest.h>
 

@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "gate/context_evidence.h"
-#include "gate/evaluate.h"
+#include "gate/context/context_evidence.h"
+#include "gate/decision/evaluate.h"
 
 namespace countersign::gate {
 namespace {

@@ -1,4 +1,4 @@
-#include "gate/credential.h"
+#include "gate/evidence/credential.h"
 
 #include <gtest/gtest.h>
 

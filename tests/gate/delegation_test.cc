@@ -1,4 +1,4 @@
-#include "gate/delegation.h"
+#include "gate/evidence/delegation.h"
 
 #include <gtest/gtest.h>
 

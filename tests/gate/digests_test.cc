@@ -4,9 +4,9 @@
 #include <map>
 #include <string>
 
-#include "gate/context_evidence.h"
-#include "gate/intent.h"
-#include "gate/policy.h"
+#include "gate/context/context_evidence.h"
+#include "gate/intent/intent.h"
+#include "gate/policy/policy.h"
 #include "tests/gate/gait_cases.h"
 
 namespace countersign::gate {

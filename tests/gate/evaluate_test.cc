@@ -1,6 +1,6 @@
 // The decisions are gait's on every recorded gate eval that needs nothing this build leaves to the caller, and stricter
 // where gait is weak.
-#include "gate/evaluate.h"
+#include "gate/decision/evaluate.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <map>
 #include <string>
 
-#include "gate/verdict.h"
+#include "gate/document/verdict.h"
 #include "tests/gate/replay.h"
 
 namespace countersign::gate {

@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
-#include "gate/explanation.h"
-#include "gate/policy_explain.h"
-#include "gate/reason_code.h"
+#include "gate/explanation/explanation.h"
+#include "gate/explanation/policy_explain.h"
+#include "gate/explanation/reason_code.h"
 
 namespace countersign::gate {
 namespace {

@@ -6,12 +6,12 @@
 #include <regex>
 #include <set>
 
-#include "gate/context_envelope.h"
-#include "gate/intent.h"
-#include "gate/inventory.h"
-#include "gate/kill_switch.h"
-#include "gate/policy.h"
-#include "gate/rate_limit.h"
+#include "gate/context/context_envelope.h"
+#include "gate/context/inventory.h"
+#include "gate/intent/intent.h"
+#include "gate/policy/policy.h"
+#include "gate/state/kill_switch.h"
+#include "gate/state/rate_limit.h"
 #include "places.h"
 
 namespace countersign::gate {
@@ -236,7 +236,7 @@ TEST(FieldPath, OfEveryMemberOfAPolicyThatHasAnotherType) {
 }
 
 TEST(FieldPath, TheTableHasEveryMemberThatThePolicysReaderKnows) {
-  std::ifstream file(COUNTERSIGN_SOURCE "/gate/policy_reader.cc");
+  std::ifstream file(COUNTERSIGN_SOURCE "/gate/policy/policy_reader.cc");
   const std::string source{std::istreambuf_iterator<char>(file), {}};
   const std::regex reads(
       R"(\.(?:text|texts|integer|optional_integer|boolean|optional_boolean|number|mapping|sequence)\("(\w+)\")");

@@ -1,7 +1,7 @@
 // What a policy may say, beside the recorded cases: values gait accepts only where they are used, and its words.
 #include <gtest/gtest.h>
 
-#include "gate/evaluate.h"
+#include "gate/decision/evaluate.h"
 
 namespace countersign::gate {
 namespace {

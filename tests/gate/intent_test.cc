@@ -1,11 +1,11 @@
 // What an intent's digest covers: everything that runs, or the intent is refused.
-#include "gate/intent.h"
+#include "gate/intent/intent.h"
 
 #include <gtest/gtest.h>
 
 #include <set>
 
-#include "gate/go_texts.h"
+#include "gate/document/go_texts.h"
 
 namespace countersign::gate {
 namespace {

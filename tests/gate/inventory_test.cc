@@ -1,8 +1,8 @@
-#include "gate/inventory.h"
+#include "gate/context/inventory.h"
 
 #include <gtest/gtest.h>
 
-#include "gate/evaluate.h"
+#include "gate/decision/evaluate.h"
 
 namespace countersign::gate {
 namespace {

@@ -1,4 +1,4 @@
-#include "gate/kill_switch.h"
+#include "gate/state/kill_switch.h"
 
 #include <gtest/gtest.h>
 

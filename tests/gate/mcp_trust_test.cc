@@ -1,8 +1,8 @@
-#include "gate/mcp_trust.h"
+#include "gate/call/mcp_trust.h"
 
 #include <gtest/gtest.h>
 
-#include "gate/policy.h"
+#include "gate/policy/policy.h"
 
 namespace countersign::gate {
 namespace {

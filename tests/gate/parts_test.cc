@@ -5,12 +5,12 @@
 #include <cstdio>
 #include <string>
 
-#include "gate/credential_scan.h"
-#include "gate/endpoint.h"
-#include "gate/evaluate.h"
-#include "gate/paths.h"
-#include "gate/time_zone.h"
-#include "gate/verdict.h"
+#include "gate/decision/evaluate.h"
+#include "gate/decision/time_zone.h"
+#include "gate/document/paths.h"
+#include "gate/document/verdict.h"
+#include "gate/intent/credential_scan.h"
+#include "gate/intent/endpoint.h"
 
 namespace countersign::gate {
 namespace {

@@ -1,9 +1,9 @@
-#include "gate/policy_format.h"
+#include "gate/policy/policy_format.h"
 
 #include <gtest/gtest.h>
 
-#include "gate/policy.h"
-#include "gate/yaml_writer.h"
+#include "gate/policy/policy.h"
+#include "gate/policy/yaml_writer.h"
 #include "tests/gate/gait_cases.h"
 
 namespace countersign::gate {

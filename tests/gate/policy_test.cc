@@ -1,12 +1,12 @@
 // What a policy may say: each refusal beside the sentence it guards.
-#include "gate/policy.h"
+#include "gate/policy/policy.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-#include "gate/intent.h"
-#include "gate/rule_outcome.h"
+#include "gate/decision/rule_outcome.h"
+#include "gate/intent/intent.h"
 
 namespace countersign::gate {
 namespace {

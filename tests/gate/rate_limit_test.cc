@@ -1,4 +1,4 @@
-#include "gate/rate_limit.h"
+#include "gate/state/rate_limit.h"
 
 #include <gtest/gtest.h>
 

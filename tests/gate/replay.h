@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "common/text.h"
-#include "gate/approval.h"
-#include "gate/evaluate.h"
-#include "gate/verdict.h"
+#include "gate/decision/evaluate.h"
+#include "gate/document/verdict.h"
+#include "gate/evidence/approval.h"
 #include "tests/gate/gait_cases.h"
 
 namespace countersign::gate {

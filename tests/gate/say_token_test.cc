@@ -1,9 +1,9 @@
-#include "gate/say_token.h"
+#include "gate/voice/say_token.h"
 
 #include <gtest/gtest.h>
 
-#include "gate/commitment.h"
-#include "gate/intent.h"
+#include "gate/intent/intent.h"
+#include "gate/voice/commitment.h"
 #include "tests/gate/signed_statement.h"
 
 namespace countersign::gate {

@@ -1,4 +1,4 @@
-#include "gate/state_attestation.h"
+#include "gate/state/state_attestation.h"
 
 #include <gtest/gtest.h>
 

@@ -1,8 +1,8 @@
-#include "gate/tool_call.h"
+#include "gate/call/tool_call.h"
 
 #include <gtest/gtest.h>
 
-#include "gate/intent.h"
+#include "gate/intent/intent.h"
 
 namespace countersign::gate {
 namespace {

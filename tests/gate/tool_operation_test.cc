@@ -1,4 +1,4 @@
-#include "gate/tool_operation.h"
+#include "gate/call/tool_operation.h"
 
 #include <gtest/gtest.h>
 

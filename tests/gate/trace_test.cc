@@ -1,6 +1,6 @@
 // The trace and the approval audit that a decision gives rise to are gait's, member by member, and the signer takes
 // them.
-#include "gate/trace.h"
+#include "gate/trace/trace.h"
 
 #include <gtest/gtest.h>
 

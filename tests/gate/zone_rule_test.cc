@@ -1,9 +1,9 @@
-#include "gate/zone_rule.h"
+#include "gate/decision/zone_rule.h"
 
 #include <gtest/gtest.h>
 
 #include "common/clock.h"
-#include "gate/time_zone.h"
+#include "gate/decision/time_zone.h"
 
 namespace countersign::gate {
 namespace {

@@ -10,7 +10,7 @@
 #include "gate/broker/decision_policy.h"
 #include "gate/broker/masking.h"
 #include "gate/broker/pattern.h"
-#include "gate/tool_call.h"
+#include "gate/call/tool_call.h"
 #include "signer/transport/unix_socket.h"
 
 namespace countersign::command {

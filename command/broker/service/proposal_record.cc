@@ -1,7 +1,7 @@
 #include "command/broker/service/proposal_record.h"
 
 #include "command/decision/attestation.h"
-#include "gate/state_attestation.h"
+#include "gate/state/state_attestation.h"
 
 namespace countersign::command {
 namespace {

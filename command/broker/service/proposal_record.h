@@ -20,7 +20,8 @@ bool has_passed(const Json& proposal);
 std::string proposer(const BrokerCaller& caller);
 broker::AuditEvent proposal_event(std::string name, const Json& proposal, const BrokerCaller& caller);
 
-// What was found of which bytes: the trace key vouches for it in its member `countersign` (gate/state_attestation.h).
+// What was found of which bytes: the trace key vouches for it in its member `countersign`
+// (gate/state/state_attestation.h).
 Json verdict_of(const Json& proposal, std::string_view verdict, const std::vector<std::string>& reasons,
                 std::string_view findings_digest, UtcTime now);
 // Has the signer vouch for the verdict, where it has not yet. What keeps it from doing so now (it is down) stands in
