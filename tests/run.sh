@@ -88,7 +88,8 @@ full_lanes() {
   # What has threads, and whole appliances around it.
   sanitizer_lane tsan ledger_test transport_test channel_test client_test notifier_test supervisor_test daemon_test
   # What reads and makes documents, with the checks of null pointers and alignment that asan-ubsan leaves out.
-  sanitizer_lane ubsan common_test keymgmt_test statement_test channel_test ledger_test log_test gate_test packs_test vetting_test
+  local gate_tests=(gate_test gate_{document,intent,context,policy,state,decision,explanation,call,evidence,trace,voice}_test)
+  sanitizer_lane ubsan common_test keymgmt_test statement_test channel_test ledger_test log_test "${gate_tests[@]}" packs_test vetting_test
   valgrind_lane
   step "a release, built twice"
   COUNTERSIGN_FULL=1 tests/release/script_test.py build/dev/bin

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdio>
 #include <map>
 #include <string>
@@ -103,6 +104,33 @@ TEST(Evaluation, IsStricterWhereGaitIsWeak) {
     ASSERT_TRUE(replayed) << row.name << ": " << replayed.error().detail;
     EXPECT_EQ(replayed->decision.verdict, row.verdict) << row.name << ": " << row.why;
   }
+}
+
+// The budget is 1 ms in a release build on an idle core; this holds in any build on a busy one and still catches a
+// mistake of an order of magnitude.
+TEST(Evaluation, OfATypicalIntentIsQuick) {
+  const std::string policy_text = R"(
+default_verdict: block
+rules:
+- {name: read, priority: 1, effect: allow, match: {endpoint_classes: [fs.read]}}
+- {name: write, priority: 2, effect: require_approval, min_approvals: 2, match: {tool_names: [db.write]}}
+)";
+  const std::string intent_text =
+      R"({"tool_name":"db.write","args":{"path":"/srv/a","n":1},"targets":[{"kind":"path","value":"/srv/a",
+          "operation":"write"}],"context":{"identity":"a","workspace":"/w","risk_class":"high"}})";
+  constexpr int kRounds = 200;
+  const UtcTime now = *UtcTime::parse("2026-06-15T12:00:00Z");
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < kRounds; ++i) {
+    const Policy policy = *Policy::parse(policy_text);
+    const Result<JudgedIntent> judged =
+        with_context(*Intent::parse(intent_text), std::nullopt, ContextTrust::Envelope, AgeInDigest::Left, now);
+    ASSERT_EQ(evaluate(policy, *judged, {}, now)->verdict, Verdict::RequireApproval);
+    ASSERT_NE(policy.policy_digest(), judged->intent.intent_digest());
+  }
+  const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - start;
+  std::printf("policy, intent, digests and decision: %.3f ms each\n", spent.count() / kRounds);
+  EXPECT_LT(spent.count() / kRounds, 20);
 }
 
 }  // namespace

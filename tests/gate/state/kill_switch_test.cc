@@ -80,5 +80,29 @@ TEST(KillSwitch, HasTheLayoutOfGait) {
                 "      \"expires_at\": \"0001-01-01T00:00:00Z\"\n    }\n  ]\n}\n");
 }
 
+constexpr const char* kState = R"({"schema_id":"gait.gate.kill_switch_state","schema_version":"1.0.0","entries":[
+  {"entry_id":"e1","enabled":true,"tool_name":"db.drop","path_prefixes":["/srv"],"created_at":"2026-01-01T00:00:00Z"}]})";
+
+TEST(KillSwitch, StopsOnlyWhatAllItsSelectorsMatch) {
+  const Result<KillSwitch> state = KillSwitch::parse(kState);
+  ASSERT_TRUE(state) << state.error().detail;
+  const UtcTime now = *UtcTime::parse("2026-06-15T12:00:00Z");
+  const auto stopped = [&](const char* tool, const char* path) {
+    const std::string text = std::string(R"({"tool_name":")") + tool + R"(","targets":[{"kind":"path","value":")" +
+                             path + R"("}],"context":{"identity":"a","workspace":"/w","risk_class":"low"}})";
+    return state->finding(*Intent::parse(text), now).has_value();
+  };
+  EXPECT_TRUE(stopped("db.drop", "/srv/data"));
+  EXPECT_TRUE(stopped("db.drop", "/tmp/../srv/data"));
+  EXPECT_FALSE(stopped("db.drop", "/srvx"));
+  EXPECT_FALSE(stopped("db.read", "/srv/data"));
+  const std::string in_a_step =
+      R"({"script":{"steps":[{"tool_name":"db.drop","targets":[{"kind":"path","value":"/srv"}]}]},
+          "context":{"identity":"a","workspace":"/w","risk_class":"low"}})";
+  EXPECT_TRUE(state->finding(*Intent::parse(in_a_step), now)) << "a script hides no step";
+  EXPECT_FALSE(KillSwitch::parse("{}"));
+  EXPECT_FALSE(KillSwitch::parse(""));
+}
+
 }  // namespace
 }  // namespace countersign::gate

@@ -94,6 +94,17 @@ TEST(Intent, MayHaveWhiteSpaceAroundWhatIsNeverRun) {
                       "auth_context":{"s":" x "}}})")));
 }
 
+TEST(Intent, KeepsTheArgumentsToRunAsSpelled) {
+  const std::string text =
+      R"({"tool_name":"run","args":{"argv":["rm"," x "]},"context":{"identity":"a","workspace":"/w","risk_class":"low"}})";
+  const Intent intent = *Intent::parse(text, ArgsReading::AsGait);
+  ASSERT_TRUE(intent.argv());
+  EXPECT_EQ((*intent.argv())[1], " x ");
+  const std::string without =
+      R"({"tool_name":"run","args":{"argv":["rm",1]},"context":{"identity":"a","workspace":"/w","risk_class":"low"}})";
+  EXPECT_FALSE(Intent::parse(without)->argv());
+}
+
 TEST(GoTexts, AreGosAboutTimesAndDurations) {
   const std::string as = "\" as \"2006-01-02T15:04:05Z07:00\": cannot parse ";
   EXPECT_EQ(go_time_complaint("yesterday"), "parsing time \"yesterday" + as + "\"yesterday\" as \"2006\"");
