@@ -32,9 +32,19 @@ build() {
   cmake --build "build/$1" -j "$jobs" | tail -n 1
 }
 
+# Tool servers and what is vetted run in a sandbox, which needs user namespaces. Inside a chroot the kernel makes none, for root
+# neither; a CI machine must have them.
+not_here=()
+broker=--broker
+if [[ "${CI:-}" != true ]] && ! bwrap --unshare-all --ro-bind / / true 2>/dev/null; then
+  not_here=(-LE sandbox)
+  broker=
+  echo "NOT RUN: tests of the broker and of vetting (label sandbox), because bwrap cannot make user namespaces here"
+fi
+
 run_tests() {
   step "tests $1"
-  ctest --test-dir "build/$1" -j "$jobs" --no-tests=error "${@:2}" >"build/$1/ctest.log" 2>&1 || {
+  ctest --test-dir "build/$1" -j "$jobs" --no-tests=error "${not_here[@]}" "${@:2}" >"build/$1/ctest.log" 2>&1 || {
     cat "build/$1/ctest.log"
     exit 1
   }
@@ -103,9 +113,9 @@ fi
 build dev
 run_tests dev
 if [[ "$mode" != quick ]]; then
-  step "quickstart, twice"
+  step "quickstart, again with the broker"
   COUNTERSIGN_PRESET=dev bash deploy/quickstart.sh
-  COUNTERSIGN_PRESET=dev bash deploy/quickstart.sh --broker
+  COUNTERSIGN_PRESET=dev bash deploy/quickstart.sh $broker
   bash deploy/quickstart.sh stop
 
   build asan-ubsan
@@ -118,5 +128,6 @@ if [[ "$mode" == full ]]; then
 fi
 
 step "done"
+[[ ${#not_here[@]} -eq 0 ]] || echo "NOT RUN: what has the label sandbox (see above)"
 # ctest's own closing lines, of the last build tested.
 grep -E '^[0-9]+% tests passed|^Total Test time' "build/dev/ctest.log" "build/asan-ubsan/ctest.log" 2>/dev/null || true

@@ -73,7 +73,7 @@ class Player:
         self.appliance.make_key("mallory")  # who is nobody's approver
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("COUNTERSIGN_", "SSH_AUTH", "GAIT_"))},
-            "SOURCE": str(SOURCE), "PATH": f"{links}:{os.environ['PATH']}",
+            "PWD": str(self.work), "SOURCE": str(SOURCE), "PATH": f"{links}:{os.environ['PATH']}",
             "COUNTERSIGN_SIGNER": str(self.appliance.socket),
             "KEYS": str(self.appliance.folder / "keys"),
             "PUBLISHED": str(self.appliance.folder / "published"),
