@@ -307,7 +307,7 @@ Command broker_reject_command() {
 Command broker_revoke_command() {
   return {"broker revoke",
           "--agent-id NAME --tool-id ID --reason TEXT",
-          "Takes back what an approval put on an agent's list",
+          "Takes back what an approval put on an agent's list, and ends the agent's grants of the tool",
           "",
           "countersign broker revoke --agent-id web --tool-id fs:write --reason 'project over'",
           kRevokeFlags,

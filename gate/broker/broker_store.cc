@@ -30,7 +30,6 @@ CREATE TABLE requests(
   document TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX one_open_request ON requests(agent, tool, args_digest) WHERE status IN ('pending', 'approved');
-CREATE INDEX requests_of_a_call ON requests(agent, tool, args_digest, at);
 CREATE TABLE allowed(
   agent TEXT NOT NULL,
   tool TEXT NOT NULL,
@@ -68,6 +67,8 @@ CREATE TABLE proposals(
 
 // Made at every start, for those of before as well: what is looked for must not cost a look at all that ever was.
 constexpr const char* kIndexes = R"(
+DROP INDEX IF EXISTS requests_of_a_call;
+CREATE INDEX IF NOT EXISTS requests_of_one_call ON requests(agent, tool, args_digest);
 CREATE INDEX IF NOT EXISTS requests_by_status ON requests(status, at);
 CREATE INDEX IF NOT EXISTS used_requests ON requests(agent, tool, at) WHERE status = 'used';
 CREATE INDEX IF NOT EXISTS emergencies ON grants(request) WHERE args_digest = '';

@@ -97,7 +97,8 @@ class BrokerStore {
 
   // Entries of the allow list that people added.
   Status allow(const ToolRequest& request, AuditEvent event);
-  Status disallow(std::string_view agent, std::string_view tool, AuditEvent event);            // NotFound
+  // Takes the entry back, and ends the agent's grants of the tool. Fails with NotFound where there is neither.
+  Status disallow(std::string_view agent, std::string_view tool, AuditEvent event);
   std::optional<std::string> allowed_by(std::string_view agent, std::string_view tool) const;  // the request's id
   Json allowed() const;  // [{"agent_id","tool_id","request_id","at"}]
 

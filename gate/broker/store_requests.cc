@@ -125,8 +125,8 @@ std::optional<ToolRequest> BrokerStore::newest(std::string_view agent, std::stri
   const std::lock_guard lock(state_->mutex);
   Query row(
       state_->connection,
-      "SELECT document FROM requests WHERE agent = ? AND tool = ? AND args_digest = ? ORDER BY at DESC, rowid DESC "
-      "LIMIT 1",
+      // By the order in which they came: a clock that was set back would make an older one the newest.
+      "SELECT document FROM requests WHERE agent = ? AND tool = ? AND args_digest = ? ORDER BY rowid DESC LIMIT 1",
       agent, tool, args_digest);
   if (!row.next()) return std::nullopt;
   Result<ToolRequest> request = request_of(row.text(0));
@@ -156,7 +156,14 @@ Status BrokerStore::disallow(std::string_view agent, std::string_view tool, Audi
   return change(std::move(event), [&](Connection&) -> Status {
     Query remove(state_->connection, "DELETE FROM allowed WHERE agent = ? AND tool = ?", agent, tool);
     RETURN_IF_ERROR(remove.run());
-    if (state_->connection.changes() > 0) return ok();
+    const bool listed = state_->connection.changes() > 0;
+    const UtcTime now = state_->clock.now();
+    Query end(state_->connection,
+              "UPDATE grants SET expires = ? WHERE agent = ? AND tool = ? AND expires > ? AND (uses_left IS NULL OR "
+              "uses_left > 0)",
+              now, agent, tool, now);
+    RETURN_IF_ERROR(end.run());
+    if (listed || state_->connection.changes() > 0) return ok();
     return Error{ErrorCode::NotFound, "nobody allowed " + std::string(tool) + " to " + std::string(agent),
                  "unknown_entry"};
   });
@@ -219,10 +226,11 @@ Result<std::optional<BrokerStore::UsedGrant>> BrokerStore::use_grant(std::string
   AuditEvent event{"grant_used",
                    {{"grant_id", grant.id}, {"agent_id", std::string(agent)}, {"tool_id", std::string(tool)}}};
   const Status done = change(std::move(event), [&](Connection&) -> Status {
-    // Another call may have been quicker.
+    // Another call may have been quicker, or somebody revoked it.
     Query take(state_->connection,
-               "UPDATE grants SET uses_left = uses_left - 1 WHERE id = ? AND (uses_left IS NULL OR uses_left > 0)",
-               grant.id);
+               "UPDATE grants SET uses_left = uses_left - 1 WHERE id = ? AND expires > ? AND (uses_left IS NULL OR "
+               "uses_left > 0)",
+               grant.id, state_->clock.now());
     RETURN_IF_ERROR(take.run());
     used = state_->connection.changes() == 1;
     if (used) return ok();

@@ -141,6 +141,21 @@ class Admission(unittest.TestCase):
         answer = socket.call("POST", f"/v1/proposals/{passed}/approve", {"token": token})
         self.assertEqual((answer["ok"], answer["status"]), (True, "approved"))
 
+    def test_an_approval_that_was_taken_back_is_given_again(self):
+        proposal = self.propose(self.room / "trees" / "evil-server", "taken-back")[1]["id"]
+        override = ("--override-vetting", "--reason", "needed")
+        self.assertEqual(self.broker.approve(proposal, "alice", *override)[0], 4)
+        with contextlib.closing(sqlite3.connect(self.appliance.folder / "broker-state" / "broker.db")) as store:
+            document = json.loads(store.execute("SELECT document FROM proposals WHERE id = ?", (proposal,)).fetchone()[0])
+        token = self.room / "taken-back.json"
+        token.write_text(json.dumps(document["tokens"][0]))
+        done = subprocess.run([str(self.appliance.bin / "countersign"), "approve", "revoke", str(token), "--reason", "a mistake", "--signer",
+                               str(self.appliance.socket)], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.broker.approve(proposal, "bob", *override)[1]["error"]["code"], "approval_not_counted")
+        self.assertEqual(self.broker.approve(proposal, "alice", *override)[0], 4)
+        self.assertEqual(self.broker.approve(proposal, "bob", *override)[1]["status"], "approved")
+
     def test_who_proposed_a_server_does_not_admit_it(self):
         """Where the configuration is no trial's; in a trial one user plays all."""
         apart = self.broker.beside("apart", f"people: [{{uid: {os.getuid()}}}]\n")

@@ -153,7 +153,14 @@ Result<Json> BrokerService::decide_proposal(const BrokerCaller& caller, const st
     if (const Json* kept = proposal.find("tokens")) tokens = kept->as_array();
     ASSIGN_OR_RETURN(settled, add_approval(asked, *token, tokens, signer));
     if (settled) {
-      ASSIGN_OR_RETURN(trace_id, redeem(asked.intent(), asked.policy(), tokens, signer));
+      Result<std::string> redeemed = redeem(asked.intent(), asked.policy(), tokens, signer);
+      if (!redeemed && redeemed.error().reason == "approval_not_counted") {
+        // One was taken back, or spent before a crash: all approve again.
+        proposal.set("tokens", Json::Array{});
+        RETURN_IF_ERROR(store_.put_proposal(id, version_of(proposal), proposal,
+                                            proposal_event("proposal_approvals_ended", proposal, caller)));
+      }
+      ASSIGN_OR_RETURN(trace_id, std::move(redeemed));
     }
   }
   return put_decision(caller, asked, approved, settled, trace_id, std::move(tokens));

@@ -53,18 +53,63 @@ Result<Wanted> wanted_in(JsonFields& fields, const broker::BrokerConfig& config,
 
 }  // namespace
 
+namespace {
+
+// Under which people are asked. In an emergency two suffice, and it takes two.
+std::string policy_of(const ToolRequest& request, GrantMode mode) {
+  return mode == GrantMode::BreakGlass ? broker::asking_policy(request.tool, broker::kBreakGlassPeople)
+                                       : request.policy;
+}
+
+}  // namespace
+
 struct BrokerService::Case {
-  ToolRequest request;
+  ToolRequest request;  // as it was, with what the earlier approvals of it chose
   Wanted wanted;
   CalledTool approved;  // what the approval is of: the call, or a grant
 
   bool is_emergency() const { return wanted.mode == GrantMode::BreakGlass; }
-  // Under which people are asked. In an emergency two suffice, and it takes two.
-  std::string policy() const {
-    return is_emergency() ? broker::asking_policy(request.tool, broker::kBreakGlassPeople) : request.policy;
-  }
+  std::string policy() const { return policy_of(request, wanted.mode); }
   int required() const { return is_emergency() ? broker::kBreakGlassPeople : request.required; }
 };
+
+// What an approval of the request is of, as the request's mode has it.
+CalledTool BrokerService::approved_of(const ToolRequest& request) const {
+  CalledTool approved = called_of(request);
+  if (!request.mode || *request.mode == GrantMode::Once) return approved;
+  approved.grant = Json::object({{"mode", name_of(*request.mode)}, {"request_id", request.id}});
+  if (*request.mode == GrantMode::Uses) approved.grant.set("uses", request.uses);
+  if (request.until) approved.grant.set("until", request.until->rfc3339());
+  if (*request.mode == GrantMode::BreakGlass) approved.grant.set("for", duration_text(config_.break_glass));
+  return approved;
+}
+
+// Whether the tool is still defined as it was when the agent asked; of a tool that nobody offered, whether it has none.
+bool BrokerService::is_same_tool(const ToolRequest& request) const {
+  std::optional<broker::Definition> pinned = store_.definition(request.tool);
+  // A resource that a template covers has the template's.
+  if (!pinned) pinned = store_.definition_of_digest(request.definition_digest);
+  return pinned ? pinned->digest == request.definition_digest : request.definition_digest.empty();
+}
+
+// Earlier approvals whose time is over: they would stand in the way of those that count, and of their own people, who
+// approve again. Without any, what they chose is open again.
+Status BrokerService::forget_what_does_not_count(ToolRequest& request, client::SignerClient& signer) {
+  if (request.tokens.empty() || !request.mode) return ok();
+  const Json intent = approved_of(request).intent();
+  std::vector<Json> counted;
+  for (const Json& token : request.tokens) {
+    ASSIGN_OR_RETURN(const Json said, judged(intent, policy_of(request, *request.mode), {token}, true, signer));
+    if (valid_approvals(said) > 0) counted.push_back(token);
+  }
+  request.tokens = std::move(counted);
+  if (!request.tokens.empty()) return ok();
+  request.mode.reset();
+  request.uses = 0;
+  request.until.reset();
+  request.reason.clear();
+  return ok();
+}
 
 Result<BrokerService::Case> BrokerService::open_case(const BrokerCaller& caller, const std::string& id,
                                                      const Json& body, client::SignerClient& signer) {
@@ -80,30 +125,33 @@ Result<BrokerService::Case> BrokerService::open_case(const BrokerCaller& caller,
   fields.take("token");
   ASSIGN_OR_RETURN(const Wanted wanted, wanted_in(fields, config_, clock_.now()));
   RETURN_IF_ERROR(fields.finish());
-  CalledTool approved = called_of(request);
+  const CalledTool called = called_of(request);
   if (wanted.mode != GrantMode::BreakGlass) {
-    ASSIGN_OR_RETURN(const bool stands, is_still_asked(request, approved, signer));
+    ASSIGN_OR_RETURN(const bool stands, is_still_asked(request, called, signer));
     if (!stands) {
       return Error{ErrorCode::Conflict, "request " + id + " was asked under another policy than the one of now",
                    "policy_changed", "the agent has to call again; that ends this request"};
     }
   }
-  if (approved.listing.standing == Standing::Denied) {
-    return Error{ErrorCode::Refused, "the tool is denied to this agent: " + approved.listing.rule, "tool_denied",
+  if (!is_same_tool(request)) {
+    return Error{ErrorCode::Conflict, "the tool is defined otherwise than when request " + id + " was asked",
+                 "tool_changed", "the agent has to call again; that ends this request"};
+  }
+  if (called.listing.standing == Standing::Denied) {
+    return Error{ErrorCode::Refused, "the tool is denied to this agent: " + called.listing.rule, "tool_denied",
                  "an approval would change nothing; the configuration has to"};
   }
+  RETURN_IF_ERROR(forget_what_does_not_count(request, signer));
   if (request.mode && (*request.mode != wanted.mode || request.uses != wanted.uses || request.until != wanted.until)) {
     return Error{ErrorCode::Conflict,
                  "the approver before chose another kind of approval: " + std::string(name_of(*request.mode)),
                  "mode_differs", "all approvers of a request approve the same"};
   }
-  if (wanted.mode != GrantMode::Once) {
-    approved.grant = Json::object({{"mode", name_of(wanted.mode)}, {"request_id", id}});
-    if (wanted.mode == GrantMode::Uses) approved.grant.set("uses", wanted.uses);
-    if (wanted.until) approved.grant.set("until", wanted.until->rfc3339());
-    if (wanted.mode == GrantMode::BreakGlass) approved.grant.set("for", duration_text(config_.break_glass));
-  }
-  return Case{std::move(request), wanted, std::move(approved)};
+  ToolRequest chosen = request;
+  chosen.mode = wanted.mode;
+  chosen.uses = wanted.uses;
+  chosen.until = wanted.until;
+  return Case{std::move(request), wanted, approved_of(chosen)};
 }
 
 Result<Json> BrokerService::prepare(const BrokerCaller& caller, const std::string& id, const Json& body,
@@ -132,6 +180,17 @@ Result<std::string> BrokerService::redeem(const Json& intent, const std::string&
                "approve again: countersign broker approve"};
 }
 
+// What one approval does not count for any more although its time is not over (it was taken back, or spent before a
+// crash) the request cannot get rid of: it ends, and the next call asks anew.
+Result<std::string> BrokerService::redeem_or_end(const Case& open, client::SignerClient& signer) {
+  Result<std::string> trace = redeem(open.approved.intent(), open.policy(), open.request.tokens, signer);
+  if (trace || trace.error().reason != "approval_not_counted") return trace;
+  RETURN_IF_ERROR(end_request(open.request, "the signer does not count its approvals any more"));
+  Error error = std::move(trace).error();
+  error.hint = "the agent has to call again: the request has ended";
+  return error;
+}
+
 // Enough people agreed: what they agreed to becomes an entry, a grant, or waits for the call.
 Result<Json> BrokerService::settle(const Case& open, client::SignerClient& signer) {
   ToolRequest request = open.request;
@@ -147,7 +206,7 @@ Result<Json> BrokerService::settle(const Case& open, client::SignerClient& signe
     return answer;
   }
   // Redeemed here: the entry or grant stands in for the approvals from now on.
-  ASSIGN_OR_RETURN(const std::string trace, redeem(open.approved.intent(), open.policy(), request.tokens, signer));
+  ASSIGN_OR_RETURN(const std::string trace, redeem_or_end(open, signer));
   event.members.emplace_back("trace_id", trace);
   request.status = RequestStatus::Used;
   request.decided_at = clock_.now();

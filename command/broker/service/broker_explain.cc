@@ -25,6 +25,9 @@ Result<std::optional<BrokerService::Permission>> BrokerService::permission(const
   }
   std::optional<broker::BrokerStore::UsedGrant> grant =
       store_.fitting_grant(called.agent, called.tool, called.args_digest, called.definition_digest, operators_policy());
+  // One that is open ends where the operator offers none any more.
+  const bool offers_break_glass = config_.break_glass > std::chrono::nanoseconds(0);
+  if (grant && grant->break_glass && !offers_break_glass) grant.reset();
   if (grant && take == Take::Yes) {
     ASSIGN_OR_RETURN(grant, store_.use_grant(called.agent, called.tool, called.args_digest, called.definition_digest,
                                              operators_policy()));
@@ -46,6 +49,7 @@ Result<std::optional<BrokerService::Permission>> BrokerService::permission(const
 
 Result<Json> BrokerService::explain(const BrokerCaller& caller, const std::string& tool, const Json& args,
                                     client::SignerClient& signer) {
+  RETURN_IF_ERROR(require_known(caller));
   ASSIGN_OR_RETURN(CalledTool called, look_at(caller, tool, args));
   const Result<std::optional<broker::Tool>> offered = catalogue_.find(tool, args);
   if (offered && *offered) called.definition_digest = (*offered)->digest;

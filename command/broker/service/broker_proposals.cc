@@ -17,13 +17,6 @@ constexpr std::string_view kSources[] = {"docker_image", "github_repo", "npm_pac
 constexpr std::size_t kLongestDefinitions = std::size_t{512} << 10;
 constexpr std::size_t kLargestReport = std::size_t{256} << 10;
 
-// Who proposes a server may be an agent; nobody else is listened to.
-Status require_known(const BrokerCaller& caller) {
-  if (caller.person || !caller.agent.empty()) return ok();
-  return Error{ErrorCode::Refused, "uid " + std::to_string(caller.uid) + " is no agent and no person of this broker",
-               "unknown_agent"};
-}
-
 Result<vetting::VettingPolicy> policy_in(const std::string& path) {
   if (path.empty()) return vetting::VettingPolicy{};
   ASSIGN_OR_RETURN(const std::string text, read_file(path));

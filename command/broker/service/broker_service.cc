@@ -59,6 +59,10 @@ Status require_agent(const BrokerCaller& caller) {
                "agents are configured by user or secret; one of several is chosen by --agent-id"};
 }
 
+Status require_known(const BrokerCaller& caller) {
+  return caller.person ? ok() : require_agent(caller);
+}
+
 Json CalledTool::intent() const {
   Json what = Json::object({{"tool", tool}});
   if (!grant.is_null()) what.set("grant", grant);

@@ -36,6 +36,8 @@ struct BrokerCaller {
 Status require_person(const BrokerCaller& caller);
 // Fails with Refused, reason "unknown_agent".
 Status require_agent(const BrokerCaller& caller);
+// An agent or a person; nobody else is listened to. Fails with Refused, reason "unknown_agent".
+Status require_known(const BrokerCaller& caller);
 
 // The body's `reason`, a sentence of a person's for the record; empty where there is none and it is not required. Fails
 // with Invalid, reason "reason_missing".
@@ -172,11 +174,15 @@ class BrokerService {
                               client::SignerClient& signer);
   Result<std::optional<Json>> standing_answer(const CalledTool& called, client::SignerClient& signer);
   Result<Json> denied(const CalledTool& called, const std::string& rule, const std::string& word);
+  CalledTool approved_of(const broker::ToolRequest& request) const;
+  bool is_same_tool(const broker::ToolRequest& request) const;
+  Status forget_what_does_not_count(broker::ToolRequest& request, client::SignerClient& signer);
   Result<Case> open_case(const BrokerCaller& caller, const std::string& id, const Json& body,
                          client::SignerClient& signer);
   Result<Json> approve_as_read(const BrokerCaller& caller, const std::string& id, const Json& body,
                                client::SignerClient& signer);
   Result<Json> settle(const Case& open, client::SignerClient& signer);
+  Result<std::string> redeem_or_end(const Case& open, client::SignerClient& signer);
   Result<Admission> admission(const BrokerCaller& caller, const std::string& id, const Json& body, bool approved) const;
   Result<bool> add_approval(const Admission& asked, const Json& token, Json::Array& tokens,
                             client::SignerClient& signer);

@@ -24,6 +24,7 @@ double confidence(const broker::Tool& tool, const std::string& query) {
 }  // namespace
 
 Result<Json> BrokerService::search(const BrokerCaller& caller, const std::string& query, std::size_t most) {
+  RETURN_IF_ERROR(require_known(caller));
   const std::string wanted = lowered(query);
   std::vector<std::string> unavailable;
   std::vector<std::pair<double, broker::Tool>> found;
@@ -66,6 +67,7 @@ Result<Json> BrokerService::tools(const BrokerCaller& caller) {
 }
 
 Result<Json> BrokerService::describe(const BrokerCaller& caller, const std::string& tool) {
+  RETURN_IF_ERROR(require_known(caller));
   RETURN_IF_ERROR(broker::check_tool_id(tool));
   const auto listing = listing_of(caller.agent, config_.lists_of(caller.agent), config_.everybodys, tool);
   ASSIGN_OR_RETURN(const std::optional<broker::Tool> found, catalogue_.find(tool, Json()));
@@ -91,6 +93,7 @@ Result<Json> BrokerService::waiting(const BrokerCaller& caller, const std::strin
 }
 
 Result<Json> BrokerService::load(const BrokerCaller& caller, const std::vector<std::string>& tools) {
+  RETURN_IF_ERROR(require_known(caller));
   Json::Array rows;
   Json::Array missing;
   for (const std::string& tool : tools) {

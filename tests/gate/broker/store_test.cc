@@ -171,6 +171,18 @@ TEST_F(Store, AClosedRequestMakesRoomForTheNext) {
   EXPECT_EQ(store_->newest("web", "fs:write", "a")->id, "2");
 }
 
+// The clock of the machine was ahead when the first one came.
+TEST_F(Store, TheNewestRequestIsTheLastThatCame) {
+  ToolRequest request = request_of("1");
+  request.requested_at = request.requested_at + std::chrono::hours(24);
+  ASSERT_TRUE(store_->add(request, {"request_opened", {}}));
+  request = *store_->request("1");
+  request.status = RequestStatus::Expired;
+  ASSERT_TRUE(store_->update(request, {"request_expired", {}}));
+  ASSERT_TRUE(store_->add(request_of("2"), {"request_opened", {}}));
+  EXPECT_EQ(store_->newest("web", "fs:write", "a")->id, "2");
+}
+
 TEST_F(Store, AGrantIsSpentOnceEach) {
   ToolRequest request = request_of("1");
   ASSERT_TRUE(store_->add(request, {"request_opened", {}}));
@@ -221,6 +233,20 @@ TEST_F(Store, AGrantEnds) {
   EXPECT_TRUE(*store_->use_grant("web", "fs:write", "a", "d", "p"));
   clock_.advance(std::chrono::hours(1));
   EXPECT_FALSE(*store_->use_grant("web", "fs:write", "a", "d", "p"));
+}
+
+TEST_F(Store, AGrantIsRevoked) {
+  ToolRequest request = request_of("1");
+  ASSERT_TRUE(store_->add(request, {"request_opened", {}}));
+  request = *store_->request("1");
+  const Grant grant{"g", "1", "web", "fs:write", "a", "d", "p", 2, clock_.now() + std::chrono::hours(1)};
+  ASSERT_TRUE(store_->add(grant, request, {"approved", {}}));
+  EXPECT_EQ(store_->disallow("web", "fs:read", {"revoked", {}}).error().reason, "unknown_entry");
+  EXPECT_EQ(store_->disallow("bot", "fs:write", {"revoked", {}}).error().reason, "unknown_entry");
+  EXPECT_TRUE(*store_->use_grant("web", "fs:write", "a", "d", "p"));
+  EXPECT_TRUE(store_->disallow("web", "fs:write", {"revoked", {}}));
+  EXPECT_FALSE(*store_->use_grant("web", "fs:write", "a", "d", "p"));
+  EXPECT_EQ(store_->disallow("web", "fs:write", {"revoked", {}}).error().reason, "unknown_entry") << "it has ended";
 }
 
 TEST_F(Store, EveryRecordIsBoundToTheOneBefore) {
