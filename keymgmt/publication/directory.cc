@@ -47,12 +47,18 @@ Error other_publisher(std::string detail) {
 
 // `damaged_may_be_newer`: without a signed timestamp nothing else says what was published last.
 Status refuse_older(const std::string& directory, const keymgmt::KeySet& keys, bool damaged_may_be_newer) {
-  const Result<std::string> text = read_file(directory + "/keyset.json", kLargestFile);
-  if (!text) return text.error().code == ErrorCode::NotFound ? ok() : Status(text.error());
+  const std::string path = directory + "/keyset.json";
+  const Result<std::string> text = read_file(path, kLargestFile);
+  if (!text && text.error().code == ErrorCode::NotFound) return ok();
+  if (!text) return Error(text.error()).with_hint("Nothing is published over what cannot be read: mend " + path + ".");
   const Result<Json> document = Json::parse(*text);
   const Result<keymgmt::KeySet> published =
       document ? keymgmt::KeySet::parse(*document) : Result<keymgmt::KeySet>(document.error());
-  if (!published && damaged_may_be_newer) return published.error();
+  if (!published && damaged_may_be_newer) {
+    return Error{ErrorCode::Refused, path + " is damaged: " + published.error().detail, "published_damaged",
+                 "Find out who changed it, make sure that the state directory is the newest, then move the file away: "
+                 "it is written again."};
+  }
   if (!published || published->version() <= keys.version()) return ok();
   return Error{ErrorCode::Refused,
                "the directory already publishes key set version " + std::to_string(published->version()) +
@@ -122,6 +128,10 @@ Files directory_files(const keymgmt::KeySet& keys, const Repository* repository)
   files.merge(repository->files());
   files[std::string(tuf::kRevokedTarget)] = repository->online()->revocations;
   return files;
+}
+
+Status make_directory(const std::string& directory) {
+  return make_folder(directory);
 }
 
 Status check_directory(const std::string& directory, const keymgmt::KeySet& keys, const Repository* repository) {

@@ -16,9 +16,14 @@ namespace countersign::publication {
 // TUF client), and where there is a repository its metadata and hashed targets.
 Files directory_files(const keymgmt::KeySet& keys, const Repository* repository);
 
+// Makes the directory where there is none, readable by everybody: a process that is confined cannot do it any more.
+// Fails with Unavailable.
+Status make_directory(const std::string& directory);
+
 // Nobody else publishes there, and nothing newer lies there. Fails with Refused: "older_key_set" (a newer key set or
 // timestamp of ours lies there: an older state was restored), "two_publishers" (the same version with other content,
-// signed by our keys, or a repository with another root).
+// signed by our keys, or a repository with another root),
+// "published_damaged" (keyset.json cannot be understood, and there is no repository to tell what was published last).
 Status check_directory(const std::string& directory, const keymgmt::KeySet& keys, const Repository* repository);
 
 // Removes the plain files of keys that count no more, then writes. Gives the paths that lay there with a content that

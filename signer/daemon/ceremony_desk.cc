@@ -285,9 +285,8 @@ void CeremonyDesk::close(std::string_view plan, const Json& body, const Caller& 
          [done, details](Result<Json> recorded) { done(recorded ? Result<Json>(details) : recorded); });
 }
 
-Json CeremonyDesk::list() {
-  const Status readable = ready();
-  if (!readable) return Json::object({{"fault", readable.error().detail}});
+Result<Json> CeremonyDesk::list() {
+  RETURN_IF_ERROR(ready());
   Json open;
   if (book_.open()) {
     open = Json::object({{"sha256", book_.open()->intent.digest.hex()},

@@ -47,7 +47,7 @@ class CeremonyDesk {
   // {"outcome":"completed","transcript": text, "approvals":[…]} or {"outcome":"abandoned","reason"}.
   void close(std::string_view plan, const Json& body, const Caller& caller, Done done);
 
-  Json list();                               // {"open", "ended", "standing"}
+  Result<Json> list();                       // {"open", "ended", "standing"}
   Result<Json> show(std::string_view plan);  // the open one or one that ended; NotFound
 
   // Whether the configured approvers are those that the custodians last agreed to; also where they never agreed to any.

@@ -6,9 +6,11 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include "common/heap.h"
+#include "keymgmt/publication/directory.h"
 #include "signer/channel/control.h"
 #include "signer/config/role_marks.h"
 #include "signer/confinement/confinement.h"
@@ -136,11 +138,11 @@ class Front {
       if (halted || moved_.contains(name->role)) return replace(*name, "halted");
       // Before the start that is final; later the role stays down and the others go on.
       if (!services_) return fail(compared.error());
-      note_finding(compared.error().detail);
+      note_findings(*name, {compared.error().detail});
       return replace(*name, "key_mismatch");
     }
     moved_.erase(name->role);
-    for (const std::string& finding : *compared) note_finding(finding);
+    note_findings(*name, *compared);
     troubles_.clear(*name);
     holders_.add(*name, descriptor, *ready);
     if (services_ || comparing_) return;
@@ -148,8 +150,21 @@ class Front {
   }
 
   void note_finding(const std::string& finding) {
-    if (!known_findings_.insert(finding).second) return;
-    if (services_) services_->findings.push_back(finding);
+    known_findings_.insert(finding);
+    show_findings();
+  }
+
+  // Until the next holder in this place is compared.
+  void note_findings(const HolderName& name, const std::vector<std::string>& findings) {
+    holder_findings_[{name.role, name.index}] = findings;
+    show_findings();
+  }
+
+  void show_findings() {
+    if (!services_) return;
+    std::set<std::string> shown = known_findings_;
+    for (const auto& [place, findings] : holder_findings_) shown.insert(findings.begin(), findings.end());
+    services_->findings.assign(shown.begin(), shown.end());
   }
 
   void lost(const HolderName& name, const Json& body) {
@@ -216,7 +231,11 @@ class Front {
     needs.mandatory = config_.confinement_mandatory;
     needs.read_write = {config_.state};
     if (log_) needs.read_write.push_back(config_.log.directory);
-    if (!config_.publication.empty()) needs.read_write.push_back(config_.publication);
+    if (!config_.publication.empty()) {
+      // A directory that the configuration has since the last start; confined, only what is there can be reached.
+      RETURN_IF_ERROR(publication::make_directory(config_.publication));
+      needs.read_write.push_back(config_.publication);
+    }
     for (const Opening& opening : openings) {
       if (opening.path.empty()) continue;
       ASSIGN_OR_RETURN(transport::Listener listener, bind(opening.path, opening.mode));
@@ -227,7 +246,7 @@ class Front {
 
     services_ = std::make_unique<Services>(loop_, config_, clock_, *store_, *keys_, *custody_, *publisher_, holders_,
                                            troubles_, *anchors_, log_.get(), report.to_json());
-    services_->findings.assign(known_findings_.begin(), known_findings_.end());
+    show_findings();
     custody_->start(services_->recorder, [this](Role role) { end_holders(role); });
     publisher_->start(services_->recorder, [this](const std::vector<std::string>& paths) {
       tell_owner(config::Event::PublicationTampered, "publication", Json::object({{"files", Json::array(paths)}}));
@@ -251,7 +270,6 @@ class Front {
     publisher_->publish([this](const Status& published) {
       if (ended_) return;
       if (!published && is_final(published.error())) return fail(published.error());
-      if (!published) note_finding("the key set could not be published: " + published.error().detail);
       if (const Status live = open_sockets(); !live) fail(live.error());
     });
     return ok();
@@ -288,6 +306,7 @@ class Front {
 
   void every_second() {
     if (ended_) return;
+    if (const std::string lost = server_->lost_socket(); !lost.empty()) return start_anew_without(lost);
     // Told at once when it begins, and then once a day with the rest.
     if (publisher_->trouble() && !trouble_told_) publication_warned_ = UtcTime();
     trouble_told_ = publisher_->trouble().has_value();
@@ -362,11 +381,18 @@ class Front {
     });
   }
 
+  // Nobody can connect to a socket whose file is gone; the next front makes it again.
+  void start_anew_without(const std::string& socket) {
+    exit_status_ = row_of(ErrorCode::Unavailable).exit_code;
+    std::fprintf(stderr, "countersignd: socket_removed: somebody removed or replaced %s\n", socket.c_str());
+    stop();
+  }
+
   void fail(const Error& error) {
     ended_ = true;
     exit_status_ = exit_status_of(error);
-    std::fprintf(stderr, "countersignd: %s%s%s\n", error.detail.c_str(), error.hint.empty() ? "" : " — ",
-                 error.hint.c_str());
+    std::fprintf(stderr, "countersignd: %s%s%s%s%s\n", error.reason.c_str(), error.reason.empty() ? "" : ": ",
+                 error.detail.c_str(), error.hint.empty() ? "" : " — ", error.hint.c_str());
     loop_.stop();
   }
 
@@ -389,6 +415,7 @@ class Front {
   std::unique_ptr<transport::HttpServer> server_;  // after services_: its responders release what they hold
   std::unique_ptr<Router> router_;
   std::set<std::string> known_findings_;
+  std::map<std::pair<Role, int>, std::vector<std::string>> holder_findings_;  // of a role's holder by its index
   int notifier_ = -1;
   int exit_status_ = 0;
   UtcTime publication_warned_;

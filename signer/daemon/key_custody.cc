@@ -301,7 +301,9 @@ void KeyCustody::every_second() {
     return begin(
         *std::move(change), [](const Keys&) { return Json(); }, nobody);
   }
-  const bool due = now() - ring_.set().issued_at() >= config_.publication_refresh;
+  // A date in the future is of a clock that has been set right since; what it says would outlive its time.
+  const UtcTime issued = ring_.set().issued_at();
+  const bool due = now() - issued >= config_.publication_refresh || issued > now();
   const bool again = publisher_.trouble() && now() - tried_ >= kPublishAgain;
   if (due || again) publish(nobody);
 }

@@ -65,21 +65,25 @@ bool KeyRing::signs(const std::string& kid) const {
 
 Error KeyRing::no_signing_key(StatementType type) const {
   const statement::StatementRow& row = statement::row_of(type);
+  const std::string role(keymgmt::name_of(row.role));
+  const std::string none = "no active key signs " + std::string(row.name);
+  const auto keys = needed_.find(row.role);
+  if (keys == needed_.end()) {
+    return Error{ErrorCode::Refused, none, "no_signing_key",
+                 "The configuration has no role " + role + ": add it under `roles`, and make its key in a ceremony."};
+  }
   for (const keymgmt::PublishedKey& key : set_.keys()) {
     if (key.role != row.role || !(key.compromised_since || stopped_.contains(key.key.kid()))) continue;
     return Error{ErrorCode::Unavailable,
-                 "the role " + std::string(keymgmt::name_of(row.role)) + " is halted: its key " + key.key.kid() +
-                     " does not sign any more",
-                 "role_halted", "Ask again where a standby key is taking over; `countersign status` says so."};
+                 "the role " + role + " is halted: its key " + key.key.kid() + " does not sign any more", "role_halted",
+                 "Ask again where a standby key is taking over; `countersign status` says so."};
   }
-  const std::string role(keymgmt::name_of(row.role));
-  const auto keys = needed_.find(row.role);
-  return Error{ErrorCode::Unavailable, "no active key signs " + std::string(row.name), "no_signing_key",
-               keys == needed_.end()
-                   ? "The configuration has no role " + role + ": add it under `roles`, and make its key in a ceremony."
-               : keys->second.empty()
-                   ? "The role " + role + " has no active key; `countersign keys list` shows when one takes over."
-                   : "Only an Ed25519 key signs it: give the role " + role + " one."};
+  if (!keys->second.empty()) {
+    return Error{ErrorCode::Refused, none, "no_signing_key",
+                 "Only an Ed25519 key signs it: give the role " + role + " one."};
+  }
+  return Error{ErrorCode::Unavailable, none, "no_signing_key",
+               "The role " + role + " has no active key; `countersign keys list` shows when one takes over."};
 }
 
 const std::string* KeyRing::signing_kid(StatementType type, std::optional<keymgmt::Algorithm> algorithm) const {

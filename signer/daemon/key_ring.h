@@ -29,7 +29,8 @@ class KeyRing {
   // Nothing that the key signed is recorded any more, from this moment to the next reload.
   void stop(const std::string& kid) { stopped_.insert(kid); }
   bool signs(const std::string& kid) const;
-  // Why no key signs the type now: Unavailable, "role_halted" or "no_signing_key".
+  // Why no key signs the type now: Unavailable "role_halted" or "no_signing_key" where a key may take over, Refused
+  // "no_signing_key" where none can until the configuration is changed.
   Error no_signing_key(statement::StatementType type) const;
   // The kid of the key that signs the type now: of `algorithm`, or where none is named of the role's first that the
   // type takes. Null where no key does.

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "common/text.h"
+#include "signer/config/approval_limits.h"
 
 namespace countersign::daemon {
 namespace {
@@ -121,6 +122,10 @@ std::variant<Permit, Refusal> PermitRules::judge(const statement::TraceClaims& t
     if (!covers(token->scope, facts.required_scopes)) return {"approval_token_scope_mismatch"};
     const config::ApproverConfig* approver = config_.approver(token->approver_key);
     if (approver == nullptr) return {"approver_not_in_roster", Event::ApproverUnknown};
+    // As the roster is now: whoever may grant less than when they approved has no say in the rest.
+    const bool grants = std::all_of(facts.required_scopes.begin(), facts.required_scopes.end(),
+                                    [&](const std::string& each) { return config::may_grant(*approver, each); });
+    if (!grants) return {"approver_scope_refused", Event::ApproverNotAuthorised};
     if (token->approver_key == *requester) return {"requester_is_approver", Event::RequesterIsApprover};
     const auto known = std::find_if(minted->begin(), minted->end(), [&](const ledger::MintedToken& each) {
       return each.token_id == token->id && each.token_digest == token->digest;

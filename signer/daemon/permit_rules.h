@@ -43,8 +43,8 @@ class PermitRules {
   //   - is not expired (now < expires_at), nor from the future beyond limits.clock_step
   //                                                                           …_expired, approval_token_future
   //   - covers every required scope                                           …_scope_mismatch
-  //   - comes from somebody on the roster, who is not the requester           approver_not_in_roster,
-  //                                                                           requester_is_approver
+  //   - comes from somebody on the roster as it is now, who may grant every required scope and is not the requester
+  //                                       approver_not_in_roster, approver_scope_refused, requester_is_approver
   //   - was minted here, since the ledger's last restore, and never redeemed  approval_token_foreign, …_before_restore,
   //                                                                           …_consumed
   //   - repeats neither token id nor approver of another that counts          approval_token_repeated,

@@ -15,6 +15,11 @@ namespace {
 constexpr std::chrono::seconds kLongestWait{10};  // for a holder that starts, as after each change of its own keys
 constexpr std::chrono::milliseconds kTryAgain{100};
 
+// Confined, the front reaches the folder that was there at its start, and no other that took its name.
+constexpr const char* kOutOfReach =
+    "It is tried again every few seconds. Where the directory was removed or replaced, start countersignd again: a "
+    "running one writes only into the directory that was there when it started.";
+
 bool is_passing(const Error& error) {
   return error.reason == "role_unavailable" || error.reason == "holder_lost";
 }
@@ -180,7 +185,7 @@ void Publisher::write(const std::shared_ptr<Round>& round) {
       if (changed) {
         round->tampered = *std::move(changed);
       } else {
-        written = changed.error();
+        written = changed.error().hint.empty() ? Error(changed.error()).with_hint(kOutOfReach) : changed.error();
       }
     }
     loop_.post([this, round, files, written] {

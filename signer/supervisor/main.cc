@@ -130,7 +130,8 @@ int failed(const Error& error, bool json) {
          {"error", Json::object({{"code", error.wire_code()}, {"message", error.detail}, {"hint", error.hint}})}});
     print(stdout, answer.compact() + "\n");
   }
-  print(stderr, "countersignd: " + error.detail + (error.hint.empty() ? "" : " (" + error.hint + ")") + "\n");
+  print(stderr, "countersignd: " + (error.reason.empty() ? "" : error.reason + ": ") + error.detail +
+                    (error.hint.empty() ? "" : " (" + error.hint + ")") + "\n");
   return row_of(error.code).exit_code;
 }
 

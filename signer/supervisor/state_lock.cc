@@ -34,7 +34,7 @@ Result<StateLock> StateLock::take(const std::string& state, uid_t owner) {
   Result<LockedFile> lock = LockedFile::open(path, O_RDWR, 0600, LockedFile::Wait::No);
   if (!lock && lock.error().reason == "locked") {
     return Error{ErrorCode::Conflict, "another countersignd (pid " + holder_in(path) + ") runs on " + state,
-                 "already_running"};
+                 "already_running", "Stop that one first: `systemctl stop countersignd`, or SIGTERM."};
   }
   if (!lock) return std::move(lock).error();
   const int file = lock->descriptor();

@@ -282,7 +282,8 @@ class Supervisor {
 };
 
 int refused(const Error& error) {
-  say(Level::Error, error.detail + (error.hint.empty() ? "" : " (" + error.hint + ")"));
+  say(Level::Error, (error.reason.empty() ? "" : error.reason + ": ") + error.detail +
+                        (error.hint.empty() ? "" : " (" + error.hint + ")"));
   return row_of(error.code).exit_code;
 }
 

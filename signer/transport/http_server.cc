@@ -167,6 +167,13 @@ HttpServer::~HttpServer() {
   while (!state_->connections.empty()) std::shared_ptr<HttpConnection>(state_->connections.back())->close();
 }
 
+std::string HttpServer::lost_socket() const {
+  for (const auto& door : state_->doors) {
+    if (!door->listener.in_place()) return door->listener.path();
+  }
+  return "";
+}
+
 Status HttpServer::serve(Listener listener, Handler handler) {
   RETURN_IF_ERROR(listener.listen());
   const int flags = ::fcntl(listener.descriptor(), F_GETFL);

@@ -53,6 +53,8 @@ class HttpServer {
 
   // Listens and serves. Fails with Unavailable.
   Status serve(Listener listener, Handler handler);
+  // The path of a listener that is no longer in_place(); empty where all are.
+  std::string lost_socket() const;
   // No new connections; idle ones are closed, busy ones once they are answered.
   void stop_accepting();
   bool idle() const;  // nothing is waiting for an answer or on its way out

@@ -67,6 +67,10 @@ int new_socket() {
   return ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 
+std::string name_in(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);
+}
+
 // Removes a socket file that nobody listens on.
 Status clear_stale(const std::string& path, const Place& place, const Address& address) {
   struct stat found {};
@@ -156,17 +160,38 @@ Result<Listener> Listener::bind(const std::string& path, mode_t mode) {
   return Listener(*descriptor, place.directory, path);
 }
 
+Listener::Listener(int descriptor, int directory, std::string path)
+    : descriptor_(descriptor), directory_(directory), path_(std::move(path)) {
+  struct stat bound {};
+  if (directory_ < 0 || ::fstatat(directory_, name_in(path_).c_str(), &bound, AT_SYMLINK_NOFOLLOW) != 0) return;
+  device_ = bound.st_dev;
+  inode_ = bound.st_ino;
+}
+
 Listener::Listener(Listener&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)),
       directory_(std::exchange(other.directory_, -1)),
-      path_(std::move(other.path_)) {}
+      path_(std::move(other.path_)),
+      device_(other.device_),
+      inode_(other.inode_) {}
 
 Listener::~Listener() {
   if (descriptor_ < 0) return;
+  // A file that took the place of ours is another's.
+  if (directory_ >= 0 && is_ours(directory_, name_in(path_))) ::unlinkat(directory_, name_in(path_).c_str(), 0);
   ::close(descriptor_);
-  if (directory_ < 0) return;
-  ::unlinkat(directory_, path_.substr(path_.rfind('/') + 1).c_str(), 0);
-  ::close(directory_);
+  if (directory_ >= 0) ::close(directory_);
+}
+
+bool Listener::in_place() const {
+  // By the path, as for whoever connects: the opened folder may itself have been removed.
+  return directory_ < 0 || is_ours(AT_FDCWD, path_);
+}
+
+bool Listener::is_ours(int directory, const std::string& name) const {
+  struct stat found {};
+  return ::fstatat(directory, name.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0 && found.st_dev == device_ &&
+         found.st_ino == inode_;
 }
 
 Status Listener::listen() {

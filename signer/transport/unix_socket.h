@@ -46,14 +46,18 @@ class Listener {
   Status listen();
   int descriptor() const { return descriptor_; }
   const std::string& path() const { return path_; }
+  // Whether the path still leads here: false once its file was removed or another took its place. A port always does.
+  bool in_place() const;
 
  private:
-  Listener(int descriptor, int directory, std::string path)
-      : descriptor_(descriptor), directory_(directory), path_(std::move(path)) {}
+  Listener(int descriptor, int directory, std::string path);
+  bool is_ours(int directory, const std::string& name) const;
   int descriptor_ = -1;
   int directory_ =
       -1;  // of the path; -1 where there is no file: unlinking works also where confinement forbids to open it again
   std::string path_;
+  dev_t device_ = 0;  // and inode of the file that was bound
+  ino_t inode_ = 0;
 };
 
 // A connected, close-on-exec, blocking socket. Fails with Unavailable when nobody listens or `timeout` passes.

@@ -370,12 +370,18 @@ def main():
         standing = folder / "a" / "state" / "ceremonies" / "standing.1.json"
         standing.write_text(standing.read_text().replace('"threshold":2', '"threshold":1'))
         appliance.start()
-        assert "standing" in appliance.custodian().call("GET", "/v1/ceremonies").get("fault", ""), "it was believed"
-        try:
-            appliance.custodian().call("POST", "/v1/ceremonies", {"intent": "x", "approvals": []})
-            raise AssertionError("a ceremony was opened on it")
-        except Refused as refusal:
-            assert (refusal.status, refusal.code) == (403, "standing_missing"), refusal
+        for body in (None, {"intent": "x", "approvals": []}):
+            try:
+                appliance.custodian().call("POST" if body else "GET", "/v1/ceremonies", body)
+                raise AssertionError("it was believed")
+            except Refused as refusal:
+                assert (refusal.status, refusal.code) == (403, "standing_missing"), refusal
+                assert "restore the file" in refusal.error["hint"], refusal
+        # Nor is it taken for an appliance that has no custodians yet, who would be enrolled anew.
+        unread = Ceremony(appliance, "unread", quorum)
+        unread.refused("standing_missing", "status", "--admin", unread.admin)
+        unread.refused("standing_missing", "plan", SHIPPED / "rotate-trace.yaml", "--dir", unread.dir, "--admin", unread.admin,
+                     "--set", "administrator=carol,witness=dave")
         appliance.stop()
 
 

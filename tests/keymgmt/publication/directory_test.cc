@@ -110,8 +110,10 @@ TEST(Directory, IsNotWrittenOverANewerVersion) {
   ASSERT_FALSE(older);
   EXPECT_EQ(older.error().code, ErrorCode::Refused);
   ASSERT_TRUE(write_durable(folder / "keyset.json", "{}", 0644));
-  EXPECT_FALSE(publish_without_repository(KeySet(7, kStart, {}), folder.path()))
-      << "an unreadable key set may be a newer one";
+  const Status damaged = publish_without_repository(KeySet(7, kStart, {}), folder.path());
+  ASSERT_FALSE(damaged) << "an unreadable key set may be a newer one";
+  EXPECT_EQ(damaged.error().reason, "published_damaged");
+  EXPECT_EQ(damaged.error().code, ErrorCode::Refused);
 }
 
 TEST(Directory, LosesTheFilesOfACompromisedKey) {

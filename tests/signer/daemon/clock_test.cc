@@ -107,6 +107,27 @@ TEST_P(ClockStep, IsSeenAcrossARestartAndServedForItsReset) {
   EXPECT_EQ(refusal(appliance, "after one more restart"), "");
 }
 
+// What was published by a clock that a custodian believed and that was wrong is not left until its date comes.
+TEST(BelievedClock, IsPublishedAnewOnceItIsSetRight) {
+  const Offset offset;
+  RunningAppliance appliance({.environment = offset.environment()});
+  const auto issued_at = [&appliance] {
+    const auto answer = appliance.http().get("/v1/keys");
+    const Result<Json> keys = answer ? Json::parse(answer->body) : Result<Json>(answer.error());
+    return keys ? std::string(keys->text("issued_at")) : std::string();
+  };
+  const std::string today = issued_at();
+  offset.set(hours(24 * 365));
+  EXPECT_EQ(refusal(appliance, "stepped"), "clock_jumped_forward");
+  ASSERT_TRUE(reset(appliance));
+  ASSERT_TRUE(test::eventually([&] { return issued_at().substr(0, 4) > today.substr(0, 4); })) << issued_at();
+  const std::string next_year = issued_at();
+  offset.set(seconds(0));
+  EXPECT_EQ(refusal(appliance, "set right"), "clock_stepped_back");
+  ASSERT_TRUE(reset(appliance));
+  EXPECT_TRUE(test::eventually([&] { return issued_at() < next_year; })) << issued_at();
+}
+
 INSTANTIATE_TEST_SUITE_P(Both, ClockStep,
                          testing::Values(Step{"Back", -hours(1), "clock_stepped_back"},
                                          Step{"Forward", hours(1), "clock_jumped_forward"}),

@@ -51,14 +51,17 @@ TEST_F(KeyRingTest, SaysWhyNoKeySigns) {
   EXPECT_EQ(ring->signing_kid(StatementType::Release), nullptr);
   const Error unconfigured = ring->no_signing_key(StatementType::Release);
   EXPECT_EQ(unconfigured.reason, "no_signing_key");
+  EXPECT_EQ(unconfigured.code, ErrorCode::Refused) << "asking again does not help";
   EXPECT_NE(unconfigured.hint.find("no role release"), std::string::npos) << unconfigured.hint;
   EXPECT_EQ(ring->signing_kid(StatementType::LogCheckpoint), nullptr) << "a checkpoint is signed with Ed25519";
   const Error other_kind = ring->no_signing_key(StatementType::LogCheckpoint);
   EXPECT_EQ(other_kind.reason, "no_signing_key");
+  EXPECT_EQ(other_kind.code, ErrorCode::Refused);
   EXPECT_NE(other_kind.hint.find("Only an Ed25519 key"), std::string::npos) << other_kind.hint;
   EXPECT_EQ(ring->signing_kid(StatementType::ApprovalToken), nullptr) << "its key is staged";
   const Error not_yet = ring->no_signing_key(StatementType::ApprovalToken);
   EXPECT_EQ(not_yet.reason, "no_signing_key");
+  EXPECT_EQ(not_yet.code, ErrorCode::Unavailable) << "its time comes";
   EXPECT_NE(not_yet.hint.find("approval has no active key"), std::string::npos) << not_yet.hint;
   ring->stop(trace);
   EXPECT_EQ(ring->signing_kid(StatementType::Trace), nullptr);

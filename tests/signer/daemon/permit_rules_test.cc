@@ -34,7 +34,7 @@ class PermitRulesTest : public RulesFixture {
         1, clock_.now(),
         {published(approval_, Role::Approval, clock_.now()), published(trace_, Role::Trace, clock_.now())});
     for (const char* identity : {"alice@approvers.example", "bob@approvers.example", "zoe@team.example"}) {
-      add_approver(identity, "", 1000, {"tool:*"});
+      add_approver(identity, "", 1000, {"tool:*", "phase:apply"});
     }
   }
 
@@ -164,6 +164,14 @@ TEST_F(PermitRulesTest, DemandsEveryRequiredScope) {
 TEST_F(PermitRulesTest, CountsOnlyPeopleOnTheRosterWhoAreNotTheRequester) {
   EXPECT_EQ(code(judge({minted("mallory@approvers.example")})), "approver_not_in_roster");
   EXPECT_EQ(code(judge({minted("zoe@team.example")})), "requester_is_approver");
+}
+
+TEST_F(PermitRulesTest, CountsAnApproverOnlyForWhatTheyMayGrantNow) {
+  const Json alice = minted("alice@approvers.example");
+  config_.approvers[0].scopes = {"tool:db.drop_table"};
+  EXPECT_EQ(code(judge({alice})), "permit");
+  config_.approvers[0].scopes = {"tool:db.save"};
+  EXPECT_EQ(code(judge({alice})), "approver_scope_refused");
 }
 
 TEST_F(PermitRulesTest, CountsEachPersonOnceHoweverTheyAreSpelt) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -60,6 +61,22 @@ TEST(Listener, RemovesItsFileWhenItEnds) {
   { ASSERT_TRUE(Listener::bind(folder.file("s"), 0600)); }
   struct stat found {};
   EXPECT_NE(::stat(folder.file("s").c_str(), &found), 0);
+}
+
+TEST(Listener, NoticesThatItsFileIsGoneAndLeavesAnothersAlone) {
+  test::ScratchFolder folder;
+  const std::string path = folder.file("s");
+  struct stat found {};
+  {
+    const Result<Listener> listener = Listener::bind(path, 0600);
+    ASSERT_TRUE(listener);
+    EXPECT_TRUE(listener->in_place());
+    ASSERT_EQ(::unlink(path.c_str()), 0);
+    EXPECT_FALSE(listener->in_place());
+    std::ofstream(path) << "another's";
+    EXPECT_FALSE(listener->in_place());
+  }
+  EXPECT_EQ(::stat(path.c_str(), &found), 0);
 }
 
 TEST(HttpClient, SaysThatNobodyListens) {
