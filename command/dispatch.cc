@@ -41,6 +41,14 @@ const Command* command_for(std::span<const std::string> arguments) {
   return best;
 }
 
+// What was asked for, with its second word where the first one begins commands.
+std::string name_of_unknown(std::span<const std::string> words) {
+  const bool begins = std::ranges::any_of(all_commands(), [&](const Command& each) {
+    return words_of(each).size() > 1 && words_of(each).front() == words[0];
+  });
+  return begins && words.size() > 1 && !words[1].starts_with('-') ? words[0] + " " + words[1] : words[0];
+}
+
 std::string help_of(const Command& command) {
   std::string text = "countersign " + std::string(command.words) + " " + std::string(command.synopsis) + "\n\n" +
                      std::string(command.summary) + ".\n";
@@ -115,7 +123,7 @@ int dispatch(std::vector<std::string> argv, Console& console) {
   const Command* command = command_for(words);
   if (command == nullptr) {
     return fail(call, Shape::Ours, "countersign",
-                Error{ErrorCode::Invalid, "there is no command \"" + words[0] + "\"", "unknown_command",
+                Error{ErrorCode::Invalid, "there is no command \"" + name_of_unknown(words) + "\"", "unknown_command",
                       "`countersign help` lists the commands"});
   }
 

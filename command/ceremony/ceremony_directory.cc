@@ -24,8 +24,9 @@ std::string CeremonyDirectory::signature_file(ceremony::Subject subject, const s
 }
 
 Result<ceremony::Intent> CeremonyDirectory::intent() const {
-  ASSIGN_OR_RETURN(const std::string text, read_file(intent_file()));
-  return ceremony::read_intent(text);
+  const Result<std::string> text = read_file(intent_file());
+  if (!text) return Error(text.error()).with_hint("`countersign ceremony plan PLAN --dir DIR` makes the directory.");
+  return ceremony::read_intent(*text);
 }
 
 Result<std::vector<ceremony::Approval>> CeremonyDirectory::signatures(ceremony::Subject subject) const {

@@ -38,7 +38,7 @@ constexpr EventRow kEvents[] = {
      "The clock stepped beyond the bound, so signing stopped."},
     {Event::HolderLost, "holder_lost", Severity::Warning, minutes(5), "A holder ended and is being started again."},
     {Event::HolderReplaced, "holder_replaced", Severity::Warning, minutes(5),
-     "A holder hung, grew past its bound or lost its token, and was replaced."},
+     "A holder hung, grew past its bound, lost its token or could not prove its keys, and was replaced."},
     {Event::PinRefused, "pin_refused", Severity::Critical, minutes(60),
      "A token refused its PIN; the role stays down, because trying again would lock the token."},
     {Event::TokenLost, "token_lost", Severity::Critical, minutes(10), "A token is missing; its roles cannot sign."},

@@ -9,10 +9,6 @@
 
 namespace countersign::daemon {
 
-// A canary counts for this long; each holder is asked for one every kCanaryEvery.
-inline constexpr std::chrono::seconds kCanaryCounts{45};
-inline constexpr std::chrono::seconds kCanaryEvery{10};
-
 struct Finding {
   std::string what;
   std::string fix;

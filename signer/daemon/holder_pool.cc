@@ -40,6 +40,7 @@ struct HolderPool::Holder {
   std::deque<std::pair<std::uint64_t, Request>> in_flight;  // by id; answers come in this order
   Moment last_progress;                                     // the last answer, or when it got work after being idle
   Moment last_canary;
+  bool canary_failed = false;  // the last one that was answered
   std::uint64_t answered = 0;
   bool gone = false;
 };
@@ -140,6 +141,7 @@ bool HolderPool::accept(Holder& holder, const channel::FrameView& frame, std::ve
   holder.in_flight.erase(found);
   holder.last_progress = std::chrono::steady_clock::now();
   ++holder.answered;
+  if (request.kind == FrameKind::Canary) holder.canary_failed = frame.kind == FrameKind::Failed;
   if (frame.kind == FrameKind::Failed) {
     answered.push_back({std::move(request), channel::decode_error(frame.payload)});
     return true;
@@ -201,12 +203,19 @@ void HolderPool::tick(Moment now) {
     for (const auto& holder : queue.holders) {
       if (!holder->in_flight.empty() && now - holder->last_progress > deadline_) hung.push_back(holder.get());
     }
+    std::vector<Holder*> unproven;
+    for (const auto& holder : queue.holders) {
+      if (holder->canary_failed && now - holder->last_canary > kCanaryCounts) unproven.push_back(holder.get());
+    }
     for (Holder* holder : hung) {
       std::deque<std::pair<std::uint64_t, Request>> late = std::move(holder->in_flight);
       holder->in_flight.clear();
       drop(*holder, "sign_deadline");
       for (auto& [id, request] : late) settle(request, too_late());
     }
+    // It answers, but its keys do not sign what verifies: a new one says why it cannot, and stays down where that
+    // lasts.
+    for (Holder* holder : unproven) drop(*holder, "canary_failed");
   }
 }
 

@@ -34,6 +34,10 @@ struct HolderState {
   std::chrono::steady_clock::time_point last_canary;  // when one was last good; READY counts
 };
 
+// A canary counts for this long; each holder is asked for one every kCanaryEvery.
+inline constexpr std::chrono::seconds kCanaryCounts{45};
+inline constexpr std::chrono::seconds kCanaryEvery{10};
+
 class HolderPool {
  public:
   using Moment = std::chrono::steady_clock::time_point;
@@ -58,6 +62,7 @@ class HolderPool {
   void ask(keymgmt::Role role, channel::FrameKind kind, std::string payload, Done done);
   // By that holder alone.
   void ask_holder(keymgmt::Role role, int index, channel::FrameKind kind, std::string payload, Done done);
+  // Each proves its keys now; one whose canary failed and was not good for kCanaryCounts is dropped by tick.
   void canary_all();
   // Fails requests and drops holders whose time is up; call it several times a second.
   void tick(Moment now);

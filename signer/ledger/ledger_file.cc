@@ -28,7 +28,8 @@ Status check_there(const std::string& path) {
   struct stat found {};
   if (stat(path.c_str(), &found) != 0) {
     return Error{errno == ENOENT ? ErrorCode::NotFound : ErrorCode::Unavailable,
-                 "cannot look at " + path + ": " + std::strerror(errno), "ledger_missing"};
+                 "cannot look at " + path + ": " + std::strerror(errno), "ledger_missing",
+                 "Name a ledger: ledger.db in the state directory, or a backup of it."};
   }
   if (!S_ISREG(found.st_mode)) return corrupt(path + " is not a regular file");
   return check_length(path);

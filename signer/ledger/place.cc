@@ -45,7 +45,8 @@ bool is_there(const std::string& path) {
 
 Error failed(const std::string& act, const std::string& path) {
   return Error{ErrorCode::Unavailable, "cannot " + act + " " + path + ": " + std::strerror(errno),
-               errno == ENOSPC ? "ledger_full" : "ledger_failed"};
+               errno == ENOSPC ? "ledger_full" : "ledger_failed",
+               errno == ENOSPC ? "Make room on that disk." : "Is the folder there, and may this user write in it?"};
 }
 
 std::string folder_of(const std::string& path) {

@@ -128,7 +128,8 @@ Result<std::optional<std::string>> SqliteStore::answer_for(const IdempotencyKey&
     return std::optional<std::string>();
   }
   if (row.digest(0) != key.request_digest) {
-    return Error{ErrorCode::Conflict, "the idempotency key was used for another request", "idempotency_mismatch"};
+    return Error{ErrorCode::Conflict, "the idempotency key was used for another request", "idempotency_mismatch",
+                 "A request that differs takes a key of its own."};
   }
   if (sha256(row.blob(1)) != row.digest(2)) return corrupt("an answer does not match its checksum");
   return std::optional<std::string>(row.text(1));

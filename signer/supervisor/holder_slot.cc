@@ -28,6 +28,7 @@ struct KillRow {
 };
 constexpr KillRow kKills[] = {
     {"sign_deadline", "it did not answer within limits.sign_deadline and was ended"},
+    {"canary_failed", "its keys did not sign a canary that verifies for 45 s and it was ended"},
     {"start_too_slow", "it was not ready within limits.start_deadline and was ended"},
     {"memory", "it grew past limits.holder_memory and was ended"},
     {"key_mismatch", "its token's keys are not those of the ledger; it was ended"},
@@ -136,6 +137,7 @@ HolderEnd end_of(const HolderSlot& slot, int wait_status) {
     end.message =
         status == 127 ? "countersign-holder cannot be executed" : "it ended with status " + std::to_string(status);
     end.retryable = status != 127;
+    if (status == 127) end.hint = "put it beside countersignd again, then send countersignd SIGHUP";
     return end;
   }
   end.cause = row->cause;

@@ -91,6 +91,8 @@ TEST(Command, ThatDoesNotExistIsInvalidInput) {
   const Said said = say({"countersign", "frobnicate", "--json"});
   EXPECT_EQ(said.exit_code, 6);
   EXPECT_EQ(said.json().find("error")->text("code"), "unknown_command");
+  const Said of_gate = say({"countersign", "gate", "frobnicate", "--json"});
+  EXPECT_EQ(of_gate.json().find("error")->text("message"), "there is no command \"gate frobnicate\"");
   EXPECT_EQ(say({"countersign", "gate"}).exit_code, 6);
   EXPECT_EQ(say({"countersign"}).exit_code, 6);
 }
