@@ -6,7 +6,6 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
-#include <map>
 #include <set>
 
 #include "common/heap.h"
@@ -20,6 +19,7 @@
 #include "signer/daemon/publication_health.h"
 #include "signer/daemon/router.h"
 #include "signer/daemon/services.h"
+#include "signer/daemon/standing_findings.h"
 
 namespace countersign::daemon {
 namespace {
@@ -78,8 +78,8 @@ class Front {
     log_ = std::make_unique<LogPublisher>(loop_, config_, *store_, *keys_, holders_);
     RETURN_IF_ERROR(log_->open());
     if (log_->mended() > 0) {
-      note_finding("the log's folder lacked or had other bytes in " + std::to_string(log_->mended()) +
-                   " files; they were made again from the ledger");
+      findings_.note("the log's folder lacked or had other bytes in " + std::to_string(log_->mended()) +
+                     " files; they were made again from the ledger");
     }
     return ok();
   }
@@ -138,33 +138,21 @@ class Front {
       if (halted || moved_.contains(name->role)) return replace(*name, "halted");
       // Before the start that is final; later the role stays down and the others go on.
       if (!services_) return fail(compared.error());
-      note_findings(*name, {compared.error().detail});
+      findings_.note(*name, {compared.error().detail});
+      show_findings();
       return replace(*name, "key_mismatch");
     }
     moved_.erase(name->role);
-    note_findings(*name, *compared);
+    findings_.note(*name, *compared);
+    show_findings();
     troubles_.clear(*name);
     holders_.add(*name, descriptor, *ready);
     if (services_ || comparing_) return;
     if (all_up()) compare_anchors();
   }
 
-  void note_finding(const std::string& finding) {
-    known_findings_.insert(finding);
-    show_findings();
-  }
-
-  // Until the next holder in this place is compared.
-  void note_findings(const HolderName& name, const std::vector<std::string>& findings) {
-    holder_findings_[{name.role, name.index}] = findings;
-    show_findings();
-  }
-
   void show_findings() {
-    if (!services_) return;
-    std::set<std::string> shown = known_findings_;
-    for (const auto& [place, findings] : holder_findings_) shown.insert(findings.begin(), findings.end());
-    services_->findings.assign(shown.begin(), shown.end());
+    if (services_) services_->findings = findings_.shown();
   }
 
   void lost(const HolderName& name, const Json& body) {
@@ -206,7 +194,7 @@ class Front {
         if (findings.error().code == ErrorCode::Unavailable) return;
         return fail(findings.error());
       }
-      for (const std::string& finding : *findings) note_finding(finding);
+      for (const std::string& finding : *findings) findings_.note(finding);
       if (const Status live = go_live(); !live) fail(live.error());
     });
   }
@@ -414,8 +402,7 @@ class Front {
   std::unique_ptr<LedgerKeeper> ledger_keeper_;
   std::unique_ptr<transport::HttpServer> server_;  // after services_: its responders release what they hold
   std::unique_ptr<Router> router_;
-  std::set<std::string> known_findings_;
-  std::map<std::pair<Role, int>, std::vector<std::string>> holder_findings_;  // of a role's holder by its index
+  StandingFindings findings_;
   int notifier_ = -1;
   int exit_status_ = 0;
   UtcTime publication_warned_;
