@@ -141,6 +141,37 @@ std::vector<std::string_view> lines_of(std::string_view text) {
   return lines;
 }
 
+namespace {
+
+bool is_obeyed_or_hidden(utf8proc_int32_t c) {
+  return is_shown_as_number(utf8proc_category(c)) || leaves_no_mark(c);
+}
+
+}  // namespace
+
+std::string displayed_json(std::string_view json) {
+  constexpr utf8proc_int32_t kFirstBeyond = 0x10000;  // those take two escapes
+  std::string out;
+  char shown[16];
+  while (!json.empty()) {
+    utf8proc_int32_t c = 0;
+    const std::size_t length = std::max<std::size_t>(first_code_point(json, c), 1);
+    const bool between = json.front() == '\n' || json.front() == '\t' || json.front() == '\r';
+    if (between || !is_obeyed_or_hidden(c)) {
+      out += json.substr(0, length);
+    } else if (c < kFirstBeyond) {
+      std::snprintf(shown, sizeof shown, "\\u%04x", static_cast<unsigned>(c));
+      out += shown;
+    } else {
+      const auto rest = static_cast<unsigned>(c - kFirstBeyond);
+      std::snprintf(shown, sizeof shown, "\\u%04x\\u%04x", 0xd800U + (rest >> 10), 0xdc00U + (rest & 0x3ff));
+      out += shown;
+    }
+    json.remove_prefix(length);
+  }
+  return out;
+}
+
 std::string displayed(std::string_view text) {
   std::string out;
   char shown[16];
@@ -153,7 +184,7 @@ std::string displayed(std::string_view text) {
       text.remove_prefix(1);
       continue;
     }
-    if (is_shown_as_number(utf8proc_category(c)) || leaves_no_mark(c)) {
+    if (is_obeyed_or_hidden(c)) {
       std::snprintf(shown, sizeof shown, "<U+%04X>", static_cast<unsigned>(c));
       out += shown;
     } else {

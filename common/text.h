@@ -27,6 +27,10 @@ std::vector<std::string_view> lines_of(std::string_view text);
 // as <U+202E>, bytes that are no UTF-8 as <0xFF>.
 std::string displayed(std::string_view text);
 
+// JSON text of the same value whose strings a terminal shows and does not obey: what displayed() shows by its number is
+// escaped (\u202e). Precondition: it is JSON.
+std::string displayed_json(std::string_view json);
+
 bool is_utf8(std::string_view text);
 
 // The form under which two spellings name one person: trimmed, NFC, lower-cased, NFC again. Two identities are the same

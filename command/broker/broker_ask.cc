@@ -5,6 +5,7 @@
 #include "command/broker/commands.h"
 #include "command/line/comma_list.h"
 #include "command/line/command.h"
+#include "common/text.h"
 
 namespace countersign::command {
 namespace {
@@ -59,7 +60,7 @@ Result<std::string> required(const Arguments& arguments, std::string_view flag) 
 
 // The written workflow's commands always print JSON.
 int answered(Call& call, const Json& answer) {
-  call.console.answer(call.json ? answer.compact() + "\n" : answer.gait_file());
+  call.console.answer(call.json ? answer.compact() + "\n" : displayed_json(answer.gait_file()));
   return exit_code_of(answer);
 }
 

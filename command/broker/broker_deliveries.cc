@@ -2,6 +2,7 @@
 #include "command/broker/broker_connection.h"
 #include "command/broker/commands.h"
 #include "command/line/command.h"
+#include "common/text.h"
 
 namespace countersign::command {
 namespace {
@@ -18,7 +19,7 @@ constexpr Flag kReplyFlags[] = {
 };
 
 int answered(Call& call, const Json& answer, int exit_code = 0) {
-  call.console.answer(call.json ? answer.compact() + "\n" : answer.gait_file());
+  call.console.answer(call.json ? answer.compact() + "\n" : displayed_json(answer.gait_file()));
   return exit_code;
 }
 

@@ -153,17 +153,17 @@ Result<Json> BrokerDesk::review(const std::string& id, const std::string& reason
   return broker_.post("/v1/requests/" + id + "/review", Json::object({{"reason", reason}}));
 }
 
-Result<Json> BrokerDesk::decide_proposal(const std::string& id, bool approved, bool override_vetting,
-                                         const std::string& reason) {
+Result<Json> BrokerDesk::decide_proposal(const std::string& id, const ProposalDecision& decision) {
   RETURN_IF_ERROR(check_request_id(id));
   Json body = Json::object({});
-  if (!reason.empty()) body.set("reason", reason);
-  if (approved && override_vetting) body.set("override", true);
-  if (!approved) return broker_.post("/v1/proposals/" + id + "/reject", body);
+  if (!decision.reason.empty()) body.set("reason", decision.reason);
+  if (decision.version != 0) body.set("version", decision.version);
+  if (decision.approved && decision.override_vetting) body.set("override", true);
+  if (!decision.approved) return broker_.post("/v1/proposals/" + id + "/reject", body);
   ASSIGN_OR_RETURN(const Json prepared, broker_.post("/v1/proposals/" + id + "/prepare", body));
   const Json* overrides = prepared.find("override_vetting");
-  if (!override_vetting && overrides != nullptr && *overrides == Json(true)) return mismatch().error();
-  ASSIGN_OR_RETURN(Json token, minted(prepared, reason, "broker_proposal_" + id, check_admission));
+  if (!decision.override_vetting && overrides != nullptr && *overrides == Json(true)) return mismatch().error();
+  ASSIGN_OR_RETURN(Json token, minted(prepared, decision.reason, "broker_proposal_" + id, check_admission));
   body.set("token", std::move(token));
   return broker_.post("/v1/proposals/" + id + "/approve", body);
 }

@@ -20,6 +20,14 @@ struct ApprovalChoice {
   std::string reason;     // the token's reason_code; the request's id where it is empty
 };
 
+// What a person says of a proposed server.
+struct ProposalDecision {
+  bool approved = false;
+  bool override_vetting = false;
+  std::string reason;
+  std::int64_t version = 0;  // that they looked at: another one is not decided on; 0 for whichever there is
+};
+
 class BrokerDesk {
  public:
   // `arguments` say where the broker and the signer are, who approves and by which key (--broker, --signer, --approver,
@@ -46,7 +54,7 @@ class BrokerDesk {
   Result<Json> review(const std::string& id, const std::string& reason);
   // To approve is to mint an approval token, as of a request. "ok" in the answer is false where a second person is
   // needed.
-  Result<Json> decide_proposal(const std::string& id, bool approved, bool override_vetting, const std::string& reason);
+  Result<Json> decide_proposal(const std::string& id, const ProposalDecision& decision);
 
   // --approver, else $COUNTERSIGN_APPROVER; empty where neither is given.
   std::string approver() const;

@@ -88,6 +88,12 @@ class Follower {
     for (;;) {
       ASSIGN_OR_RETURN(const Json page, page_from(broker_, next_));
       const Json::Array& records = page.find("records")->as_array();
+      if (records.empty() && !state_.empty() && number(page, "size") < next_) {
+        return Error{ErrorCode::Conflict,
+                     "the broker has " + std::to_string(number(page, "size")) + " records, and " +
+                         std::to_string(next_) + " were seen of it: it is not what it was",
+                     "records_gone", "see what became of broker.db; then remove " + state_ + " to begin anew"};
+      }
       if (records.empty()) return ok();
       for (const Json& record : records) call_.console.answer(event_of(record, socket_).compact() + "\n");
       if (!call_.console.complete()) return Error{ErrorCode::Unavailable, "nobody reads any more", "closed_pipe"};
@@ -331,8 +337,8 @@ Result<int> import_files(Call& call, const Arguments& arguments) {
                         "\n");
     return 0;
   }
-  for (const std::string& note : notes) call.console.tell(note);
-  call.console.answer(agents);
+  for (const std::string& note : notes) call.console.tell(displayed(note));
+  call.console.answer(displayed_json(agents));  // its texts are JSON's
   return 0;
 }
 

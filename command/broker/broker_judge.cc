@@ -34,6 +34,7 @@ constexpr Flag kApproveFlags[] = {
      "who approves, as the signer's roster spells it ($COUNTERSIGN_APPROVER)"},
     {"agent-id", Flag::Kind::Text, "LABEL", "the written workflow's label of the approver; who it is, is proven"},
     kReasonFlag,
+    {"proposal-version", Flag::Kind::Integer, "N", "of a proposal: the one you looked at; no other is admitted"},
     {"override-vetting", Flag::Kind::Switch, "", "admit a server that vetting did not pass; two people, with a reason"},
     kSshKeyFlag,
     kProofFlag,
@@ -44,8 +45,11 @@ constexpr Flag kRejectFlags[] = {kRequestFlag, kToolFlag, kProposalFlag, kReason
 constexpr Flag kBreakGlassFlags[] = {
     {"review", Flag::Kind::Text, "ID", "say what you found when you looked at it"}, kReasonFlag, kBrokerFlag};
 constexpr Flag kRevokeFlags[] = {kAgentFlag, {"tool-id", Flag::Kind::Text, "ID", "the tool"}, kReasonFlag, kBrokerFlag};
-constexpr Flag kQuarantineFlags[] = {
-    {"accept", Flag::Kind::Text, "TOOL", "take the new definition of the tool"}, kReasonFlag, kBrokerFlag};
+constexpr Flag kQuarantineFlags[] = {{"accept", Flag::Kind::Text, "TOOL", "take the new definition of the tool"},
+                                     {"digest", Flag::Kind::Text, "HEX",
+                                      "of the definition you looked at; no other is taken (else of the one it shows)"},
+                                     kReasonFlag,
+                                     kBrokerFlag};
 constexpr Flag kProposeFlags[] = {
     {"server-name", Flag::Kind::Text, "NAME", "what its tools are called by: NAME:tool"},
     {"source", Flag::Kind::Text, "KIND", "docker_image, github_repo, npm_package, openapi or directory (default)"},
@@ -72,7 +76,7 @@ Result<std::string> id_of(const Arguments& arguments) {
 }
 
 int answered(Call& call, const Json& answer, int exit_code = 0) {
-  call.console.answer(call.json ? answer.compact() + "\n" : answer.gait_file());
+  call.console.answer(call.json ? answer.compact() + "\n" : displayed_json(answer.gait_file()));
   return exit_code;
 }
 
@@ -156,8 +160,10 @@ Result<int> decide_proposal(Call& call, const Arguments& arguments, BrokerDesk& 
                             bool approved) {
   ASSIGN_OR_RETURN(const Json proposal, desk.proposal(id));
   if (approved) show_proposal(call, proposal);
-  ASSIGN_OR_RETURN(const Json answer,
-                   desk.decide_proposal(id, approved, arguments.is_on("override-vetting"), reason_of(call, arguments)));
+  // What was shown, where nobody says which one they looked at before.
+  const std::int64_t version = arguments.integer("proposal-version").value_or(proposal.find("version")->as_integer());
+  const ProposalDecision decision{approved, arguments.is_on("override-vetting"), reason_of(call, arguments), version};
+  ASSIGN_OR_RETURN(const Json answer, desk.decide_proposal(id, decision));
   const bool settled = answer.find("ok") != nullptr && *answer.find("ok") == Json(true);
   return answered(call, answer, settled ? 0 : row_of(ErrorCode::ApprovalRequired).exit_code);
 }
@@ -206,14 +212,26 @@ Result<int> revoke(Call& call, const Arguments& arguments) {
   return answered(call, answer);
 }
 
+// The definition that is taken is the one that was looked at, or is shown now: the server may offer another one by
+// then.
+Result<int> accept_definition(Call& call, const Arguments& arguments, const Json& waiting, BrokerConnection& broker) {
+  const std::string tool(arguments.text("accept"));
+  std::string digest(arguments.text("digest"));
+  for (const Json& each : waiting.as_array()) {
+    if (each.text("tool_id") != tool) continue;
+    if (!call.json) call.console.tell(displayed_json(each.gait_file()));
+    if (digest.empty()) digest = each.text("offered_digest");
+  }
+  Json body = Json::object({{"tool_id", tool}, {"reason", arguments.text("reason")}});
+  if (!digest.empty()) body.set("definition_digest", digest);
+  ASSIGN_OR_RETURN(const Json answer, broker.post("/v1/quarantine", body));
+  return answered(call, answer);
+}
+
 Result<int> quarantine(Call& call, const Arguments& arguments) {
   BrokerConnection broker(arguments);
-  ASSIGN_OR_RETURN(const Json answer,
-                   arguments.given("accept")
-                       ? broker.post("/v1/quarantine", Json::object({{"tool_id", arguments.text("accept")},
-                                                                     {"reason", arguments.text("reason")}}))
-                       : broker.get("/v1/quarantine"));
-  return answered(call, answer);
+  ASSIGN_OR_RETURN(const Json waiting, broker.get("/v1/quarantine"));
+  return arguments.given("accept") ? accept_definition(call, arguments, waiting, broker) : answered(call, waiting);
 }
 
 Result<int> lists(Call& call, const Arguments& arguments) {
@@ -318,7 +336,7 @@ Command broker_revoke_command() {
 
 Command broker_quarantine_command() {
   return {"broker quarantine",
-          "[--accept TOOL --reason TEXT]",
+          "[--accept TOOL [--digest HEX] --reason TEXT]",
           "Shows tools whose servers define them otherwise than before, or takes a new definition",
           "",
           "countersign broker quarantine --accept fs:write --reason 'read the diff, CHG-7'",

@@ -15,6 +15,11 @@ std::string number(const Json& json, std::string_view name) {
   return value != nullptr && value->is_integer() ? std::to_string(value->as_integer()) : "?";
 }
 
+std::int64_t version_of(const Json& proposal) {
+  const Json* version = proposal.find("version");
+  return version != nullptr && version->is_integer() ? version->as_integer() : 0;
+}
+
 // The first word, and what follows it.
 std::pair<std::string_view, std::string_view> split(std::string_view text) {
   text = trimmed(text);
@@ -140,11 +145,11 @@ Status InboxTerminal::list() {
   items_.clear();
   std::string text;
   for (const Json& request : inbox.find("requests")->as_array()) {
-    items_.push_back({std::string(request.text("id")), false});
+    items_.push_back({std::string(request.text("id")), false, 0});
     text += request_line(items_.size(), request);
   }
   for (const Json& proposal : inbox.find("proposals")->as_array()) {
-    items_.push_back({std::string(proposal.text("id")), true});
+    items_.push_back({std::string(proposal.text("id")), true, version_of(proposal)});
     text += proposal_line(items_.size(), proposal);
   }
   for (const Json& tool : inbox.find("quarantine")->as_array()) {
@@ -152,7 +157,7 @@ Status InboxTerminal::list() {
             " changed its definition and is withheld: countersign broker quarantine\n";
   }
   for (const Json& request : inbox.find("break_glass")->as_array()) {
-    items_.push_back({std::string(request.text("id")), false});
+    items_.push_back({std::string(request.text("id")), false, 0});
     text += padded(std::to_string(items_.size()), 4) + "BREAK-GLASS of " + displayed(request.text("tool_id")) +
             " for " + displayed(request.text("agent_id")) + ", not reviewed: " + displayed(request.text("reason")) +
             "\n";
@@ -176,6 +181,9 @@ Result<InboxTerminal::Item> InboxTerminal::item_named(std::string_view text) con
 Result<Json> InboxTerminal::show(const Item& item) {
   ASSIGN_OR_RETURN(Json whole, item.proposal ? desk_.proposal(item.id) : desk_.request(item.id));
   console_.answer(item.proposal ? whole_proposal(whole) : whole_request(whole));
+  for (Item& each : items_) {
+    if (item.proposal && each.id == item.id) each.version = version_of(whole);
+  }
   return whole;
 }
 
@@ -191,7 +199,7 @@ Status InboxTerminal::do_approve(std::string_view rest) {
   // Everything that will run is shown before it is agreed to, whatever was shown before.
   RETURN_IF_ERROR(show(item));
   if (item.proposal) {
-    ASSIGN_OR_RETURN(const Json answer, desk_.decide_proposal(item.id, true, false, std::string(more)));
+    ASSIGN_OR_RETURN(const Json answer, desk_.decide_proposal(item.id, {true, false, std::string(more), item.version}));
     console_.answer(std::string(answer.text("status")) + "\n");
     return ok();
   }
@@ -229,7 +237,7 @@ Status InboxTerminal::do_override(std::string_view rest) {
   ASSIGN_OR_RETURN(const Item item, item_named(which));
   if (!item.proposal) return Error{ErrorCode::Invalid, "only the vetting of a server can be overridden"};
   RETURN_IF_ERROR(show(item));
-  ASSIGN_OR_RETURN(const Json answer, desk_.decide_proposal(item.id, true, true, std::string(reason)));
+  ASSIGN_OR_RETURN(const Json answer, desk_.decide_proposal(item.id, {true, true, std::string(reason), item.version}));
   const std::string_view needs = answer.text("needs");
   console_.answer(std::string(answer.text("status")) + (needs.empty() ? "" : "; it needs " + std::string(needs)) +
                   "\n");
@@ -239,8 +247,9 @@ Status InboxTerminal::do_override(std::string_view rest) {
 Status InboxTerminal::do_reject(std::string_view rest) {
   const auto [which, reason] = split(rest);
   ASSIGN_OR_RETURN(const Item item, item_named(which));
-  ASSIGN_OR_RETURN(const Json answer, item.proposal ? desk_.decide_proposal(item.id, false, false, std::string(reason))
-                                                    : desk_.reject(item.id, std::string(reason)));
+  ASSIGN_OR_RETURN(const Json answer,
+                   item.proposal ? desk_.decide_proposal(item.id, {false, false, std::string(reason), item.version})
+                                 : desk_.reject(item.id, std::string(reason)));
   console_.answer(std::string(answer.text("status")) + "\n");
   return ok();
 }

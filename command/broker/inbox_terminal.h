@@ -27,6 +27,7 @@ class InboxTerminal {
   struct Item {
     std::string id;
     bool proposal = false;
+    std::int64_t version = 0;  // of a proposal, as the person saw it last
   };
   Status list();
   void act(const std::string& line);

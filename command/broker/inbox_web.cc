@@ -1,6 +1,7 @@
 #include "command/broker/inbox_web.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "command/broker/inbox_page.h"
 #include "command/serving/web_origin.h"
@@ -123,8 +124,13 @@ Result<Json> review(BrokerDesk& desk, const std::string& id, const Json& body) {
 }
 
 Result<Json> decide(BrokerDesk& desk, const std::string& id, const Json& body, bool approved, bool override_vetting) {
-  ASSIGN_OR_RETURN(const std::string reason, reason_in(body));
-  return desk.decide_proposal(id, approved, override_vetting, reason);
+  ProposalDecision decision{approved, override_vetting, "", 0};
+  JsonFields fields(body, "");
+  ASSIGN_OR_RETURN(decision.reason, fields.text("reason"));
+  // Of the one that the page shows: who proposes may do so anew while somebody reads.
+  ASSIGN_OR_RETURN(decision.version, fields.integer("version", 1, std::numeric_limits<std::int32_t>::max()));
+  RETURN_IF_ERROR(fields.finish());
+  return desk.decide_proposal(id, decision);
 }
 
 }  // namespace

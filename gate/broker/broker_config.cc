@@ -95,6 +95,11 @@ Status read_agents(const Place& place, YamlFields& document) {
         return agent.uid && other.second.uid == agent.uid && !(agent.secret && other.second.secret);
       });
       if (taken) return wrong("agents." + name, "has the user of another agent, and not both have a secret");
+      const bool alike = std::ranges::any_of(place.config.agents, [&](const auto& other) {
+        const bool one_user = !agent.uid || !other.second.uid || agent.uid == other.second.uid;
+        return one_user && agent.secret && agent.secret == other.second.secret;
+      });
+      if (alike) return wrong("agents." + name, "has the secret of another agent: each could say it is the other");
       place.config.agents.emplace(name, std::move(agent));
     }
     RETURN_IF_ERROR(fields.finish());

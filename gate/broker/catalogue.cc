@@ -203,10 +203,14 @@ bool addresses_the_model(const Json& definition) {
   return !findings.empty();
 }
 
-Status Catalogue::accept(std::string_view id, AuditEvent event) {
+Status Catalogue::accept(std::string_view id, std::string_view seen, AuditEvent event) {
   std::optional<Definition> definition = store_.definition(id);
   if (!definition || definition->offered.empty()) {
     return Error{ErrorCode::NotFound, "no other definition of " + std::string(id) + " waits", "unknown_definition"};
+  }
+  if (!seen.empty() && seen != definition->offered) {
+    return Error{ErrorCode::Conflict, "the server defines " + std::string(id) + " otherwise by now",
+                 "definition_changed", "look at it again: countersign broker quarantine"};
   }
   definition->digest = std::exchange(definition->offered, "");
   definition->pinned = std::exchange(definition->offered_definition, Json());

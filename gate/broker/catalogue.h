@@ -55,8 +55,9 @@ class Catalogue {
   // Pins what people admitted a server with; what was quarantined of it before is settled by that.
   Status pin(std::string_view server, const std::vector<Offer>& offers, const AuditEvent& event);
 
-  // The definition that the server offers now becomes the pinned one. Fails with NotFound where none is quarantined.
-  Status accept(std::string_view id, AuditEvent event);
+  // The definition that the server offers now becomes the pinned one. Fails with NotFound where none is quarantined,
+  // and with Conflict, reason "definition_changed", where it has another digest than `seen` (if that is not empty).
+  Status accept(std::string_view id, std::string_view seen, AuditEvent event);
 
   void stop();
 

@@ -133,10 +133,11 @@ std::optional<Notice> of_expiry(const Json& record, const Told& told) {
 }
 
 // docs/broker.md, "Servers": what there is to say, where vetting did not say it.
-std::string how_to_admit(const std::string& id, std::string_view vetted, const std::string& socket) {
-  if (vetted == "pass" || vetted == "warn") return broker::how_to_approve(id, socket);
-  const std::string_view more = vetted == "definitions" ? " --reason TEXT" : " --override-vetting --reason TEXT";
-  return broker::broker_line("approve --request-id " + id + std::string(more), socket);
+std::string how_to_admit(const std::string& what, std::string_view vetted, const std::string& socket) {
+  const std::string_view more = vetted == "pass" || vetted == "warn" ? ""
+                                : vetted == "definitions"            ? " --reason TEXT"
+                                                                     : " --override-vetting --reason TEXT";
+  return broker::broker_line("approve --request-id " + what + std::string(more), socket);
 }
 
 // `socket` empty where nobody is asked any more.
@@ -156,7 +157,8 @@ Notice about_proposal(NoticeKind kind, const Json& record, const std::string& su
     lines.push_back("reason: " + shown(reason.as_string()));
   }
   if (!socket.empty()) {
-    const std::string line = how_to_admit(id, vetted, socket);
+    const std::string line =
+        how_to_admit(id + " --proposal-version " + record.find("version")->compact(), vetted, socket);
     data.set("how_to_approve", line);
     lines.push_back("approve: " + line);
   }
@@ -196,10 +198,12 @@ std::optional<Notice> of_quarantine(const Json& record, const Told& told) {
   const std::string tool(record.text("tool_id"));
   const std::string cause(record.text("cause"));
   const std::string look = broker::broker_line("quarantine", told.socket);
-  const std::string accept = broker::broker_line("quarantine --accept " + tool + " --reason TEXT", told.socket);
+  const std::string digest(record.text("definition_digest"));
+  const std::string accept =
+      broker::broker_line("quarantine --accept " + tool + " --digest " + digest + " --reason TEXT", told.socket);
   Json data = Json::object({{"tool_id", tool},
                             {"cause", cause},
-                            {"definition_digest", record.text("definition_digest")},
+                            {"definition_digest", digest},
                             {"pinned_digest", record.text("pinned_digest")},
                             {"how_to_look", look},
                             {"how_to_accept", accept}});

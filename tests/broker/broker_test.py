@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """The broker on a real appliance with a real tool server: what agents may do, how people let them, and what is recorded."""
+import contextlib
 import json
 import os
 import pathlib
+import sqlite3
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
@@ -263,6 +266,26 @@ class Faults(BrokerCase):
         code, answer = broker.call("fs:write", {"path": "a.txt", "text": "x"})
         self.assertEqual((code, answer["error"]), (7, "outcome_unknown"), answer)
         self.assertEqual(self.written(), "x")
+
+    def test_a_call_whose_end_cannot_be_recorded_was_made_all_the_same(self):
+        broker = self.start(lists='allow: ["fs:*"]')
+        os.mkfifo(broker.files / "pipe")
+        said = []
+        caller = threading.Thread(target=lambda: said.append(broker.call("fs:write", {"path": "pipe", "text": "x"})))
+        caller.start()
+        deadline = time.monotonic() + 60
+        while not any(each["event"] == "call_started" for each in broker.audit()):
+            self.assertLess(time.monotonic(), deadline)
+        with contextlib.closing(sqlite3.connect(self.appliance.folder / "broker-state" / "broker.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")  # from here on nothing can be recorded
+            self.assertEqual((broker.files / "pipe").read_text(), "x")  # the tool waits for its reader
+            caller.join()
+            other.execute("ROLLBACK")
+        code, answer = said[0]
+        self.assertEqual((code, answer.get("error")), (7, "outcome_unknown"), answer)
+        self.assertNotIn("result", answer)
+        self.assertEqual(broker.call("fs:list", {})[0], 0)
+        self.assertEqual(broker.run("audit", "--verify")[0], 0)
 
     def test_a_silent_server(self):
         broker = self.start(lists='allow: ["fs:*"]', wrong="hang", more="limits: {call_timeout: 300ms}")

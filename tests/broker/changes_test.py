@@ -64,6 +64,16 @@ class Changes(BrokerCase):
         self.refused(broker.approve(request, "bob", *EMERGENCY), "approval_not_counted")
         self.assertEqual(broker.approve(request, "alice", *EMERGENCY)[0], 0)
 
+    def test_nothing_is_approved_for_an_agent_that_is_gone(self):
+        broker = self.start(more=TWO)
+        request = self.asked(tool="fs:list", args={})
+        broker = self.restarted("  web: {", "  other: {")
+        self.refused(broker.approve(request, "alice", "--allowlist"), "unknown_agent")
+        self.assertEqual(broker.run("pending")[1][0]["id"], request)
+        broker = self.restarted("  other: {", "  web: {")
+        self.assertEqual(broker.approve(request, "alice", "--allowlist")[0], 0)
+        self.assertEqual(broker.call("fs:list", {})[0], 0)
+
     def test_an_open_emergency_ends_where_none_is_offered_any_more(self):
         broker = self.start(more=TWO)
         request = self.asked()
@@ -105,6 +115,62 @@ class Changes(BrokerCase):
         self.assertNotEqual(second, first)
         self.assertEqual(broker.approve(second, "alice")[0], 0)
         self.assertEqual(broker.call("fs:write", CALL)[0], 0)
+
+    def test_a_definition_is_taken_as_it_was_looked_at(self):
+        broker = self.start(lists='allow: ["fs:*"]')
+        self.assertEqual(broker.call("fs:list", {})[0], 0)
+        waiting = []
+        for more in ("", " It may write, too."):
+            broker.stop()
+            (broker.files / ".other").write_text(more)
+            broker.start()
+            self.assertEqual(broker.call("fs:list", {})[1]["error"], "tool_quarantined")
+            waiting.append(next(each for each in broker.run("quarantine")[1] if each["tool_id"] == "fs:list"))
+        accept = ("quarantine", "--accept", "fs:list", "--reason", "read it")
+        self.refused(broker.run(*accept, "--digest", waiting[0]["offered_digest"]), "definition_changed")
+        self.assertEqual(broker.call("fs:list", {})[1]["error"], "tool_quarantined")
+        self.assertEqual(broker.run(*accept, "--digest", waiting[1]["offered_digest"])[0], 0)
+        self.assertEqual(broker.call("fs:list", {})[0], 0)
+        # Without a digest it is the one that the command shows.
+        done = subprocess.run([str(self.appliance.bin / "countersign"), "broker", *accept[:2], "fs:read", *accept[3:], "--broker", str(broker.socket)],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("It may write, too.", done.stderr)
+
+    def test_a_server_is_admitted_as_it_was_looked_at(self):
+        """Who proposes may do so anew under the same id while people read, with other files."""
+        broker = self.start()
+        for name in ("one", "two"):
+            (self.appliance.folder / name).mkdir(exist_ok=True)
+            (self.appliance.folder / name / "server.py").write_text(f"print('{name}')\n")
+
+        def propose(name):
+            code, said = broker.run("propose", "--server-name", "extra", "--source-id", "extra", "--source-path", str(self.appliance.folder / name))
+            self.assertEqual((code, said["vetting_status"]), (0, "pass"), said)
+            return said
+
+        first = propose("one")
+        words = [str(self.appliance.bin / "countersign"), "broker", "inbox", "--approver", "alice@company.example", "--ssh-key",
+                 str(self.appliance.folder / "keys" / "alice"), "--signer", str(self.appliance.socket), "--broker", str(broker.socket)]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as inbox:
+            def answer(line=None):
+                if line is not None:
+                    inbox.stdin.write(line + "\n")
+                    inbox.stdin.flush()
+                said = ""
+                while not said.endswith("inbox> "):
+                    said += inbox.stdout.read(1)
+                return said
+
+            self.assertIn("server extra", answer())
+            self.assertIn(first["digest"], answer("show 1"))
+            second = propose("two")
+            self.assertEqual((second["id"], second["version"]), (first["id"], 2))
+            self.assertIn("refused: proposal", answer("approve 1"))
+            self.refused(broker.approve(first["id"], "alice", "--proposal-version", "1"), "proposal_changed")
+            self.assertEqual(broker.run("proposals", "--proposal-id", first["id"])[1]["status"], "pending")
+            self.assertIn("approved", answer("approve 1"))  # it was shown now
+            inbox.stdin.close()
 
     def test_who_is_nobody_learns_of_no_tool(self):
         broker = self.start()

@@ -128,6 +128,17 @@ class Inbox(unittest.TestCase):
             self.assertNotIn(each, shown)
         self.assertIn("<U+202E>", shown)
 
+    def test_hostile_text_in_a_list_is_escaped(self):
+        text = "\u009b2J\u202etxt.exe\x7f"
+        request = self.asked(path="p.txt", text=text)
+        done = subprocess.run([str(self.appliance.bin / "countersign"), "broker", "pending", "--broker", str(self.broker.socket)],
+                              capture_output=True, text=True)
+        for each in text[0], text[3], text[-1]:
+            self.assertNotIn(each, done.stdout)
+        shown = next(each for each in json.loads(done.stdout) if each["id"] == request)
+        self.assertEqual(shown["args"]["text"], text)
+        self.terminal(f"reject {request} hostile")
+
     def test_another_key_approves_nothing(self):
         request = self.asked(path="k.txt", text="x")
         words = self.who("alice")
@@ -178,9 +189,13 @@ class Inbox(unittest.TestCase):
         self.assertIn("vetting_report", whole)
         passed = whole["vetting_status"] in ("pass", "warn")
         answer, said = page.ask("POST", f"/api/proposals/{proposal['id']}/approve", {"reason": ""})
+        self.assertEqual(answer.status, 400, said)
+        answer, said = page.ask("POST", f"/api/proposals/{proposal['id']}/approve", {"reason": "", "version": whole["version"] + 1})
+        self.assertEqual((answer.status, said["error"]["code"]), (409, "proposal_changed"), said)
+        answer, said = page.ask("POST", f"/api/proposals/{proposal['id']}/approve", {"reason": "", "version": whole["version"]})
         self.assertEqual(answer.status, 200 if passed else 403, said)
         if not passed:
-            answer, said = page.ask("POST", f"/api/proposals/{proposal['id']}/override", {"reason": "looked at it"})
+            answer, said = page.ask("POST", f"/api/proposals/{proposal['id']}/override", {"reason": "looked at it", "version": whole["version"]})
             self.assertEqual((answer.status, said["ok"]), (200, False), said)
         self.assertEqual(page.end(), 0)
 

@@ -40,6 +40,31 @@ class Refusals(BrokerCase):
         self.refused(broker.call("fs:write", {**CALL, "path": "c"}), 7, "too_many_pending")
         self.assertEqual(broker.call("fs:write", {**CALL, "path": "a"})[0], 4)  # which waits already
 
+    def test_servers_that_an_agent_proposes(self):
+        broker = self.start(more=ONCE + "\nlimits: {pending_per_agent: 2}")
+        propose = ("propose", "--source", "npm_package", "--source-id", "some-server", "--agent-id", "web", "--server-name")
+        first = broker.run(*propose, "a")[1]["id"]
+        self.assertEqual(broker.run(*propose, "b")[0], 0)
+        self.refused(broker.run(*propose, "c"), 7, "too_many_pending")
+        self.assertEqual(broker.run(*propose, "b")[1]["version"], 2)  # which waits already
+        self.assertEqual(broker.run("reject", "--request-id", first, "--reason", "no need")[0], 0)
+        self.assertEqual(broker.run(*propose, "c")[0], 0)
+
+    def test_agents_with_one_secret(self):
+        secrets = [self.appliance.folder / f"{name}.secret" for name in ("first", "second")]
+        for secret in secrets:
+            secret.unlink(missing_ok=True)
+            secret.write_text(f"test-only secret {secret.name}\n")
+            secret.chmod(0o400)
+        broker = self.start(agents=f"  first: {{secret: {secrets[0]}}}\n  second: {{secret: {secrets[1]}}}")
+        broker.stop()
+        text = broker.config.read_text()
+        broker.config.write_text(text.replace(str(secrets[1]), str(secrets[0])))
+        done = subprocess.run([str(self.appliance.bin / "countersign"), "broker", "serve", "--config", str(broker.config), "--json"],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, json.loads(done.stdout)["error"]["code"]), (6, "bad_configuration"), done)
+        self.assertIn("agents.second has the secret of another agent", done.stdout)
+
     def test_an_agent_is_not_whom_it_names(self):
         secret = self.appliance.folder / "other.secret"
         secret.write_text("test-only secret of another agent\n")
@@ -159,6 +184,12 @@ class Refusals(BrokerCase):
         state.write_text('{"last": 1}')
         self.refused(broker.run("events", "--state", str(state)), 6, "bad_state")
         state.unlink()
+        self.assertEqual(broker.run("events", "--state", str(state))[0], 0)
+        seen = state.read_text()
+        state.write_text('{"next": 99999}')  # of a broker.db that is not there any more
+        self.refused(broker.run("events", "--state", str(state)), 3, "records_gone")
+        self.assertEqual(json.loads(state.read_text())["next"], 99999)
+        state.write_text(seen)
         self.assertEqual(broker.run("events", "--state", str(state))[0], 0)
         empty = self.appliance.folder / "empty"
         empty.mkdir()

@@ -43,6 +43,13 @@ TEST(Text, ForPeopleShowsWhatWouldHideOrReorder) {
   EXPECT_EQ(displayed(""), "");
 }
 
+TEST(Text, JsonForATerminalHasTheSameValue) {
+  EXPECT_EQ(displayed_json("{\n  \"a\": \"r\u00e9sum\u00e9 \u4e2d\"\n}"), "{\n  \"a\": \"r\u00e9sum\u00e9 \u4e2d\"\n}");
+  EXPECT_EQ(displayed_json("\"\u009b2J\x7f\u202e\u2028\\u001b\""), "\"\\u009b2J\\u007f\\u202e\\u2028\\u001b\"");
+  EXPECT_EQ(displayed_json("\"\U000e0041\""), "\"\\udb40\\udc41\"");
+  EXPECT_EQ(displayed_json(""), "");
+}
+
 TEST(IdentityKey, IsOneForAllSpellingsOfAPerson) {
   const std::string plain = *identity_key("ren\u00e9@company.example");
   for (const char* spelling : {" ren\u00e9@company.example", "REN\u00c9@Company.Example",

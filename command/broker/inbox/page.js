@@ -210,7 +210,7 @@ function answerForm(id) {
   return form;
 }
 
-function proposalForm(id, passed) {
+function proposalForm(id, version, passed) {
   const form = element('form');
   form.addEventListener('submit', (event) => event.preventDefault());
   const reason = element('input');
@@ -227,11 +227,11 @@ function proposalForm(id, passed) {
   const said = (answer) => answer.needs ? 'Noted; it needs a second person.' : 'Done: ' + answer.status;
   const actions = element('div', undefined, 'actions');
   if (passed) {
-    actions.append(button('Admit', 'approve', () => act(path + '/approve', {reason: reason.value}, said)));
+    actions.append(button('Admit', 'approve', () => act(path + '/approve', {reason: reason.value, version}, said)));
   } else {
-    actions.append(button('Override vetting', 'approve', needed(() => act(path + '/override', {reason: reason.value}, said))));
+    actions.append(button('Override vetting', 'approve', needed(() => act(path + '/override', {reason: reason.value, version}, said))));
   }
-  actions.append(button('Reject', 'reject', needed(() => act(path + '/reject', {reason: reason.value}, said))));
+  actions.append(button('Reject', 'reject', needed(() => act(path + '/reject', {reason: reason.value, version}, said))));
   form.append(labelled('Reason', reason), actions);
   return form;
 }
@@ -264,11 +264,11 @@ function reviewForm(id) {
 
 function showProposal(row) {
   details.append(element('h2', 'Server ' + row.server_name), facts([
-    ['Source', row.source + ' ' + row.source_id], ['Proposed by', row.proposed_by], ['Digest', row.digest],
+    ['Source', row.source + ' ' + row.source_id], ['Version', row.version], ['Proposed by', row.proposed_by], ['Digest', row.digest],
     ['Vetting', row.vetting_status || 'not vetted'], ['Status', row.status]]));
   if (row.decisions && row.decisions.length) details.append(block('Decisions so far', row.decisions));
   if (row.vetting_report) details.append(block('Vetting report', row.vetting_report));
-  if (row.status === 'pending') details.append(proposalForm(row.id, ['pass', 'warn', 'definitions'].includes(row.vetting_status)));
+  if (row.status === 'pending') details.append(proposalForm(row.id, row.version, ['pass', 'warn', 'definitions'].includes(row.vetting_status)));
 }
 
 async function open(id) {
@@ -284,7 +284,7 @@ async function open(id) {
     if (item.kind === 'proposals') showProposal(row);
     if (item.kind === 'tool') {
       details.append(element('h2', row.tool_id), block('Pinned', row.pinned), block('Offered now', row.offered),
-        element('p', 'countersign broker quarantine --accept TOOL --reason TEXT takes the new definition.'));
+        element('p', 'countersign broker quarantine --accept ' + row.tool_id + ' --digest ' + row.offered_digest + ' --reason TEXT takes the new definition.'));
     }
     details.focus();
     tell('');

@@ -57,7 +57,7 @@ struct BrokerService::Admission {
   }
 };
 
-// {"reason"?, "override"?, "token"?}: whether the person may decide so about what waits.
+// {"reason"?, "override"?, "version"?, "token"?}: whether the person may decide so about what waits.
 Result<BrokerService::Admission> BrokerService::admission(const BrokerCaller& caller, const std::string& id,
                                                           const Json& body, bool approved) const {
   RETURN_IF_ERROR(require_person(caller));
@@ -66,6 +66,13 @@ Result<BrokerService::Admission> BrokerService::admission(const BrokerCaller& ca
   JsonFields fields(body, "");
   fields.take("token");
   const Json* overrides = fields.take("override");
+  const Json* seen = fields.take("version");
+  if (seen != nullptr && *seen != Json(version_of(asked.proposal))) {
+    return Error{
+        ErrorCode::Conflict,
+        "proposal " + id + " was proposed anew meanwhile: it is version " + std::to_string(version_of(asked.proposal)),
+        "proposal_changed", "look at it again: countersign broker proposals --proposal-id " + id};
+  }
   const bool override_asked = overrides != nullptr && *overrides == Json(true);
   if (asked.proposal.text("status") != "pending") {
     return Error{ErrorCode::Conflict,

@@ -121,6 +121,11 @@ Result<BrokerService::Case> BrokerService::open_case(const BrokerCaller& caller,
                      std::string(is_expired(request) ? "expired" : name_of(request.status)),
                  "request_closed", "the agent has to call again"};
   }
+  // Whoever is given the name later has not asked.
+  if (!config_.agents.contains(request.agent)) {
+    return Error{ErrorCode::Refused, "broker.yaml has no agent " + request.agent + " any more", "unknown_agent",
+                 "countersign broker reject ends the request"};
+  }
   JsonFields fields(body, "");
   fields.take("token");
   ASSIGN_OR_RETURN(const Wanted wanted, wanted_in(fields, config_, clock_.now()));

@@ -233,10 +233,14 @@ Result<Json> BrokerService::accept_definition(const BrokerCaller& caller, const 
   RETURN_IF_ERROR(require_person(caller));
   JsonFields fields(body, "");
   ASSIGN_OR_RETURN(const std::string tool, fields.text("tool_id"));
+  std::string digest;
+  if (body.find("definition_digest") != nullptr) {
+    ASSIGN_OR_RETURN(digest, fields.text("definition_digest"));
+  }
   ASSIGN_OR_RETURN(const std::string reason, reason_in(fields, true));
   RETURN_IF_ERROR(fields.finish());
   RETURN_IF_ERROR(catalogue_.accept(
-      tool, {"definition_accepted", {{"tool_id", tool}, {"reason", reason}, {"uid", person(caller)}}}));
+      tool, digest, {"definition_accepted", {{"tool_id", tool}, {"reason", reason}, {"uid", person(caller)}}}));
   return Json::object({{"status", "accepted"}, {"tool_id", tool}});
 }
 

@@ -55,6 +55,19 @@ Status describe_url_server(Json& proposal, std::vector<broker::Offer> offers, Ut
 
 }  // namespace
 
+// An agent asks people for servers as it asks for calls: at a rate, and not for more than they can look at.
+Status BrokerService::within_proposals(const BrokerCaller& caller, const std::string& id) {
+  if (caller.agent.empty()) return ok();
+  RETURN_IF_ERROR(within_rate(caller.agent));
+  const std::vector<Json> all = store_.proposals();
+  const auto waiting = std::ranges::count_if(all, [&](const Json& each) {
+    return each.text("status") == "pending" && each.text("proposed_by") == caller.agent && each.text("id") != id;
+  });
+  if (waiting < config_.limits.pending_per_agent) return ok();
+  return Error{ErrorCode::OverLimit, "the agent " + caller.agent + " proposed too many servers that wait",
+               "too_many_pending", "people look at them first: countersign broker proposals"};
+}
+
 Result<Json> BrokerService::propose(const BrokerCaller& caller, const Json& body, client::SignerClient& signer) {
   RETURN_IF_ERROR(require_known(caller));
   JsonFields fields(body, "");
@@ -73,6 +86,7 @@ Result<Json> BrokerService::propose(const BrokerCaller& caller, const Json& body
   const std::lock_guard one_at_a_time(vetting_mutex_);
   const std::string id = sha256(view_of(name + ":" + source + ":" + source_id)).hex().substr(0, 16);
   const std::optional<Json> before = store_.proposal(id);
+  RETURN_IF_ERROR(within_proposals(caller, id));
   // A new version: what was found and decided before stays.
   Json proposal = Json::object({{"id", id},
                                 {"version", before ? version_of(*before) + 1 : 1},

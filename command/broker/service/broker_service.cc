@@ -304,7 +304,11 @@ Result<Json> BrokerService::run(const CalledTool& called, Beginning& beginning, 
   Result<Json> result = catalogue_.call(*called.offered, called.args);
   const bool failed = result && result->find("isError") != nullptr && *result->find("isError") == Json(true);
   event.members.emplace_back("outcome", !result ? result.error().reason : failed ? "tool_error" : "done");
-  RETURN_IF_ERROR(store_.record_soon(std::move(event)));
+  // It is on record as begun. What is not recorded nobody is shown; but it was made, and is not to be made again.
+  if (const Status ended = store_.record_soon(std::move(event)); !ended) {
+    result = Error{ErrorCode::Unavailable, "the call was made, and how it ended could not be recorded",
+                   "outcome_unknown", "look whether it was done; and at the disk of broker.db"};
+  }
   if (!result) {
     return Json::object({{"error", result.error().reason},
                          {"tool_id", called.tool},

@@ -120,7 +120,9 @@ class BrokerService {
   Result<Json> review(const BrokerCaller& caller, const std::string& id, const Json& body);
   Result<Json> revoke(const BrokerCaller& caller, const Json& body);  // {"agent_id","tool_id","reason"}
   Result<Json> quarantine(const BrokerCaller& caller);
-  Result<Json> accept_definition(const BrokerCaller& caller, const Json& body);  // {"tool_id","reason"}
+  // {"tool_id","reason","definition_digest"?}: that of the definition that the person looked at; fails with Conflict,
+  // reason "definition_changed", where another one waits by now.
+  Result<Json> accept_definition(const BrokerCaller& caller, const Json& body);
   Result<Json> lists(const BrokerCaller& caller);  // those of the configuration, and what people added
   // Files of the known implementation were looked at: {"files":[{"name","sha256","entries"}]}.
   Result<Json> note_import(const BrokerCaller& caller, const Json& body);
@@ -140,8 +142,9 @@ class BrokerService {
   Result<Json> propose(const BrokerCaller& caller, const Json& body, client::SignerClient& signer);
   Result<Json> proposal(const BrokerCaller& caller, const std::string& id);
   Result<Json> proposals(const BrokerCaller& caller);
-  // What an approver of the proposal has to sign for {"reason"?, "override"?: true}: {"intent_digest","policy_digest",
-  // "override_vetting","required_approvals","proposal"}.
+  // What an approver of the proposal has to sign for {"reason"?, "override"?: true, "version"?}
+  // (the one that the person looked at; another is refused with Conflict, reason "proposal_changed"):
+  // {"intent_digest","policy_digest", "override_vetting","required_approvals","proposal"}.
   Result<Json> prepare_admission(const BrokerCaller& caller, const std::string& id, const Json& body,
                                  client::SignerClient& signer);
   // The same with "token", the signer's approval token, where it is approved. One person admits what passed vetting
@@ -197,6 +200,7 @@ class BrokerService {
                          std::string_view by);
   Status end_request(broker::ToolRequest over, const std::string& why);
   Status within_rate(const std::string& agent);
+  Status within_proposals(const BrokerCaller& caller, const std::string& id);
   broker::AuditEvent event_of(std::string name, const CalledTool& called) const;
   CalledTool called_of(const broker::ToolRequest& request) const;
   Json server_of(const std::string& tool) const;

@@ -92,12 +92,13 @@ TEST_F(Notices, OfProposalsAndTheirOverrides) {
     return last();
   };
   EXPECT_EQ(told("proposed", "pass", false)->kind, broker::NoticeKind::Proposal);
-  EXPECT_EQ(data(last()).text("how_to_approve"), "countersign broker approve --request-id p");
+  EXPECT_EQ(data(last()).text("how_to_approve"), "countersign broker approve --request-id p --proposal-version 2");
   told("proposed", "fail", false);
   EXPECT_EQ(data(last()).text("how_to_approve"),
-            "countersign broker approve --request-id p --override-vetting --reason TEXT");
+            "countersign broker approve --request-id p --proposal-version 2 --override-vetting --reason TEXT");
   told("proposed", "definitions", false);
-  EXPECT_EQ(data(last()).text("how_to_approve"), "countersign broker approve --request-id p --reason TEXT");
+  EXPECT_EQ(data(last()).text("how_to_approve"),
+            "countersign broker approve --request-id p --proposal-version 2 --reason TEXT");
   EXPECT_EQ(told("override_asked", "fail", true)->kind, broker::NoticeKind::Override);
   EXPECT_EQ(told("proposal_approved", "fail", true)->kind, broker::NoticeKind::Override);
   EXPECT_EQ(told("proposal_approved", "pass", false)->kind, broker::NoticeKind::Decided);
