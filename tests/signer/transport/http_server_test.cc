@@ -224,10 +224,12 @@ TEST(HttpServer, KnowsThatAClientLeftWhoWaitsForParts) {
     EXPECT_NE(client.receive_until("one").find("one"), std::string::npos);
   }
   std::atomic<bool> gone = false;
-  served.loop().every(std::chrono::milliseconds(1), [&] {
-    if (waiting.front().listens() || gone) return;
-    gone = true;
-    gone.notify_one();
+  served.loop().post([&] {
+    served.loop().every(std::chrono::milliseconds(1), [&] {
+      if (gone || waiting.front().listens()) return;
+      gone = true;
+      gone.notify_one();
+    });
   });
   gone.wait(false);
   served.loop().post([&] { waiting.clear(); });
