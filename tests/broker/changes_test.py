@@ -6,13 +6,15 @@ import pathlib
 import sqlite3
 import subprocess
 import sys
+import tempfile
+import threading
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from broker_test import BrokerCase  # noqa: E402
+from broker_test import PROGRAMS, BrokerCase  # noqa: E402
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from appliance import Refused  # noqa: E402
+from appliance import Appliance, Refused  # noqa: E402
 
 CALL = {"path": "a.txt", "text": "x"}
 TWO = 'approvals: {default: once, rules: [{tools: ["fs:write"], min: 2}], break_glass: 15m}'
@@ -20,6 +22,12 @@ EMERGENCY = ("--break-glass", "--reason", "the site is down")
 
 
 class Changes(BrokerCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.room = tempfile.TemporaryDirectory(prefix="countersign-changes-")
+        cls.appliance = Appliance(PROGRAMS, pathlib.Path(cls.room.name) / "appliance", approvers=("alice", "bob", "carol")).init()
+        cls.appliance.start()
+
     def refused(self, answer, reason, exit_code=3):
         code, said = answer
         self.assertEqual((code, said["error"]["code"]), (exit_code, reason), said)
@@ -54,6 +62,31 @@ class Changes(BrokerCase):
         self.assertEqual([broker.approve(second, who, "--uses", "2")[0] for who in ("alice", "bob")], [4, 0])
         self.assertEqual(broker.call("fs:write", CALL)[0], 0)
 
+    def test_more_people_than_needed_at_the_same_moment_open_it_once(self):
+        broker = self.start(more=TWO)
+        for number in range(8):
+            call = {"path": "a.txt", "text": str(number)}
+            request = self.asked(args=call)
+            self.assertEqual(broker.approve(request, "alice", "--uses", "1")[0], 4)
+            grant = {"mode": "uses", "uses": 1}
+            asked = broker.connection().call("POST", f"/v1/requests/{request}/prepare", grant)
+            tokens = [self.appliance.approve(who, asked, ["tool:fs:write"]) for who in ("bob", "carol")]
+            answers = []
+
+            def approve(token):
+                try:
+                    answers.append(broker.connection().call("POST", f"/v1/requests/{request}/approve", {**grant, "token": token})["status"])
+                except Refused as refused:
+                    answers.append(refused.code)
+
+            people = [threading.Thread(target=approve, args=(token,)) for token in tokens]
+            for person in people:
+                person.start()
+            for person in people:
+                person.join()
+            self.assertEqual(sorted(answers), ["approved", "request_closed"], answers)
+            self.assertEqual([broker.call("fs:write", call)[0] for _ in range(2)], [0, 4], answers)
+
     def test_an_emergency_of_another_length_is_approved_anew(self):
         broker = self.start(more=TWO)
         request = self.asked()
@@ -73,6 +106,17 @@ class Changes(BrokerCase):
         broker = self.restarted("  other: {", "  web: {")
         self.assertEqual(broker.approve(request, "alice", "--allowlist")[0], 0)
         self.assertEqual(broker.call("fs:list", {})[0], 0)
+
+    def test_who_waits_hears_of_an_emergency_that_another_call_opened(self):
+        broker = self.start(more=TWO)
+        waits, opens = self.asked(), self.asked(args={"path": "b.txt", "text": "x"})
+        waiting = lambda: broker.connection().call("POST", "/v1/waiting", {"request_id": waits, "agent_id": "web"})["waiting"]
+        self.assertTrue(waiting())
+        self.assertEqual([broker.approve(opens, who, *EMERGENCY)[0] for who in ("alice", "bob")], [4, 0])
+        self.assertFalse(waiting())
+        self.assertEqual(broker.call("fs:write", CALL)[0], 0)
+        self.restarted(", break_glass: 15m", "")
+        self.assertTrue(waiting())
 
     def test_an_open_emergency_ends_where_none_is_offered_any_more(self):
         broker = self.start(more=TWO)

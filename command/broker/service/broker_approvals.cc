@@ -210,7 +210,14 @@ Result<Json> BrokerService::settle(const Case& open, client::SignerClient& signe
     RETURN_IF_ERROR(store_.update(request, std::move(event)));
     return answer;
   }
-  // Redeemed here: the entry or grant stands in for the approvals from now on.
+  // Redeemed here: the entry or grant stands in for the approvals from now on. One at a time: two sets of approvals
+  // that have one in common would each spend it, and the one that is refused would end what the other opened.
+  const std::lock_guard one_at_a_time(settling_mutex_);
+  ASSIGN_OR_RETURN(const ToolRequest now, store_.request(request.id));
+  if (now.stored != request.stored) {
+    return Error{ErrorCode::Conflict, "request " + request.id + " was changed by somebody else meanwhile",
+                 "request_changed", "look at it again: countersign broker pending"};
+  }
   ASSIGN_OR_RETURN(const std::string trace, redeem_or_end(open, signer));
   event.members.emplace_back("trace_id", trace);
   request.status = RequestStatus::Used;

@@ -8,6 +8,14 @@ using broker::RequestStatus;
 using broker::Standing;
 using broker::ToolRequest;
 
+// A grant that lets the call go. An emergency that is open ends where the operator offers none any more.
+std::optional<broker::BrokerStore::UsedGrant> BrokerService::open_grant(const CalledTool& called) const {
+  const std::optional<broker::BrokerStore::UsedGrant> grant =
+      store_.fitting_grant(called.agent, called.tool, called.args_digest, called.definition_digest, operators_policy());
+  const bool offers_break_glass = config_.break_glass > std::chrono::nanoseconds(0);
+  return grant && grant->break_glass && !offers_break_glass ? std::nullopt : grant;
+}
+
 // The first reason that lets it go to the gate; nothing where people have to be asked.
 Result<std::optional<BrokerService::Permission>> BrokerService::permission(const CalledTool& called, Take take,
                                                                            client::SignerClient& signer) {
@@ -23,11 +31,7 @@ Result<std::optional<BrokerService::Permission>> BrokerService::permission(const
     ASSIGN_OR_RETURN(const bool stands, is_still_asked(*newest, called, signer));
     if (stands) return std::optional(Permission{"request " + newest->id, "", newest});
   }
-  std::optional<broker::BrokerStore::UsedGrant> grant =
-      store_.fitting_grant(called.agent, called.tool, called.args_digest, called.definition_digest, operators_policy());
-  // One that is open ends where the operator offers none any more.
-  const bool offers_break_glass = config_.break_glass > std::chrono::nanoseconds(0);
-  if (grant && grant->break_glass && !offers_break_glass) grant.reset();
+  std::optional<broker::BrokerStore::UsedGrant> grant = open_grant(called);
   if (grant && take == Take::Yes) {
     ASSIGN_OR_RETURN(grant, store_.use_grant(called.agent, called.tool, called.args_digest, called.definition_digest,
                                              operators_policy()));

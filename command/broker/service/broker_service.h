@@ -162,6 +162,7 @@ class BrokerService {
   struct Case;        // a request that waits, and what is to be approved of it
   struct Permission;  // why it may go to the gate as something to allow
   Result<CalledTool> look_at(const BrokerCaller& caller, const std::string& tool, const Json& args);
+  std::optional<broker::BrokerStore::UsedGrant> open_grant(const CalledTool& called) const;
   enum class Take { Yes, No };  // of a use, where uses are counted
   Result<std::optional<Permission>> permission(const CalledTool& called, Take take, client::SignerClient& signer);
   Result<Json> judged(const Json& intent, const std::string& policy, const std::vector<Json>& tokens, bool check,
@@ -216,6 +217,7 @@ class BrokerService {
   std::mutex rate_mutex_;
   std::map<std::string, std::deque<std::chrono::steady_clock::time_point>> recent_;  // guarded by rate_mutex_
   std::mutex admission_mutex_;  // one decision on a proposal at a time: each is of what the one before left
+  std::mutex settling_mutex_;   // approvals of one request are redeemed at a time
   std::mutex vetting_mutex_;    // one vetting at a time
 };
 

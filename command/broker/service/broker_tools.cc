@@ -88,7 +88,7 @@ Result<Json> BrokerService::waiting(const BrokerCaller& caller, const std::strin
     return Error{ErrorCode::NotFound, "the agent " + caller.agent + " has no such request", "unknown_request"};
   }
   const bool waits = found->status == broker::RequestStatus::Pending && !is_expired(*found) &&
-                     !store_.allowed_by(caller.agent, found->tool);
+                     !store_.allowed_by(caller.agent, found->tool) && !open_grant(called_of(*found));
   return Json::object({{"request_id", request}, {"waiting", waits}});
 }
 
