@@ -103,6 +103,8 @@ def main():
             action = next_action(appliance, chance, tried)
             acting = threading.Thread(target=act, args=(appliance, action))
             acting.start()
+            if tried["stage"] > 4 and not tried["activate"]:
+                acting.join()  # on a slow machine chance alone might never let a key be staged
             time.sleep(chance.uniform(0, chance.choice([0.005, 0.05, 0.3])))  # where the kill falls; nothing depends on it
             kill_front(appliance)
             acting.join()
