@@ -14,7 +14,7 @@
 
 #include "common/digest.h"
 #include "common/durable_file.h"
-#include "common/text.h"
+#include "common/softhsm_conf.h"
 #include "pkcs11/failure.h"
 
 namespace countersign::pkcs11 {
@@ -151,13 +151,7 @@ Result<LockedFile> locked(const std::string& path, const std::string& owner_mode
 
 Result<std::string> softhsm_token_directory(const std::string& conf) {
   ASSIGN_OR_RETURN(const std::string text, read_file(conf));
-  std::string value;
-  for (const std::string_view line : lines_of(text)) {
-    const std::string_view bare = trimmed(line.substr(0, line.find('#')));
-    const std::size_t equals = bare.find('=');
-    if (equals == std::string_view::npos || trimmed(bare.substr(0, equals)) != "directories.tokendir") continue;
-    value = trimmed(bare.substr(equals + 1));
-  }
+  const std::string value = softhsm_tokendir(text);
   if (!value.starts_with('/')) {
     return Error{ErrorCode::Invalid, conf + " names no absolute directories.tokendir"};
   }

@@ -8,7 +8,7 @@
 
 #include "common/digest.h"
 #include "common/durable_file.h"
-#include "common/text.h"
+#include "common/softhsm_conf.h"
 #include "signer/setup/ownership.h"
 
 namespace countersign::setup {
@@ -28,15 +28,8 @@ std::string directory_of(const std::string& conf) {
 // The directory an existing configuration names; ours where there is none.
 std::string token_directory(const std::string& conf) {
   const Result<std::string> text = read_file(conf);
-  if (!text) return directory_of(conf);
-  for (const std::string_view line : lines_of(*text)) {
-    const std::size_t equals = line.find('=');
-    if (line.find("directories.tokendir") == std::string_view::npos || equals == std::string_view::npos) continue;
-    const std::size_t from = line.find_first_not_of(" \t", equals + 1);
-    const std::size_t to = line.find_last_not_of(" \t\r");
-    if (from != std::string_view::npos && line.front() != '#') return std::string(line.substr(from, to - from + 1));
-  }
-  return directory_of(conf);
+  const std::string named = text ? softhsm_tokendir(*text) : "";
+  return named.empty() ? directory_of(conf) : named;
 }
 
 }  // namespace
