@@ -5,7 +5,6 @@
 #include "command/broker/commands.h"
 #include "command/line/comma_list.h"
 #include "command/line/command.h"
-#include "common/text.h"
 
 namespace countersign::command {
 namespace {
@@ -59,9 +58,8 @@ Result<std::string> required(const Arguments& arguments, std::string_view flag) 
 }
 
 // The written workflow's commands always print JSON.
-int answered(Call& call, const Json& answer) {
-  call.console.answer(call.json ? answer.compact() + "\n" : displayed_json(answer.gait_file()));
-  return exit_code_of(answer);
+int outcome(Call& call, const Json& answer) {
+  return answered(call, answer, exit_code_of(answer));
 }
 
 Result<Json> call_body(const Arguments& arguments) {
@@ -76,13 +74,13 @@ Result<Json> call_body(const Arguments& arguments) {
 Result<int> call_tool(Call& call, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const Json body, call_body(arguments));
   ASSIGN_OR_RETURN(const Json answer, BrokerConnection(arguments).post("/v1/call", body));
-  return answered(call, answer);
+  return outcome(call, answer);
 }
 
 Result<int> explain(Call& call, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const Json body, call_body(arguments));
   ASSIGN_OR_RETURN(const Json answer, BrokerConnection(arguments).post("/v1/explain", body));
-  return answered(call, answer);
+  return outcome(call, answer);
 }
 
 Result<int> search(Call& call, const Arguments& arguments) {
@@ -93,7 +91,7 @@ Result<int> search(Call& call, const Arguments& arguments) {
   for (const Json& name : answer.find("unavailable")->as_array()) {
     call.console.tell("warning: the server " + name.as_string() + " does not answer; its tools are missing");
   }
-  return answered(call, *answer.find("tools"));
+  return outcome(call, *answer.find("tools"));
 }
 
 Result<int> describe(Call& call, const Arguments& arguments) {
@@ -101,7 +99,7 @@ Result<int> describe(Call& call, const Arguments& arguments) {
   Json body = Json::object({{"tool_id", tool}});
   RETURN_IF_ERROR(add_agent(arguments, body));
   ASSIGN_OR_RETURN(const Json answer, BrokerConnection(arguments).post("/v1/describe", body));
-  return answered(call, answer);
+  return outcome(call, answer);
 }
 
 Result<int> load(Call& call, const Arguments& arguments) {
@@ -112,7 +110,7 @@ Result<int> load(Call& call, const Arguments& arguments) {
   for (const Json& each : answer.find("missing")->as_array()) {
     call.console.tell("warning: " + std::string(each.text("tool_id")) + ": " + std::string(each.text("error")));
   }
-  return answered(call, *answer.find("tools"));
+  return outcome(call, *answer.find("tools"));
 }
 
 }  // namespace

@@ -46,8 +46,7 @@ Result<int> audit(Call& call, const Arguments& arguments) {
   BrokerConnection broker(arguments);
   if (arguments.is_on("verify")) {
     ASSIGN_OR_RETURN(const Json answer, broker.get("/v1/audit?verify=1"));
-    call.console.answer(call.json ? answer.compact() + "\n" : answer.gait_file());
-    return 0;
+    return answered(call, answer);
   }
   const std::string_view format = arguments.text("format", "jsonl");
   if (format != "jsonl" && format != "csv") return Error{ErrorCode::Invalid, "--format is jsonl or csv"};

@@ -61,4 +61,9 @@ Status add_agent(const Arguments& arguments, Json& body) {
   return ok();
 }
 
+int answered(Call& call, const Json& answer, int exit_code) {
+  call.console.answer(call.json ? answer.compact() + "\n" : displayed_json(answer.gait_file()));
+  return exit_code;
+}
+
 }  // namespace countersign::command

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "command/line/arguments.h"
+#include "command/line/command.h"
 #include "common/json.h"
 #include "common/result.h"
 #include "signer/transport/http_client.h"
@@ -42,5 +43,9 @@ class BrokerConnection {
 
 // The body's members that say which agent asks: agent_id, agent_secret. Fails where the secret's file cannot be read.
 Status add_agent(const Arguments& arguments, Json& body);
+
+// Prints the broker's answer: on one line with --json, else for people, with nothing in it that a terminal obeys. Gives
+// `exit_code`.
+int answered(Call& call, const Json& answer, int exit_code = 0);
 
 }  // namespace countersign::command

@@ -2,7 +2,6 @@
 #include "command/broker/broker_connection.h"
 #include "command/broker/commands.h"
 #include "command/line/command.h"
-#include "common/text.h"
 
 namespace countersign::command {
 namespace {
@@ -17,11 +16,6 @@ constexpr Flag kReplyFlags[] = {
     {"text", Flag::Kind::Text, "TEXT", "the answer as it was written"},
     kBrokerFlag,
 };
-
-int answered(Call& call, const Json& answer, int exit_code = 0) {
-  call.console.answer(call.json ? answer.compact() + "\n" : displayed_json(answer.gait_file()));
-  return exit_code;
-}
 
 Result<int> deliveries(Call& call, const Arguments& arguments) {
   if (!arguments.positionals().empty()) return Error{ErrorCode::Invalid, "broker deliveries takes flags only"};

@@ -75,11 +75,6 @@ Result<std::string> id_of(const Arguments& arguments) {
   return id;
 }
 
-int answered(Call& call, const Json& answer, int exit_code = 0) {
-  call.console.answer(call.json ? answer.compact() + "\n" : displayed_json(answer.gait_file()));
-  return exit_code;
-}
-
 Result<int> pending(Call& call, const Arguments& arguments) {
   if (!arguments.positionals().empty()) return Error{ErrorCode::Invalid, "broker pending takes no arguments"};
   BrokerDesk desk(arguments);
@@ -222,9 +217,13 @@ Result<int> accept_definition(Call& call, const Arguments& arguments, const Json
     if (!call.json) call.console.tell(displayed_json(each.gait_file()));
     if (digest.empty()) digest = each.text("offered_digest");
   }
-  Json body = Json::object({{"tool_id", tool}, {"reason", arguments.text("reason")}});
-  if (!digest.empty()) body.set("definition_digest", digest);
-  ASSIGN_OR_RETURN(const Json answer, broker.post("/v1/quarantine", body));
+  if (digest.empty()) {
+    return Error{ErrorCode::NotFound, "no other definition of " + tool + " waits", "unknown_definition",
+                 "countersign broker quarantine shows what does"};
+  }
+  ASSIGN_OR_RETURN(const Json answer, broker.post("/v1/quarantine", Json::object({{"tool_id", tool},
+                                                                                  {"reason", arguments.text("reason")},
+                                                                                  {"definition_digest", digest}})));
   return answered(call, answer);
 }
 

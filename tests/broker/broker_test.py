@@ -309,6 +309,8 @@ class Faults(BrokerCase):
         self.assertEqual([each for each in waiting if "/" not in each], ["fs:list", "fs:read", "fs:secrets", "fs:write"])
         self.assertEqual(len(waiting), 7)  # and a resource, a template and a prompt
         self.assertEqual(broker.run("quarantine", "--accept", "fs:list")[1]["error"]["code"], "reason_missing")
+        code, said = broker.run("quarantine", "--accept", "fs:nothing", "--reason", "read it")
+        self.assertEqual((code, said["error"]["code"]), (5, "unknown_definition"), said)
         self.assertEqual(broker.run("quarantine", "--accept", "fs:list", "--reason", "read it")[0], 0)
         self.assertEqual(broker.call("fs:list", {})[0], 0)
         self.assertEqual(broker.call("fs:read", {"path": "a"})[0], 3)
