@@ -14,9 +14,8 @@
 #include "signer/config/role_marks.h"
 #include "signer/confinement/confinement.h"
 #include "signer/daemon/health.h"
-#include "signer/daemon/key_health.h"
 #include "signer/daemon/ledger_keeper.h"
-#include "signer/daemon/publication_health.h"
+#include "signer/daemon/owner_warnings.h"
 #include "signer/daemon/router.h"
 #include "signer/daemon/services.h"
 #include "signer/daemon/standing_findings.h"
@@ -29,7 +28,6 @@ using keymgmt::Role;
 constexpr std::chrono::milliseconds kPoolTick{100};
 constexpr std::chrono::seconds kAnchorEvery{30};
 constexpr std::chrono::seconds kLongestStop{5};
-constexpr std::chrono::hours kPublicationWarnedEvery{24};
 
 int exit_status_of(const Error& error) {
   // Starting again does not bring a ledger back.
@@ -159,7 +157,7 @@ class Front {
     holders_.remove(name);
     troubles_.note(name, body);
     if (!services_) return;
-    tell_owner(
+    warnings_->tell(
         config::Event::HolderLost, std::string(keymgmt::name_of(name.role)) + std::to_string(name.index),
         Json::object({{"role", keymgmt::name_of(name.role)}, {"index", name.index}, {"cause", body.text("cause")}}));
   }
@@ -172,8 +170,9 @@ class Front {
                       {"generation", name.generation},
                       {"cause", cause}}));
     if (!services_ || cause == "connection_closed") return;  // the supervisor tells why it ended
-    tell_owner(config::Event::HolderReplaced, std::string(keymgmt::name_of(name.role)) + std::to_string(name.index),
-               Json::object({{"role", keymgmt::name_of(name.role)}, {"index", name.index}, {"cause", cause}}));
+    warnings_->tell(config::Event::HolderReplaced,
+                    std::string(keymgmt::name_of(name.role)) + std::to_string(name.index),
+                    Json::object({{"role", keymgmt::name_of(name.role)}, {"index", name.index}, {"cause", cause}}));
   }
 
   bool all_up() const {
@@ -234,16 +233,18 @@ class Front {
 
     services_ = std::make_unique<Services>(loop_, config_, clock_, *store_, *keys_, *custody_, *publisher_, holders_,
                                            troubles_, *anchors_, log_.get(), report.to_json());
+    warnings_ = std::make_unique<OwnerWarnings>(config_, clock_, store_->time_guard(), *keys_, *publisher_,
+                                                services_->recorder);
     show_findings();
     custody_->start(services_->recorder, [this](Role role) { end_holders(role); });
     publisher_->start(services_->recorder, [this](const std::vector<std::string>& paths) {
-      tell_owner(config::Event::PublicationTampered, "publication", Json::object({{"files", Json::array(paths)}}));
+      warnings_->tell(config::Event::PublicationTampered, "publication", Json::object({{"files", Json::array(paths)}}));
     });
     services_->recorder.on_poisoned = [this](const Error& error) { fail(error); };
     if (notifier_ >= 0) services_->pump.connect(std::exchange(notifier_, -1));
     ledger_keeper_ = std::make_unique<LedgerKeeper>(
         loop_, config_, clock_, *store_, services_->recorder,
-        [this](Json details) { tell_owner(config::Event::LedgerFault, "ledger", std::move(details)); });
+        [this](Json details) { warnings_->tell(config::Event::LedgerFault, "ledger", std::move(details)); });
 
     const config::LimitsConfig& limits = config_.limits;
     transport::HttpLimits http;
@@ -284,7 +285,7 @@ class Front {
     anchors_->write(services_->recorder);
     if (log_) {
       log_->on_trouble = [this](const Error& error) {
-        tell_owner(config::Event::LogTrouble, error.wire_code(), Json::object({{"message", error.detail}}));
+        warnings_->tell(config::Event::LogTrouble, error.wire_code(), Json::object({{"message", error.detail}}));
       };
       log_->start();
     }
@@ -295,48 +296,10 @@ class Front {
   void every_second() {
     if (ended_) return;
     if (const std::string lost = server_->lost_socket(); !lost.empty()) return start_anew_without(lost);
-    // Told at once when it begins, and then once a day with the rest.
-    if (publisher_->trouble() && !trouble_told_) publication_warned_ = UtcTime();
-    trouble_told_ = publisher_->trouble().has_value();
     services_->pump.pump();
     services_->limiter.sweep(std::chrono::steady_clock::now());
     custody_->every_second();
-    warn_of_deadlines();
-    const Status time = store_->time_guard().check();
-    if (time) {
-      clock_told_ = false;
-    } else if (!clock_told_) {
-      clock_told_ = true;
-      tell_owner(config::Event::ClockStep, "clock", Json::object({{"message", time.error().detail}}));
-    }
-  }
-
-  // At once and then once a day: that a role has no standby or is to be rotated, and that what is published runs out.
-  void warn_of_deadlines() {
-    const UtcTime now = clock_.now();
-    for (const KeyFinding& each : key_warnings_.due(key_findings(config_, keys_->set(), now), now)) {
-      tell_owner(each.standby_missing ? config::Event::StandbyMissing : config::Event::RotationDue,
-                 keymgmt::name_of(each.role),
-                 Json::object({{"role", keymgmt::name_of(each.role)}, {"message", each.what}, {"hint", each.fix}}));
-    }
-    if (now < publication_warned_ + kPublicationWarnedEvery) return;
-    publication_warned_ = now;
-    for (const PublicationFinding& each : publication_findings(config_, *publisher_, now)) {
-      if (!each.urgent) continue;
-      tell_owner(config::Event::PublicationFailed, "publication",
-                 Json::object({{"message", each.what}, {"hint", each.fix}}));
-    }
-  }
-
-  // Records something that happened to the signer itself, and tells the security owner.
-  void tell_owner(config::Event event, std::string_view dedupe, Json details) {
-    ledger::Item item;
-    item.record.kind = "incident";
-    item.record.at = clock_.now();
-    item.record.body = Json::object({{"event", config::row_of(event).name}, {"details", details}}).compact();
-    item.record.body_digest = sha256(item.record.body);
-    item.events.push_back(outbox_event(event, Caller{::geteuid(), ""}, item.record.at, dedupe, std::move(details)));
-    services_->recorder.record(std::move(item), [](const Result<ledger::Committed>&) {});
+    warnings_->tell_what_is_due();
   }
 
   // What they have in hand fails; the supervisor starts new ones where the role is not halted.
@@ -399,19 +362,16 @@ class Front {
   std::unique_ptr<LogPublisher> log_;  // null where no role `log` is configured
   transport::ReadWatch control_;
   std::unique_ptr<Services> services_;
+  std::unique_ptr<OwnerWarnings> warnings_;  // as long as services_
   std::unique_ptr<LedgerKeeper> ledger_keeper_;
   std::unique_ptr<transport::HttpServer> server_;  // after services_: its responders release what they hold
   std::unique_ptr<Router> router_;
   StandingFindings findings_;
   int notifier_ = -1;
   int exit_status_ = 0;
-  UtcTime publication_warned_;
-  KeyWarnings key_warnings_;
   bool comparing_ = false;
   bool ended_ = false;
   bool stopping_ = false;
-  bool clock_told_ = false;
-  bool trouble_told_ = false;
 };
 
 }  // namespace
