@@ -34,3 +34,10 @@ function(program name main)
   add_executable(${name} ${main})
   target_link_libraries(${name} PRIVATE ${arg_USES})
 endfunction()
+
+# The program's malloc(3) is tcmalloc (decision 0013). A sanitizer brings one of its own.
+function(fast_allocator name)
+  if(NOT COUNTERSIGN_SANITIZE)
+    target_link_libraries(${name} PRIVATE ${TCMALLOC})
+  endif()
+endfunction()

@@ -24,6 +24,8 @@ pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(QRENCODE REQUIRED IMPORTED_TARGET libqrencode)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 find_package(double-conversion REQUIRED)
+# The shared library alone: it takes the place of malloc(3), no header of it is included.
+find_library(TCMALLOC NAMES libtcmalloc_minimal.so.4 REQUIRED)
 find_package(prometheus-cpp REQUIRED COMPONENTS core)
 
 package(libp11 PkgConfig::LIBP11)

@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <set>
 
-#include "common/heap.h"
 #include "keymgmt/publication/directory.h"
 #include "signer/channel/control.h"
 #include "signer/config/role_marks.h"
@@ -377,7 +376,6 @@ class Front {
 }  // namespace
 
 int run_front(int control_descriptor, const config::Config& config) {
-  keep_freed_memory();
   std::signal(SIGPIPE, SIG_IGN);
   ::fcntl(control_descriptor, F_SETFL, ::fcntl(control_descriptor, F_GETFL) | O_NONBLOCK);
   Front front(control_descriptor, config);

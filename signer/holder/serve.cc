@@ -2,7 +2,6 @@
 
 #include <cstdio>
 
-#include "common/heap.h"
 #include "signer/channel/control.h"
 #include "signer/holder/blocked_signals.h"
 #include "signer/holder/frame_loop.h"
@@ -25,7 +24,6 @@ HolderExit tell(int control, std::string_view event, HolderExit exit, const Erro
 
 HolderExit serve(int control, int frames, int pin) {
   std::optional<BlockedSignals> starting;
-  keep_freed_memory();
   starting.emplace();  // a signal in the middle of a login would destroy a SoftHSM token
   confinement::forbid_inspection();
 

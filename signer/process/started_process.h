@@ -15,11 +15,6 @@
 
 namespace countersign::process {
 
-// For the environment of a process that answers thousands of requests a second: their small blocks, and those of the
-// token's module, stay in the thread's cache instead of going through the arena each time (glibc manual, "Memory
-// Allocation Tunables").
-inline constexpr std::string_view kAllocatorTuning = "GLIBC_TUNABLES=glibc.malloc.tcache_count=1000";
-
 // For the programs of the system that a child may run: where they are, and that they speak English.
 inline constexpr const char* kPath = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 inline constexpr const char* kLanguage = "LANG=C.UTF-8";

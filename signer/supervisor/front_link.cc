@@ -25,7 +25,7 @@ Status FrontLink::start(const std::vector<std::string>& argv, const std::vector<
   process::Program front;
   front.argv = argv;
   front.title = "countersignd: front";
-  front.environment = {process::kPath, process::kLanguage, std::string(process::kAllocatorTuning)};
+  front.environment = {process::kPath, process::kLanguage};
   front.environment.insert(front.environment.end(), more_environment.begin(), more_environment.end());
   front.descriptors = {ends.second, configuration};
   front.user = user;

@@ -82,7 +82,6 @@ Status start_holder(HolderSlot& slot, const config::Config& config, const std::s
   process::Program holder;
   holder.argv = {program, "serve"};
   holder.title = "countersign-holder: " + slot.name();
-  holder.environment.emplace_back(process::kAllocatorTuning);
   for (const auto& [name, value] : token.environment) holder.environment.push_back(name + "=" + value);
   holder.environment.insert(holder.environment.end(), more_environment.begin(), more_environment.end());
   holder.user = token.user;
