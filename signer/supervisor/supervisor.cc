@@ -257,7 +257,7 @@ class Supervisor {
 
   bool done() const {
     if (!stopping_ || front_.running()) return false;
-    return abandoned_ || (stage_ != Stage::Front && fleet_.empty() && !notifier_.running());
+    return abandoned_ || (fleet_.empty() && !notifier_.running());
   }
 
   const config::Config& config_;
