@@ -16,17 +16,6 @@
 #include "pkcs11/failure.h"
 #include "pkcs11/padded_text.h"
 
-#ifdef COUNTERSIGN_SANITIZED
-// SoftHSM 2.6.1 leaks about 70 bytes at each Ed25519 signature (docs/softhsm.md). Recognising its frames needs whole
-// stacks. Here, so that every program that loads a module has it.
-extern "C" const char* __lsan_default_suppressions() {
-  return "leak:libsofthsm2.so\n";
-}
-extern "C" const char* __asan_default_options() {
-  return "fast_unwind_on_malloc=0";
-}
-#endif
-
 namespace countersign::pkcs11 {
 namespace {
 

@@ -5,6 +5,7 @@
 #include "pkcs11/failure.h"
 #include "pkcs11/key_profile.h"
 #include "pkcs11/module_probe.h"
+#include "pkcs11/signing.h"
 #include "pkcs11/trial_key.h"
 
 namespace countersign::pkcs11 {
@@ -175,11 +176,10 @@ Found defaults(const Trial& trial) {
 Found failure_ends_operation(const Trial& trial) {
   const Result<TrialKey> key = trial.key();
   if (!key) return unmade(key.error());
-  const CK_FUNCTION_LIST& functions = trial.session->functions();
   CK_MECHANISM wrong{CKM_SHA256, nullptr, 0};
-  functions.C_SignInit(trial.session->handle(), &wrong, key->private_key());
+  begin_signing(*trial.session, wrong, key->private_key());
   CK_MECHANISM right{row_of(trial.kind).signing, nullptr, 0};
-  const CK_RV value = functions.C_SignInit(trial.session->handle(), &right, key->private_key());
+  const CK_RV value = begin_signing(*trial.session, right, key->private_key());
   static_cast<void>(trial.session->renew());
   return {value == CKR_OK, value == CKR_OK ? "a refused operation leaves the session usable"
                                            : "a refused operation leaves the session " + value_name(value)};

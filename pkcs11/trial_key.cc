@@ -8,6 +8,7 @@
 #include "pkcs11/failure.h"
 #include "pkcs11/key_profile.h"
 #include "pkcs11/module_probe.h"
+#include "pkcs11/signing.h"
 
 namespace countersign::pkcs11 {
 namespace {
@@ -114,13 +115,12 @@ bool TrialKey::keeps(CK_ATTRIBUTE_TYPE type, bool value) const {
 
 CK_RV TrialKey::sign(CK_MECHANISM_TYPE which) const {
   CK_MECHANISM mechanism{which, nullptr, 0};
-  const CK_FUNCTION_LIST& functions = session_->functions();
-  CK_RV value = functions.C_SignInit(session_->handle(), &mechanism, private_key_);
+  CK_RV value = begin_signing(*session_, mechanism, private_key_);
   if (value != CKR_OK) return value;
   std::array<std::uint8_t, 32> data{};
   std::array<std::uint8_t, 512> signature{};
   CK_ULONG size = signature.size();
-  value = functions.C_Sign(session_->handle(), data.data(), data.size(), signature.data(), &size);
+  value = session_->functions().C_Sign(session_->handle(), data.data(), data.size(), signature.data(), &size);
   if (value == CKR_OK) return value;
   static_cast<void>(session_->renew());
   return value;
