@@ -126,7 +126,7 @@ Error failure(std::string_view function, CK_RV value) {
   return Error{row.code,
                std::string(function) + ": " + std::string(row.sentence) + " (" + std::string(row.name) + ", " +
                    hex_of(value) + ")",
-               std::string(reason_of(row.meaning))};
+               std::string(reason_of(row.meaning)), row.meaning == Meaning::TokenGone ? kTokenGoneHint : ""};
 }
 
 Error failure_at_start(std::string_view function, CK_RV value) {

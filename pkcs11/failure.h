@@ -44,6 +44,9 @@ inline constexpr std::string_view kTokenFailed = "token_failed";           // an
 inline constexpr std::string_view kModuleRefused = "module_refused";       // missing, writable by others, or no PKCS#11
 inline constexpr std::string_view kKeyTooWeak = "key_too_weak";            // an attribute is weaker than the profile
 inline constexpr std::string_view kKeyAmbiguous = "key_ambiguous";         // two keys with one id
+// What to do about kTokenGone, wherever it is said.
+inline constexpr const char* kTokenGoneHint =
+    "Check that the token is connected and not re-initialised; the supervisor goes on trying.";
 
 // Whether a failed start may be tried again in a new process: the token was missing, or the failure is SoftHSM's race.
 // Never after a PIN error.

@@ -50,7 +50,10 @@ Result<Bytes> sign_on_token(Session& session, KeyKind kind, CK_OBJECT_HANDLE pri
                  std::string(kTokenFailed)};
   }
   Error error = failure("C_Sign", signed_);
-  if (!renewed) error.reason = kTokenGone;
+  if (!renewed) {
+    error.reason = kTokenGone;
+    error.hint = kTokenGoneHint;
+  }
   return error;
 }
 

@@ -159,7 +159,7 @@ Status Session::check_serial(const std::string& serial) const {
   ASSIGN_OR_RETURN(const TokenInfo now, token_info(*module_, slot_));
   if (now.serial == serial) return ok();
   return Error{ErrorCode::Unavailable, "the slot now holds the token " + now.serial + " instead of " + serial,
-               std::string(kTokenGone)};
+               std::string(kTokenGone), kTokenGoneHint};
 }
 
 Result<TokenInfo> create_token(const Module& module, const std::string& label, SecretBytes so_pin,

@@ -1,4 +1,6 @@
 // keys sync: a verifier fetches the published keys by the rules of a TUF client.
+#include <filesystem>
+
 #include "command/keys/commands.h"
 #include "command/line/command.h"
 #include "command/line/http_source.h"
@@ -29,6 +31,11 @@ Result<int> sync_keys(Call& call, const Arguments& arguments) {
   std::string pinned;
   if (const std::string root(trimmed(arguments.text("root"))); !root.empty()) {
     ASSIGN_OR_RETURN(pinned, read_input("root metadata", root));
+  }
+  if (std::error_code ignored;
+      std::filesystem::exists(trust, ignored) && !std::filesystem::is_directory(trust, ignored)) {
+    return Error{ErrorCode::Invalid, trust + " is a file; --trust takes a directory", "trust_no_directory",
+                 "Name a directory of its own: countersign keys sync --from … --trust ./trust"};
   }
   const sync::TrustStore store(trust);
   sync::DirectorySource directory(from);

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <set>
 
+#include "common/error_line.h"
 #include "keymgmt/publication/directory.h"
 #include "signer/channel/control.h"
 #include "signer/config/role_marks.h"
@@ -341,8 +342,7 @@ class Front {
   void fail(const Error& error) {
     ended_ = true;
     exit_status_ = exit_status_of(error);
-    std::fprintf(stderr, "countersignd: %s%s%s%s%s\n", error.reason.c_str(), error.reason.empty() ? "" : ": ",
-                 error.detail.c_str(), error.hint.empty() ? "" : " — ", error.hint.c_str());
+    std::fprintf(stderr, "countersignd: %s\n", line_of(error).c_str());
     loop_.stop();
   }
 

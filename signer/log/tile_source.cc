@@ -39,7 +39,11 @@ Result<std::string> ArchivedSource::read(const std::string& path) const {
 }
 
 Result<std::string> FolderSource::read(const std::string& path) const {
-  return read_file(folder_ + "/" + path, kLongestFile);
+  Result<std::string> text = read_file(folder_ + "/" + path, kLongestFile);
+  if (text || path != "checkpoint" || text.error().code != ErrorCode::NotFound) return text;
+  return Error{ErrorCode::NotFound, folder_ + " has no checkpoint: it is no log's folder, or nothing was published yet",
+               "log_checkpoint_missing",
+               "A log's folder is the one that log.directory of the configuration names, or a copy of it."};
 }
 
 Result<std::vector<Digest>> read_tile(const TileSource& source, const TileId& id) {

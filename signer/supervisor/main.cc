@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "common/durable_file.h"
+#include "common/error_line.h"
 #include "signer/config/config.h"
 #include "signer/daemon/front.h"
 #include "signer/notifier/notifier.h"
@@ -130,8 +131,7 @@ int failed(const Error& error, bool json) {
          {"error", Json::object({{"code", error.wire_code()}, {"message", error.detail}, {"hint", error.hint}})}});
     print(stdout, answer.compact() + "\n");
   }
-  print(stderr, "countersignd: " + (error.reason.empty() ? "" : error.reason + ": ") + error.detail +
-                    (error.hint.empty() ? "" : " (" + error.hint + ")") + "\n");
+  print(stderr, "countersignd: " + line_of(error) + "\n");
   return row_of(error.code).exit_code;
 }
 

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "common/error_line.h"
 #include "signer/confinement/confinement.h"
 #include "signer/process/started_process.h"
 #include "signer/supervisor/fleet.h"
@@ -282,8 +283,7 @@ class Supervisor {
 };
 
 int refused(const Error& error) {
-  say(Level::Error, (error.reason.empty() ? "" : error.reason + ": ") + error.detail +
-                        (error.hint.empty() ? "" : " (" + error.hint + ")"));
+  say(Level::Error, line_of(error));
   return row_of(error.code).exit_code;
 }
 

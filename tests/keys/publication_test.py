@@ -101,6 +101,8 @@ def over_https(appliance):
 def syncs_from_everywhere(appliance, trust):
     code, answer = sync(appliance, trust)
     assert code == 0 and answer["trial"] and answer["root_version"] == 1, (code, answer)
+    code, answer = sync(appliance, trust / "keyset.json")
+    assert (code, answer["error"]["code"]) == (6, "trust_no_directory") and answer["error"]["hint"], (code, answer)
     assert (trust / "allowed_signers").exists() and (trust / "keyset.json").exists()
     handler = functools.partial(QuietHandler, directory=str(appliance.folder / "published"))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)

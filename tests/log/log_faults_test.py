@@ -117,6 +117,9 @@ def main():
         # One folder, one writer.
         code, answer = command(appliance, "log", "verify", "--log", log)
         assert code == 0, answer
+        # A folder that is none of a log's.
+        code, answer = command(appliance, "log", "verify", "--log", folder)
+        assert (code, answer["error"]["code"]) == (5, "log_checkpoint_missing") and "log.directory" in answer["error"]["hint"], (code, answer)
         assert appliance.stop() == 0
 
 

@@ -102,6 +102,7 @@ TEST_F(Faults, WhileSigningAreReportedAndTheNextSignatureSucceeds) {
     const auto failed = key->sign(view_of("message"));
     ASSERT_FALSE(failed) << row.rule;
     EXPECT_EQ(failed.error().reason, row.reason) << row.rule;
+    EXPECT_EQ(failed.error().hint.empty(), row.reason != kTokenGone) << row.rule << ": " << failed.error().hint;
     rules("");
     // C_Sign did not reach the module, so the operation that C_SignInit began is still open there.
     const auto signature = key->sign(view_of("message"));
@@ -119,6 +120,7 @@ TEST_F(Faults, OfASignatureAndOfRenewingTheSessionMeanThatTheTokenIsGone) {
   const auto failed = key->sign(view_of("message"));
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().reason, kTokenGone);
+  EXPECT_EQ(failed.error().hint, kTokenGoneHint);
 }
 
 TEST_F(Faults, WhileMakingAKeyLeaveNoHalfOfIt) {
