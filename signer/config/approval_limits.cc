@@ -2,12 +2,29 @@
 
 #include <algorithm>
 
+#include "signer/statement/approval_proof.h"
+
 namespace countersign::config {
 
 bool may_grant(const ApproverConfig& approver, std::string_view scope) {
   return std::any_of(approver.scopes.begin(), approver.scopes.end(), [scope](const std::string& granted) {
     return granted == scope || (granted == "tool:*" && scope.starts_with("tool:"));
   });
+}
+
+std::string ssh_credential(const ApproverConfig& approver) {
+  const Result<std::string> fingerprint = statement::ssh_fingerprint(approver.ssh_key);
+  return fingerprint ? *fingerprint : "";
+}
+
+std::string unix_credential(std::uint32_t uid) {
+  return "uid:" + std::to_string(uid);
+}
+
+bool has_credential(const ApproverConfig& approver, std::string_view credential) {
+  if (credential.empty()) return false;
+  return credential == ssh_credential(approver) ||
+         (approver.unix_uid && credential == unix_credential(*approver.unix_uid));
 }
 
 std::optional<std::string> refused_word(const ApproverConfig& delegator,

@@ -22,6 +22,13 @@ inline constexpr std::string_view kScriptScope = "script:";
 // `scope` is one of the approver's, or the approver has "tool:*" and it is a tool's.
 bool may_grant(const ApproverConfig& approver, std::string_view scope);
 
+// How a person on the roster proves who they are, as the ledger keeps it of each approval: the fingerprint of their SSH
+// key ("SHA256:…"), or "uid:1000" of a unix user.
+std::string ssh_credential(const ApproverConfig& approver);  // empty where the roster has no key that can be read
+std::string unix_credential(std::uint32_t uid);
+// Whether they still prove it that way.
+bool has_credential(const ApproverConfig& approver, std::string_view credential);
+
 // The first word of the delegation's scope and scope class that `delegator` may not pass on: the roster has to say
 // "delegate:<word>" of each, and no wildcard stands for it.
 std::optional<std::string> refused_word(const ApproverConfig& delegator,

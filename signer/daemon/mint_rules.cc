@@ -37,10 +37,13 @@ Json proof_facts(std::string_view part, const config::ApproverConfig& person, co
   facts.set(part, person.identity);
   facts.set("kind", by_user ? "unix_user" : "ssh");
   facts.set("peer_uid", std::int64_t{caller.uid});
-  if (by_user) return facts;
-  if (const Result<std::string> fingerprint = statement::ssh_fingerprint(person.ssh_key))
-    facts.set("key", *fingerprint);
+  if (!by_user) facts.set("key", config::ssh_credential(person));
   return facts;
+}
+
+std::string credential(const config::ApproverConfig& person, const ApprovalProof& proof, const Caller& caller) {
+  return proof.kind == ApprovalProof::Kind::UnixUser ? config::unix_credential(caller.uid)
+                                                     : config::ssh_credential(person);
 }
 
 bool has_scope(const std::vector<std::string>& scopes, std::string_view scope) {
@@ -180,7 +183,7 @@ std::variant<MintGrant, Refusal> MintRules::judge(const statement::ApprovalToken
   if (std::optional<Refusal> refusal = used_up(nonces_, read, now)) return *std::move(refusal);
   Json facts = proof_facts("approver", approver, read, caller);
   facts.set("same_uid", same_uid);
-  return MintGrant{key, now - kRequirementLasts, std::move(facts)};
+  return MintGrant{key, now - kRequirementLasts, credential(approver, read, caller), std::move(facts)};
 }
 
 std::variant<MintGrant, Refusal> MintRules::judge(const statement::DelegationTokenFields& token,
@@ -206,7 +209,8 @@ std::variant<MintGrant, Refusal> MintRules::judge(const statement::DelegationTok
                    "Ask for " + duration_text(longest) + " or less.", Event::TtlOverLimit);
   }
   if (std::optional<Refusal> refusal = used_up(nonces_, read, now)) return *std::move(refusal);
-  return MintGrant{key, UtcTime(), proof_facts("delegator", delegator, read, caller)};
+  return MintGrant{key, UtcTime(), credential(delegator, read, caller),
+                   proof_facts("delegator", delegator, read, caller)};
 }
 
 std::variant<MintGrant, Refusal> MintRules::judge(const statement::ApprovedScriptFields& script,
@@ -232,7 +236,7 @@ std::variant<MintGrant, Refusal> MintRules::judge(const statement::ApprovedScrip
                    "Ask for " + duration_text(longest) + " or less.", Event::TtlOverLimit);
   }
   if (std::optional<Refusal> refusal = used_up(nonces_, read, now)) return *std::move(refusal);
-  return MintGrant{key, UtcTime(), proof_facts("approver", approver, read, caller)};
+  return MintGrant{key, UtcTime(), credential(approver, read, caller), proof_facts("approver", approver, read, caller)};
 }
 
 }  // namespace countersign::daemon

@@ -268,6 +268,7 @@ std::optional<Refusal> SignService::judge_token(Pending& pending, const SignRequ
   pending.item.minted->intent_digest = token.intent_digest;
   pending.item.minted->policy_digest = token.policy_digest;
   pending.item.minted->approver_key = grant.approver_key;
+  pending.item.minted->proven_by = std::move(grant.proven_by);
   pending.proof_record = std::move(grant.proof);
   return std::nullopt;
 }

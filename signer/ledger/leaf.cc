@@ -86,6 +86,7 @@ void append_minted(Writer& out, const MintedToken& token) {
   append_member(out, R"(,"approver_key":)", token.approver_key);
   append_member(out, R"(,"created_at":)", token.created_at.rfc3339());
   append_member(out, R"(,"expires_at":)", token.expires_at.rfc3339());
+  if (!token.proven_by.empty()) append_member(out, R"(,"proven_by":)", token.proven_by);
   out += '}';
 }
 
@@ -215,6 +216,7 @@ Result<std::optional<MintedToken>> minted_of(std::string_view effects) {
   MintedToken token;
   token.token_id = member->text("token_id");
   token.approver_key = member->text("approver_key");
+  token.proven_by = member->text("proven_by");
   ASSIGN_OR_RETURN(token.token_digest, Digest::parse(member->text("token_digest")));
   ASSIGN_OR_RETURN(token.intent_digest, Digest::parse(member->text("intent_digest")));
   ASSIGN_OR_RETURN(token.policy_digest, Digest::parse(member->text("policy_digest")));

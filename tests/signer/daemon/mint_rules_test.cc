@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "signer/config/approval_limits.h"
 #include "tests/signer/daemon/rules_fixture.h"
 #include "tests/signer/daemon/running_appliance.h"
 
@@ -67,6 +68,7 @@ class MintRulesTest : public RulesFixture {
     const Refusal* refusal = std::get_if<Refusal>(&judged);
     if (refusal == nullptr) {
       same_uid_ = std::get<MintGrant>(judged).proof.find("same_uid")->as_bool();
+      proven_by_ = std::get<MintGrant>(judged).proven_by;
       return "granted";
     }
     detail_ = refusal->error.detail;
@@ -76,6 +78,7 @@ class MintRulesTest : public RulesFixture {
 
   Nonces nonces_;
   bool same_uid_ = false;
+  std::string proven_by_;  // of the last grant
   std::string detail_;
 };
 
@@ -83,6 +86,7 @@ TEST_F(MintRulesTest, NeedsTheLatestDecisionToRequireApprovalWithinADay) {
   EXPECT_EQ(judge(fields(), unix_user()), "no_pending_request");
   decide(Verdict::RequireApproval);
   EXPECT_EQ(judge(fields(), unix_user()), "granted");
+  EXPECT_EQ(proven_by_, "uid:" + std::to_string(kAlice));
   clock_.advance(hours(24));
   EXPECT_EQ(judge(fields(), unix_user()), "granted");
   clock_.advance(seconds(1));
@@ -122,6 +126,8 @@ TEST_F(MintRulesTest, LetsOneUidDoBothWithAnSshKeyUnlessForbidden) {
   EXPECT_EQ(judge(fields(), proof(fields()), kGate), "granted");
   EXPECT_TRUE(same_uid_);
   EXPECT_EQ(judge(fields(), proof(fields()), kAlice), "granted");
+  EXPECT_EQ(proven_by_, config::ssh_credential(config_.approvers.front()));
+  EXPECT_TRUE(proven_by_.starts_with("SHA256:"));
   EXPECT_FALSE(same_uid_);
   config_.approvals.distinct_uid = true;
   EXPECT_EQ(judge(fields(), proof(fields()), kGate), "same_uid_refused");

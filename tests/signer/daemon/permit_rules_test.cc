@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "signer/config/approval_limits.h"
 #include "tests/signer/daemon/rules_fixture.h"
 #include "tests/signer/daemon/running_appliance.h"
 #include "tests/support/software_key.h"
@@ -53,12 +54,12 @@ class PermitRulesTest : public RulesFixture {
     return std::move(*document).seal(key.public_key(), signature)->root().json();
   }
   Json minted(const std::string& approver, std::vector<std::string> scope = {"tool:db.drop_table"},
-              const std::string& seed = kSeed) {
+              const std::string& seed = kSeed, const std::string& proven_by = "") {
     Json made = token(approver, approval_, std::move(scope), seed);
     commit([&](ledger::Item& item) {
       item.minted = ledger::MintedToken{std::string(made.text("token_id")), digest_,  test::intent_digest(seed),
                                         *Digest::parse(test::kPolicy),      approver, clock_.now(),
-                                        clock_.now() + minutes(10)};
+                                        clock_.now() + minutes(10),         proven_by};
     });
     return made;
   }
@@ -172,6 +173,29 @@ TEST_F(PermitRulesTest, CountsAnApproverOnlyForWhatTheyMayGrantNow) {
   EXPECT_EQ(code(judge({alice})), "permit");
   config_.approvers[0].scopes = {"tool:db.save"};
   EXPECT_EQ(code(judge({alice})), "approver_scope_refused");
+}
+
+TEST_F(PermitRulesTest, CountsNoApprovalOfAKeyThatWasReplaced) {
+  // Public keys of nobody.
+  const std::string old_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILNWi3YqCQnpblvhhPYCPLaBv2xu9V+1QPur6lbbibPM";
+  const std::string new_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOJ4+0LmMG7H8sHyHI7speN4bILbkbQR9zbvZKx+LRD7";
+  config::ApproverConfig& alice = config_.approvers[0];
+  alice.ssh_key = old_key + " laptop";
+  const Json by_key = minted("alice@approvers.example", {"tool:db.drop_table"}, kSeed, config::ssh_credential(alice));
+  EXPECT_EQ(code(judge({by_key})), "permit");
+  alice.ssh_key = old_key + " the comment is no part of it";
+  EXPECT_EQ(code(judge({by_key})), "permit");
+  alice.ssh_key = new_key;
+  EXPECT_EQ(code(judge({by_key})), "approver_key_replaced");
+  alice.ssh_key.clear();
+  EXPECT_EQ(code(judge({by_key})), "approver_key_replaced");
+
+  const Json by_user = minted("alice@approvers.example", {"tool:db.drop_table"}, kSeed, config::unix_credential(1000));
+  EXPECT_EQ(code(judge({by_user})), "permit");
+  alice.unix_uid = 1001;
+  EXPECT_EQ(code(judge({by_user})), "approver_key_replaced");
+  alice.unix_uid.reset();
+  EXPECT_EQ(code(judge({by_user})), "approver_key_replaced");
 }
 
 TEST_F(PermitRulesTest, CountsEachPersonOnceHoweverTheyAreSpelt) {
