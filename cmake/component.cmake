@@ -23,6 +23,7 @@ function(component name folder)
   target_sources(${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${root} FILES ${visible})
   target_link_libraries(${name} PUBLIC ${arg_USES} PRIVATE ${arg_HIDES})
   precompiled(${name})
+  compiled_together(${name})
 endfunction()
 
 # A program is one main.cc on top of components.

@@ -192,7 +192,7 @@ Status ScratchAppliance::bring_up() {
   daemon.output = log;
   daemon.error = log;
   Result<pid_t> pid = process::start(daemon);
-  close(log);
+  ::close(log);
   if (!pid) return std::move(pid).error();
   pid_ = *pid;
   const auto until = std::chrono::steady_clock::now() + kComesUp;

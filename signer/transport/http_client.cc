@@ -16,7 +16,7 @@ namespace http = boost::beast::http;
 using Moment = std::chrono::steady_clock::time_point;
 
 constexpr std::uint64_t kLongestAnswer = std::uint64_t{64} << 20;
-constexpr std::size_t kReadSize = std::size_t{64} << 10;
+constexpr std::size_t kReadAtOnce = std::size_t{64} << 10;
 
 Error broken(std::string what) {
   return Error{ErrorCode::Unavailable, std::move(what), "no_answer"};
@@ -80,7 +80,7 @@ struct HttpClient::Connection {
     parser.eager(true);
     parser.body_limit(kLongestAnswer);
     std::string buffer;
-    std::string chunk(kReadSize, '\0');
+    std::string chunk(kReadAtOnce, '\0');
     while (!parser.is_done()) {
       if (!wait_for(descriptor, POLLIN, deadline)) return broken("the signer does not answer in time");
       const ssize_t got = ::recv(descriptor, chunk.data(), chunk.size(), MSG_DONTWAIT);
