@@ -1,6 +1,7 @@
 # Files of a target are compiled together: what templates they share is made once, not once a file, which is half of a build's
-# time. Only sanitizer builds do it; dev and release compile each file by itself, so that none leans on another.
-option(COUNTERSIGN_TOGETHER "files of a target are compiled together (sanitizer builds)" OFF)
+# time. Sanitizer builds do it, and tests/run.sh where it builds for the first time; release, and dev by itself, compile each
+# file alone, so that none leans on another.
+option(COUNTERSIGN_TOGETHER "files of a target are compiled together" OFF)
 set(most_together 8)  # so that every core has something to do
 
 # names_at_margin(FILE OUT): what FILE declares where a line begins. In an anonymous namespace two files may have the same one.
