@@ -195,9 +195,11 @@ class SupervisedAppliance {
   }
 
  private:
+  // Empty for a process that has just ended, whose files can be opened but not read: `<<` takes what a buffer throws.
   static std::string content_of(const std::string& path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), {}};
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    return text.str();
   }
   std::string content(const std::string& name) const { return content_of(path(name)); }
 
