@@ -6,6 +6,14 @@
 #include "signer/holder/serve.h"
 #include "signer/holder/setup.h"
 
+#ifdef __SANITIZE_ADDRESS__
+// What was freed is kept aside for a while, by default as much as limits.holder_memory allows in all: under load every
+// instrumented holder would be replaced.
+extern "C" const char* __asan_default_options() {
+  return "quarantine_size_mb=64";
+}
+#endif
+
 namespace {
 
 constexpr int kControl = 3;
