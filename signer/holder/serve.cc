@@ -23,8 +23,8 @@ HolderExit tell(int control, std::string_view event, HolderExit exit, const Erro
 }  // namespace
 
 HolderExit serve(int control, int frames, int pin) {
-  std::optional<BlockedSignals> starting;
-  starting.emplace();  // a signal in the middle of a login would destroy a SoftHSM token
+  std::optional<BlockedSignals> starting(
+      std::in_place);  // a signal in the middle of a login would destroy a SoftHSM token
   confinement::forbid_inspection();
 
   const Result<channel::ControlMessage> message = channel::receive_control(control);
