@@ -209,8 +209,7 @@ std::variant<MintGrant, Refusal> MintRules::judge(const statement::DelegationTok
                    "Ask for " + duration_text(longest) + " or less.", Event::TtlOverLimit);
   }
   if (std::optional<Refusal> refusal = used_up(nonces_, read, now)) return *std::move(refusal);
-  return MintGrant{key, UtcTime(), credential(delegator, read, caller),
-                   proof_facts("delegator", delegator, read, caller)};
+  return MintGrant{key, UtcTime(), {}, proof_facts("delegator", delegator, read, caller)};
 }
 
 std::variant<MintGrant, Refusal> MintRules::judge(const statement::ApprovedScriptFields& script,
@@ -236,7 +235,7 @@ std::variant<MintGrant, Refusal> MintRules::judge(const statement::ApprovedScrip
                    "Ask for " + duration_text(longest) + " or less.", Event::TtlOverLimit);
   }
   if (std::optional<Refusal> refusal = used_up(nonces_, read, now)) return *std::move(refusal);
-  return MintGrant{key, UtcTime(), credential(approver, read, caller), proof_facts("approver", approver, read, caller)};
+  return MintGrant{key, UtcTime(), {}, proof_facts("approver", approver, read, caller)};
 }
 
 }  // namespace countersign::daemon

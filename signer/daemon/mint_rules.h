@@ -34,7 +34,7 @@ ApprovalTimes approval_times(const config::ApprovalsConfig& approvals, const con
 struct MintGrant {
   std::string approver_key;  // identity_key
   UtcTime pending_since;     // for ledger::Item; zero of a delegation
-  std::string proven_by;     // config::has_credential
+  std::string proven_by;     // config::has_credential; of an approval alone
   // How it was proved: {"approver" or "delegator","kind","key"?,"peer_uid","same_uid"?}, for the record.
   Json proof;
 };

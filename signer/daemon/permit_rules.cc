@@ -131,7 +131,7 @@ std::variant<Permit, Refusal> PermitRules::judge(const statement::TraceClaims& t
       return each.token_id == token->id && each.token_digest == token->digest;
     });
     if (known == minted->end()) return {"approval_token_foreign", Event::TokenForeign};
-    if (!known->proven_by.empty() && !config::has_credential(*approver, known->proven_by)) {
+    if (!config::has_credential(*approver, known->proven_by)) {
       return {"approver_key_replaced", Event::ApproverNotAuthorised};
     }
     const Result<std::optional<std::string>> used_by = store_.used_by(token->id);

@@ -45,9 +45,10 @@ class PermitRules {
   //   - covers every required scope                                           …_scope_mismatch
   //   - comes from somebody on the roster as it is now, who may grant every required scope and is not the requester
   //                                       approver_not_in_roster, approver_scope_refused, requester_is_approver
-  //   - was proven by what that person still proves it by: no SSH key that was replaced since    approver_key_replaced
-  //   - was minted here, since the ledger's last restore, and never redeemed  approval_token_foreign, …_before_restore,
-  //                                                                           …_consumed
+  //   - was minted here                                                       approval_token_foreign
+  //   - was proven by what that person still proves it by: no SSH key that was replaced since
+  //                                                                           approver_key_replaced
+  //   - is younger than the ledger's last restore, and never redeemed         …_before_restore, …_consumed
   //   - repeats neither token id nor approver of another that counts          approval_token_repeated,
   //                                                                           approval_distinct_approvers_required
   // and enough count: the trace's required_approvals, at least the configured floor of the policy, at least one where

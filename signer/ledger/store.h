@@ -67,8 +67,7 @@ struct MintedToken {
   std::string approver_key;  // identity_key of the approver
   UtcTime created_at;
   UtcTime expires_at;
-  std::string
-      proven_by{};  // the approver's credential (config/approval_limits.h); empty in records of before it was kept
+  std::string proven_by{};  // the approver's credential (config/approval_limits.h)
 };
 
 struct IdempotencyKey {

@@ -54,7 +54,7 @@ class PermitRulesTest : public RulesFixture {
     return std::move(*document).seal(key.public_key(), signature)->root().json();
   }
   Json minted(const std::string& approver, std::vector<std::string> scope = {"tool:db.drop_table"},
-              const std::string& seed = kSeed, const std::string& proven_by = "") {
+              const std::string& seed = kSeed, const std::string& proven_by = config::unix_credential(1000)) {
     Json made = token(approver, approval_, std::move(scope), seed);
     commit([&](ledger::Item& item) {
       item.minted = ledger::MintedToken{std::string(made.text("token_id")), digest_,  test::intent_digest(seed),
@@ -196,6 +196,9 @@ TEST_F(PermitRulesTest, CountsNoApprovalOfAKeyThatWasReplaced) {
   EXPECT_EQ(code(judge({by_user})), "approver_key_replaced");
   alice.unix_uid.reset();
   EXPECT_EQ(code(judge({by_user})), "approver_key_replaced");
+
+  const Json by_nobody_knows_what = minted("bob@approvers.example", {"tool:db.drop_table"}, kSeed, "");
+  EXPECT_EQ(code(judge({by_nobody_knows_what})), "approver_key_replaced");
 }
 
 TEST_F(PermitRulesTest, CountsEachPersonOnceHoweverTheyAreSpelt) {
