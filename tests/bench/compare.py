@@ -22,8 +22,7 @@ class Contestant:
         self.build = build
         self.appliance = bench.MeasuredAppliance(build, folder, options.algorithm, options.holders)
         request = trace_request("1f8affbdf255cf2596e8b9857c07f02fa8d0300b3cf4d5bf" + "@" * 16)
-        self.bodies = {"single": request, "batch": {"requests": [request] * 16}}
-        for name, body in self.bodies.items():
+        for name, body in (("single", request), ("batch", {"requests": [request] * 16})):
             (folder / f"{name}.json").write_text(json.dumps(body, separators=(",", ":")))
         self.folder = folder
         self.seconds = options.seconds
@@ -38,15 +37,13 @@ class Contestant:
                         env=self.appliance.raw_environment())
         self.add("raw C_Sign, CPU µs", raw["cpu_us"])
         for body, connections in (("single", 64), ("batch", 8)):
-            before, parts_before = self.appliance.cpu(), self.appliance.cpu_by_part()
-            load = bench.run([self.build / "bin/bench_load", "http", self.appliance.socket, self.folder / f"{body}.json", connections, self.seconds])
-            parts, spent = self.appliance.cpu_by_part(), self.appliance.cpu() - before
+            load = self.appliance.load(self.folder / f"{body}.json", connections, self.seconds)
             self.add(f"{body}: a second", load["per_second"])
             self.add(f"{body}: over the raw rate", load["per_second"] / raw["per_second"])
-            self.add(f"{body}: CPU of front + holders over raw, µs", spent * 1e6 / load["everything"] - raw["cpu_us"])
+            self.add(f"{body}: CPU of front + holders over raw, µs", load["server_cpu_us"] - raw["cpu_us"])
             self.add(f"{body}: p99 µs", load["p99_us"])
-            for part in bench.PARTS:
-                self.add(f"{body}: CPU of the {part}, µs", (parts[part] - parts_before[part]) / 1e3 / load["everything"])
+            for part, spent in load["parts_us"].items():
+                self.add(f"{body}: CPU of the {part}, µs", spent)
 
 
 def main():

@@ -47,6 +47,15 @@ class MeasuredAppliance(Appliance):
                     parts["holders"] += spent
         return parts
 
+    def load(self, body, connections, seconds, *prefix):
+        """What bench_load says of these seconds, with the CPU of a signature: of the whole appliance, and by part."""
+        before, parts_before = self.cpu(), self.cpu_by_part()
+        result = run([*prefix, self.bin / "bench_load", "http", self.socket, body, connections, seconds])
+        parts = self.cpu_by_part()
+        result["server_cpu_us"] = (self.cpu() - before) * 1e6 / result["everything"]
+        result["parts_us"] = {part: (parts[part] - parts_before[part]) / 1e3 / result["everything"] for part in PARTS}
+        return result
+
     def raw_environment(self):
         return {**os.environ, "SOFTHSM2_CONF": str(self.token("trace") / "softhsm2.conf")}
 
@@ -95,13 +104,7 @@ def measure_throughput(build, folder, options, figures, algorithm, holders):
                    env=appliance.raw_environment())
 
     def load(body, connections, *prefix):
-        before, parts_before = appliance.cpu(), appliance.cpu_by_part()
-        result = run([*prefix, build / "bin/bench_load", "http", appliance.socket, body, connections,
-                      options.seconds])
-        parts = appliance.cpu_by_part()
-        result["server_cpu_us"] = (appliance.cpu() - before) * 1e6 / result["everything"]
-        result["parts_us"] = {part: (parts[part] - parts_before[part]) / 1e3 / result["everything"] for part in PARTS}
-        return result
+        return appliance.load(body, connections, options.seconds, *prefix)
 
     for _ in range(options.rounds):
         one = raw(1, 1)
