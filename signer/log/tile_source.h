@@ -26,7 +26,7 @@ class TileSource {
   virtual Result<std::string> entry(std::uint64_t index) const;
 };
 
-// A folder as the signer writes it, or a copy of one.
+// A folder as the signer writes it, or a copy of one. Without a checkpoint: NotFound, reason "log_checkpoint_missing".
 class FolderSource : public TileSource {
  public:
   explicit FolderSource(std::string folder) : folder_(std::move(folder)) {}
